@@ -1,0 +1,1 @@
+"""What users write: one pydantic module per kind, and the conventions they share."""

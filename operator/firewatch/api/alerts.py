@@ -1,0 +1,195 @@
+"""AlertPolicy: what is wrong enough to tell somebody."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from firewatch.api.resource import (
+    Column,
+    Conditions,
+    CustomKind,
+    Duration,
+    LabelName,
+    Model,
+    ObjectRef,
+    Rule,
+    Status,
+    rules,
+)
+
+Expression = Annotated[str, Field(min_length=1, max_length=8192)]
+"""A PromQL expression."""
+Text = Annotated[str, Field(max_length=4096)]
+"""A text that may hold Prometheus templates."""
+
+
+class PrometheusModel(Model):
+    """Part of Prometheus' own rule format, whose field names are snake_case."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+
+class PrometheusRule(
+    PrometheusModel,
+    json_schema_extra=rules(
+        Rule("has(self.alert) != has(self.record)", "set exactly one of alert and record"),
+        Rule(
+            "!has(self.record) || !(has(self.for) || has(self.keep_firing_for)"
+            " || has(self.annotations))",
+            "a recording rule has no for, keep_firing_for or annotations",
+        ),
+    ),
+):
+    """An alerting or a recording rule, exactly as in a Prometheus rule file."""
+
+    alert: str | None = Field(default=None, min_length=1, max_length=256)
+    """Name of the alert."""
+    record: str | None = Field(default=None, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=256)
+    """Name of the series that a recording rule writes."""
+    expr: Expression
+    """PromQL expression."""
+    for_: Duration | None = Field(default=None, alias="for")
+    """How long the expression must hold before the alert fires."""
+    keep_firing_for: Duration | None = None
+    """How long the alert goes on firing after the expression has ceased to hold."""
+    labels: dict[LabelName, Text] = Field(default={}, max_length=32)
+    """Labels added to the alert or series."""
+    annotations: dict[LabelName, Text] = Field(default={}, max_length=32)
+    """Texts for people."""
+
+
+class RuleGroup(PrometheusModel):
+    """A group of rules, exactly as in a Prometheus rule file."""
+
+    name: str = Field(min_length=1, max_length=256, pattern=r"^[^\n\r]+$")
+    """Name of the group, unique in this policy."""
+    interval: Duration | None = None
+    """How often the group is evaluated; the stack's ``evaluationInterval`` when left out."""
+    limit: int | None = Field(default=None, ge=0)
+    """Most alerts or series that a rule may produce; 0 or left out is no limit."""
+    query_offset: Duration | None = None
+    """How far in the past the group is evaluated, for samples that arrive late."""
+    labels: dict[LabelName, Text] = Field(default={}, max_length=32)
+    """Labels added to every rule of the group; a rule's own labels win."""
+    rules: list[PrometheusRule] = Field(max_length=256)
+    """The rules, evaluated in this order."""
+
+
+class Signal(StrEnum):
+    """What a threshold watches."""
+
+    CPU = "cpu"
+
+
+class Severity(StrEnum):
+    """How bad it is; it becomes the label ``severity``."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Threshold(Model):
+    """The short form of an alerting rule."""
+
+    name: str | None = Field(default=None, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=128)
+    """Name of the alert; HighCPUUsage for the signal cpu when left out."""
+    signal: Signal
+    """``cpu``: busy CPU of each node in percent (needs ``exporters.node``). The alert carries the
+    label ``firewatch_preset=cpu_high``, by which an AutoResponse finds it.
+    """
+    above: float = Field(ge=0, le=100)
+    """The alert fires above this many percent."""
+    window: Duration = "5m"
+    """The time over which usage is averaged; at least four scrape intervals are sensible."""
+    for_: Duration = Field(default="5m", alias="for")
+    """How long usage must stay above before the alert fires."""
+    severity: Severity = Severity.WARNING
+    """critical, warning or info."""
+
+
+class AlertPolicySpec(
+    Model,
+    json_schema_extra=rules(
+        Rule(
+            "(has(self.groups) && size(self.groups) > 0)"
+            " || (has(self.thresholds) && size(self.thresholds) > 0)",
+            "set groups, thresholds or both: an empty policy alerts nobody",
+        )
+    ),
+):
+    """What is wrong enough to tell somebody."""
+
+    stack_ref: ObjectRef | None = None
+    """The MonitoringStack that runs the rules; the only one of the namespace when left out."""
+    groups: list[RuleGroup] = Field(
+        default=[],
+        max_length=64,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    )
+    """Rule groups in Prometheus' own format."""
+    thresholds: list[Threshold] = Field(default=[], max_length=64)
+    """Alerts in short form."""
+
+
+class RejectedRule(Status):
+    """A rule that was left out, and why; the others run."""
+
+    group: str = Field(max_length=256)
+    """Name of the rule's group."""
+    index: int = Field(ge=0)
+    """Position of the rule in its group, from 0."""
+    rule: str = Field(default="", max_length=256)
+    """Name of the alert or series."""
+    reason: str = Field(max_length=64)
+    """One CamelCase word: BadExpression, BadTemplate, RejectedByServer, …"""
+    message: str = Field(max_length=1024)
+    """What is wrong with it."""
+
+
+class RuleCounts(Status):
+    """How many rules there are, and how many run."""
+
+    total: int = Field(default=0, ge=0)
+    """Rules in this policy, thresholds included."""
+    loaded: int = Field(default=0, ge=0)
+    """Rules that the server has confirmed."""
+
+
+class AlertPolicyStatus(Status):
+    """What the operator has seen and done; written by the operator only."""
+
+    observed_generation: int | None = Field(default=None, ge=0)
+    """The ``metadata.generation`` that this status speaks of."""
+    conditions: Conditions = Field(default=[])
+    """Accepted, Applied, Loaded (Prometheus confirms that it runs these rules), Ready."""
+    stack: str | None = Field(default=None, max_length=253)
+    """Name of the MonitoringStack that runs the rules."""
+    rules: RuleCounts = RuleCounts()
+    """How many rules there are, and how many run."""
+    rejected: list[RejectedRule] = Field(default=[], max_length=50)
+    """Rules that were left out (the first 50)."""
+
+
+ALERT_POLICY = CustomKind(
+    kind="AlertPolicy",
+    plural="alertpolicies",
+    singular="alertpolicy",
+    short="apol",
+    description="Alerting and recording rules that a MonitoringStack's Prometheus runs.",
+    spec=AlertPolicySpec,
+    status=AlertPolicyStatus,
+    columns=(
+        Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+        Column("Reason", ".status.conditions[?(@.type=='Ready')].reason"),
+        Column("Stack", ".status.stack"),
+        Column("Rules", ".status.rules.total", type="integer"),
+        Column("Loaded", ".status.rules.loaded", type="integer"),
+        Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+    ),
+)

@@ -1,0 +1,284 @@
+"""AutoResponse: what the operator does by itself while an alert fires, and undoes afterwards."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from firewatch.api.resource import (
+    Column,
+    Conditions,
+    CustomKind,
+    Duration,
+    LabelName,
+    Model,
+    Name,
+    ObjectRef,
+    Rule,
+    Status,
+    rules,
+)
+
+OPT_IN_LABEL = "monitoring.freeagentics.io/auto-response"
+"""On a target or its namespace, with the value ``enabled``: AutoResponses may change it."""
+
+
+class Preset(StrEnum):
+    """A class of alerts, whatever they are called."""
+
+    CPU_HIGH = "cpu_high"
+
+
+class Trigger(
+    Model,
+    json_schema_extra=rules(
+        Rule("has(self.alert) != has(self.preset)", "set exactly one of alert and preset")
+    ),
+):
+    """Which alerts of the stack's Prometheus start the response."""
+
+    alert: str | None = Field(default=None, min_length=1, max_length=256)
+    """Name of the alert (the label ``alertname``)."""
+    preset: Preset | None = None
+    """``cpu_high``: alerts labelled ``firewatch_preset=cpu_high``, which thresholds of the signal
+    cpu write, and the runbook's HighCPUUsage.
+    """
+    labels: dict[LabelName, Annotated[str, Field(max_length=1024)]] = Field(
+        default={}, max_length=32
+    )
+    """Labels that the alert must carry besides."""
+
+
+class TargetKind(StrEnum):
+    """Kinds that can be acted on."""
+
+    DEPLOYMENT = "Deployment"
+
+
+class TargetRef(Model):
+    """What is acted on, in the namespace of this resource."""
+
+    kind: TargetKind = TargetKind.DEPLOYMENT
+    """``Deployment``."""
+    name: Name
+    """Name of the target."""
+
+
+class ScaleUp(Model):
+    """More replicas while the alert fires, counted from what the target had before."""
+
+    by: int | str = Field(
+        json_schema_extra={
+            "x-kubernetes-int-or-string": True,
+            "x-kubernetes-validations": [
+                {
+                    "rule": "type(self) == int ? self >= 1 && self <= 1000"
+                    " : self.matches('^[1-9][0-9]{0,3}%$')",
+                    "message": "by is a number of replicas from 1 to 1000, or a percentage like 50%",
+                }
+            ],
+        }
+    )
+    """How many replicas more: a number, or a percentage of the baseline, rounded up (``50%``)."""
+    max_replicas: int = Field(ge=1, le=1000)
+    """Never more replicas than this."""
+
+
+class Action(
+    Model,
+    json_schema_extra=rules(Rule("has(self.scaleUp)", "set one action: scaleUp")),
+):
+    """One thing that is done; exactly one field is set."""
+
+    scale_up: ScaleUp | None = None
+    """Raise the number of replicas."""
+
+
+class RampDown(Model):
+    """How the replicas go back."""
+
+    step: str = Field(default="100%", pattern=r"^([1-9][0-9]?|100)%$", max_length=4)
+    """Share of what was added that is taken away at once, rounded up."""
+    every: Duration = "60s"
+    """Time between two steps."""
+
+
+class Recovery(Model):
+    """When and how the target is put back."""
+
+    hold: Duration = "300s"
+    """How long the alert must stay resolved first."""
+    ramp_down: RampDown = RampDown()
+    """How the replicas go back."""
+    orphan_after: Duration = "1h"
+    """If the alert's rule disappears while the response is active, the replicas are held this long,
+    then put back as if the alert had resolved.
+    """
+
+
+class Rails(Model):
+    """Limits that hold whatever the alerts say."""
+
+    cooldown: Duration = "5m"
+    """After a response has ended, none starts on the same target for this long."""
+
+
+class Mode(StrEnum):
+    """How far the operator goes."""
+
+    OBSERVE = "observe"
+    DRY_RUN = "dryRun"
+    ENFORCE = "enforce"
+
+
+class AutoResponseSpec(Model):
+    """What the operator does by itself while an alert fires."""
+
+    stack_ref: ObjectRef | None = None
+    """The MonitoringStack whose alerts count; the only one of the namespace when left out."""
+    trigger: Trigger
+    """Which alerts start the response."""
+    target: TargetRef
+    """What is acted on."""
+    actions: list[Action] = Field(
+        min_length=1,
+        max_length=4,
+        json_schema_extra=rules(
+            Rule(
+                "self.filter(a, has(a.scaleUp)).size() <= 1",
+                "actions: scaleUp may stand only once",
+            )
+        ),
+    )
+    """What is done, in this order."""
+    recovery: Recovery = Recovery()
+    """When and how it is undone."""
+    rails: Rails = Rails()
+    """Limits that hold whatever the alerts say."""
+    mode: Mode = Mode.OBSERVE
+    """``observe`` only says what it would do; ``dryRun`` also sends the change as a dry run, which
+    proves rights and admission; ``enforce`` does it, if the target or its namespace carries the
+    label ``monitoring.freeagentics.io/auto-response: enabled``.
+    """
+
+
+class Claim(Status):
+    """One AutoResponse's wish for the target."""
+
+    response: str = Field(max_length=253)
+    """Name of the AutoResponse."""
+    uid: str = Field(max_length=64)
+    """Its uid."""
+    alert: str = Field(max_length=64)
+    """Identity of the alert that opened the claim (hash of its labels)."""
+    alert_name: str = Field(max_length=256)
+    """Name of that alert."""
+    floor: int = Field(ge=1)
+    """Replicas that this claim asks for, computed from the baseline."""
+    since: str = Field(max_length=32)
+    """When the claim was opened (RFC 3339, UTC)."""
+    resolved_at: str | None = Field(default=None, max_length=32)
+    """Since when no matching alert is active; empty while one is."""
+
+
+class LedgerTarget(Status):
+    """The very object that was changed."""
+
+    kind: str = Field(max_length=64)
+    """Kind of the target."""
+    name: str = Field(max_length=253)
+    """Name of the target."""
+    uid: str = Field(max_length=64)
+    """Uid of the target: an object of the same name made anew is not this one."""
+
+
+class Ledger(Status):
+    """What the operator changed on the target, written before the change itself."""
+
+    schema_version: int = Field(alias="schema", ge=0)
+    """Version of this record; an operator that does not know it holds still."""
+    target: LedgerTarget
+    """The very object that was changed."""
+    baseline: int
+    """Replicas before the first claim: what the target goes back to."""
+    written: int
+    """Replicas after the operator's last confirmed write."""
+    intended: int
+    """Replicas that the operator is writing; differs from ``written`` only during a write."""
+    changed_at: str = Field(max_length=32)
+    """When the operator last wrote to the target (RFC 3339, UTC)."""
+    released_by: str = Field(default="", max_length=256)
+    """Who else changed the target during the episode; the operator then leaves it alone."""
+    claims: list[Claim] = Field(default=[], max_length=64)
+    """Who asks for how much."""
+
+
+class HistoryEntry(Status):
+    """Something that the operator did or refused to do."""
+
+    time: str = Field(max_length=32)
+    """When (RFC 3339, UTC)."""
+    event: str = Field(max_length=64)
+    """ScaledUp, RampedDown, Restored, RestoreSkipped, Refused, Observed, DryRun, TargetGone, …"""
+    alert: str = Field(default="", max_length=256)
+    """Name of the alert."""
+    replicas_from: int | None = Field(default=None, ge=0)
+    """Replicas before."""
+    replicas_to: int | None = Field(default=None, ge=0)
+    """Replicas after."""
+    message: str = Field(default="", max_length=1024)
+    """For people."""
+
+
+class State(StrEnum):
+    """Where a response stands."""
+
+    IDLE = "Idle"
+    ACTIVE = "Active"
+    HOLDING = "Holding"
+    RESTORING = "Restoring"
+    RELEASED = "Released"
+    COOLDOWN = "Cooldown"
+    REFUSED = "Refused"
+
+
+class AutoResponseStatus(Status):
+    """What the operator has seen and done; written by the operator only."""
+
+    observed_generation: int | None = Field(default=None, ge=0)
+    """The ``metadata.generation`` that this status speaks of."""
+    conditions: Conditions = Field(default=[])
+    """Accepted, TargetReady (it can be acted on), AlertSourceHealthy, Ready (all of them)."""
+    state: State = State.IDLE
+    """Idle, Active (acting), Holding (resolved, waiting), Restoring, Released (somebody else changed
+    the target), Cooldown, Refused.
+    """
+    message: str = Field(default="", max_length=1024)
+    """What the state means right now, for people."""
+    ledger: Ledger | None = None
+    """What is changed at present; kept by the oldest AutoResponse with a claim on the target."""
+    cooldown_until: str | None = Field(default=None, max_length=32)
+    """No response starts on the target before this time."""
+    history: list[HistoryEntry] = Field(default=[], max_length=50)
+    """The last 50 things done or refused, newest first."""
+
+
+AUTO_RESPONSE = CustomKind(
+    kind="AutoResponse",
+    plural="autoresponses",
+    singular="autoresponse",
+    short="aresp",
+    description="What the operator does by itself while an alert fires, and undoes afterwards.",
+    spec=AutoResponseSpec,
+    status=AutoResponseStatus,
+    columns=(
+        Column("Mode", ".spec.mode"),
+        Column("Target", ".spec.target.name"),
+        Column("State", ".status.state"),
+        Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+        Column("Baseline", ".status.ledger.baseline", type="integer", priority=1),
+        Column("Replicas", ".status.ledger.written", type="integer", priority=1),
+        Column("Message", ".status.message", priority=1),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+    ),
+)

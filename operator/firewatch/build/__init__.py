@@ -1,0 +1,1 @@
+"""Pure builders: models and observed inputs in, Kubernetes objects and configuration texts out."""

@@ -1,0 +1,111 @@
+"""The kinds that Firewatch reads and writes, and the rights it needs for them.
+
+One table feeds the client (paths), the watches and the chart's roles, so that the operator can do
+what it does and nothing more.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from firewatch.api.kinds import CUSTOM_KINDS
+from firewatch.api.resource import API_VERSION, GROUP
+from firewatch.settings import PROMETHEUS_ROLE
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of the Kubernetes API."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def group(self) -> str:
+        """Return the API group, empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def version(self) -> str:
+        """Return the version inside the group."""
+        return self.api_version.rpartition("/")[2]
+
+
+NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
+POD = Kind("v1", "Pod", "pods")
+SERVICE = Kind("v1", "Service", "services")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
+PERSISTENT_VOLUME_CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+EVENT = Kind("v1", "Event", "events")
+STATEFUL_SET = Kind("apps/v1", "StatefulSet", "statefulsets")
+DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
+CLUSTER_ROLE = Kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False)
+CRD = Kind(
+    "apiextensions.k8s.io/v1",
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+    namespaced=False,
+)
+TOKEN_REVIEW = Kind("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False)
+
+MONITORING_STACK, ALERT_POLICY, AUTO_RESPONSE = (
+    Kind(API_VERSION, custom.kind, custom.plural) for custom in CUSTOM_KINDS
+)
+OWN_KINDS = (MONITORING_STACK, ALERT_POLICY, AUTO_RESPONSE)
+
+STACK_CHILDREN = (SERVICE_ACCOUNT, ROLE_BINDING, CONFIG_MAP, SERVICE, STATEFUL_SET, DAEMON_SET)
+"""Kinds of objects that a stack is made of, in the order in which they are applied."""
+
+
+class Scope(StrEnum):
+    """Where a right is bound."""
+
+    CLUSTER = "cluster"
+    """Cluster-wide, by a ClusterRoleBinding."""
+    STACKS = "stacks"
+    """In the namespaces of ``stacks.namespaces``."""
+    TARGETS = "targets"
+    """In the namespaces of ``targets.namespaces``."""
+    OWN = "own"
+    """In the operator's own namespace."""
+
+
+@dataclass(frozen=True)
+class Right:
+    """Verbs on one resource, and where they are granted."""
+
+    scope: Scope
+    kind: Kind
+    verbs: tuple[str, ...]
+    subresource: str = ""
+    names: tuple[str, ...] = ()
+
+    @property
+    def resource(self) -> str:
+        """Return the resource as RBAC writes it, for example ``deployments/scale``."""
+        return f"{self.kind.plural}/{self.subresource}" if self.subresource else self.kind.plural
+
+
+_READ = ("get", "list", "watch")
+# Server-side apply of an object that is not there yet needs create beside patch.
+_CHILD = (*_READ, "create", "patch", "delete")
+
+RIGHTS: tuple[Right, ...] = (
+    *(Right(Scope.CLUSTER, kind, _READ) for kind in OWN_KINDS),
+    *(Right(Scope.CLUSTER, kind, ("patch",), "status") for kind in OWN_KINDS),
+    Right(Scope.CLUSTER, AUTO_RESPONSE, ("patch",)),
+    Right(Scope.CLUSTER, CRD, ("get",), names=tuple(f"{c.plural}.{GROUP}" for c in CUSTOM_KINDS)),
+    Right(Scope.CLUSTER, TOKEN_REVIEW, ("create",)),
+    *(Right(Scope.STACKS, kind, _CHILD) for kind in STACK_CHILDREN),
+    Right(Scope.STACKS, POD, (*_READ, "patch")),
+    Right(Scope.STACKS, EVENT, ("create",)),
+    Right(Scope.STACKS, CLUSTER_ROLE, ("bind",), names=(PROMETHEUS_ROLE,)),
+    Right(Scope.TARGETS, DEPLOYMENT, ("get",)),
+    Right(Scope.TARGETS, DEPLOYMENT, ("patch",), "scale"),
+    Right(Scope.TARGETS, NAMESPACE, ("get",)),
+    Right(Scope.TARGETS, EVENT, ("create",)),
+)

@@ -1,0 +1,1 @@
+"""AutoResponse at work: alerts in, claims on targets, decisions, writes, restore."""

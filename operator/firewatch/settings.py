@@ -1,0 +1,88 @@
+"""Settings of the operator's process, read once from the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+FIELD_MANAGER = "firewatch"
+"""Field manager of every write."""
+
+MANAGED_BY = {"app.kubernetes.io/managed-by": "firewatch"}
+"""Label of every object that the operator makes."""
+
+PROMETHEUS_ROLE = "firewatch-prometheus"
+"""ClusterRole of the chart with what a stack's Prometheus may read, bound in the stack's namespace;
+the ServiceAccount and the RoleBinding there have the same name.
+"""
+
+RECEIVER_AUDIENCE = "firewatch-receiver"
+"""Audience of the token with which Prometheus proves itself to the alert receiver."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything about the process that is not in a resource."""
+
+    namespace: str
+    """Namespace that the operator runs in."""
+    stack_namespaces: tuple[str, ...]
+    """Namespaces where stacks may run; ``("*",)`` is every namespace."""
+    target_namespaces: tuple[str, ...]
+    """Namespaces where AutoResponses may change workloads; ``("*",)`` is every namespace."""
+    receiver: str
+    """``host:port`` at which Prometheus reaches the operator's alert receiver."""
+    receiver_port: int
+    """Port that the alert receiver listens on."""
+    health_port: int
+    """Port of ``/healthz``, ``/readyz`` and ``/metrics``."""
+    kubeconfig: str
+    """Path of a kubeconfig; empty means the pod's own ServiceAccount."""
+    workers: int
+    """How many resources are worked on at the same time."""
+
+    def grants_stacks(self, namespace: str) -> bool:
+        """Tell whether stacks may run in the namespace."""
+        return _granted(self.stack_namespaces, namespace)
+
+    def grants_targets(self, namespace: str) -> bool:
+        """Tell whether AutoResponses may change workloads in the namespace."""
+        return _granted(self.target_namespaces, namespace)
+
+
+def _granted(namespaces: tuple[str, ...], namespace: str) -> bool:
+    return "*" in namespaces or namespace in namespaces
+
+
+def parse_settings(environment: Mapping[str, str]) -> Settings:
+    """Read the settings; ``ValueError`` names the variable that is wrong."""
+    namespace = environment.get("FIREWATCH_NAMESPACE", "firewatch")
+    receiver_port = _port(environment, "FIREWATCH_RECEIVER_PORT", 9095)
+    return Settings(
+        namespace=namespace,
+        stack_namespaces=_names(environment, "FIREWATCH_STACK_NAMESPACES"),
+        target_namespaces=_names(environment, "FIREWATCH_TARGET_NAMESPACES"),
+        receiver=environment.get(
+            "FIREWATCH_RECEIVER", f"firewatch-receiver.{namespace}.svc:{receiver_port}"
+        ),
+        receiver_port=receiver_port,
+        health_port=_port(environment, "FIREWATCH_HEALTH_PORT", 8080),
+        kubeconfig=environment.get("KUBECONFIG", ""),
+        workers=_number(environment, "FIREWATCH_WORKERS", 16),
+    )
+
+
+def _names(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(sorted(filter(None, environment.get(name, "").replace(",", " ").split())))
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, str(default))
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"{name}={text!r}: expected a whole number above 0")
+    return int(text)
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    port = _number(environment, name, default)
+    if port > 65535:  # noqa: PLR2004
+        raise ValueError(f"{name}={port}: expected a port from 1 to 65535")
+    return port
