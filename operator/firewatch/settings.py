@@ -9,6 +9,9 @@ FIELD_MANAGER = "firewatch"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "firewatch"}
 """Label of every object that the operator makes."""
 
+STACK_LABEL = "monitoring.freeagentics.io/stack"
+"""Label with the name of the stack, on every object and pod of it."""
+
 PROMETHEUS_ROLE = "firewatch-prometheus"
 """ClusterRole of the chart with what a stack's Prometheus may read, bound in the stack's namespace;
 the ServiceAccount and the RoleBinding there have the same name.

@@ -10,6 +10,7 @@ from firewatch.api.resource import (
     Conditions,
     CustomKind,
     Duration,
+    Interval,
     LabelName,
     Model,
     ObjectRef,
@@ -64,7 +65,7 @@ class RuleGroup(PrometheusModel):
 
     name: str = Field(min_length=1, max_length=256, pattern=r"^[^\n\r]+$")
     """Name of the group, unique in this policy."""
-    interval: Duration | None = None
+    interval: Interval | None = None
     """How often the group is evaluated; the stack's ``evaluationInterval`` when left out."""
     limit: int | None = Field(default=None, ge=0)
     """Most alerts or series that a rule may produce; 0 or left out is no limit."""
@@ -101,7 +102,7 @@ class Threshold(Model):
     """
     above: float = Field(ge=0, le=100)
     """The alert fires above this many percent."""
-    window: Duration = "5m"
+    window: Interval = "5m"
     """The time over which usage is averaged; at least four scrape intervals are sensible."""
     for_: Duration = Field(default="5m", alias="for")
     """How long usage must stay above before the alert fires."""

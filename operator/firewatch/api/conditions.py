@@ -82,6 +82,11 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def format_instant(moment: datetime) -> str:
+    """Return a time as RFC 3339 in UTC with milliseconds, for records that measure with it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def parse_time(text: str) -> datetime:
     """Return the time that an RFC 3339 text names; ``ValueError`` if it is none."""
     return datetime.fromisoformat(text)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 GROUP = "monitoring.freeagentics.io"
@@ -95,9 +95,11 @@ def rules(*entries: Rule) -> dict[str, Any]:
     return {"x-kubernetes-validations": [{"rule": e.rule, "message": e.message} for e in entries]}
 
 
-# Prometheus' own grammar: github.com/prometheus/common/model, durationRE.
+# Prometheus' own grammar (github.com/prometheus/common/model, durationRE), with as many digits as
+# keep the sum below the 292 years at which Prometheus refuses a whole file.
 DURATION_PATTERN = (
-    r"^(([0-9]+)y)?(([0-9]+)w)?(([0-9]+)d)?(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?(([0-9]+)ms)?$"
+    r"^(([0-9]{1,2})y)?(([0-9]{1,3})w)?(([0-9]{1,4})d)?(([0-9]{1,5})h)?(([0-9]{1,7})m)?"
+    r"(([0-9]{1,9})s)?(([0-9]{1,12})ms)?$"
 )
 _DURATION = re.compile(DURATION_PATTERN)
 _UNIT_SECONDS = (365 * 86_400.0, 7 * 86_400.0, 86_400.0, 3600.0, 60.0, 1.0, 0.001)
@@ -105,24 +107,42 @@ _UNIT_SECONDS = (365 * 86_400.0, 7 * 86_400.0, 86_400.0, 3600.0, 60.0, 1.0, 0.00
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, min_length=2, max_length=24)]
 """A Prometheus duration such as ``15s`` or ``1h30m``: units y w d h m s ms, in this order."""
 
+Interval = Annotated[
+    Duration,
+    Field(json_schema_extra=rules(Rule("self.matches('[1-9]')", "it must be longer than 0"))),
+]
+"""A duration above 0, where Prometheus would take 0 for its own default."""
+
+QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+
+
+def _quantity_text(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
 Quantity = Annotated[
     str,
-    Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$", max_length=32),
+    Field(
+        pattern=QUANTITY_PATTERN,
+        max_length=32,
+        json_schema_extra={"x-kubernetes-int-or-string": True, "minimum": 0},
+    ),
+    BeforeValidator(_quantity_text),
 ]
-"""A Kubernetes quantity such as ``10Gi`` or ``500m``."""
+"""A Kubernetes quantity such as ``10Gi``, ``500m`` or the number 2."""
 
-Name = Annotated[
-    str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253)
-]
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN, min_length=1, max_length=253)]
 """The name of a Kubernetes object (DNS subdomain)."""
 
-LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", min_length=1, max_length=128)]
+LABEL_NAME_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+LabelName = Annotated[str, Field(pattern=LABEL_NAME_PATTERN, max_length=128)]
 """The name of a Prometheus label."""
 
 
 def parse_duration(text: str) -> float:
     """Return a Prometheus duration in seconds; ``ValueError`` if it is not one."""
-    match = _DURATION.match(text)
+    match = _DURATION.fullmatch(text)
     if not text or match is None:
         raise ValueError(f"{text!r} is not a duration such as 15s, 5m or 1h30m")
     amounts = match.groups()[1::2]

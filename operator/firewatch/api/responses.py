@@ -70,6 +70,7 @@ class ScaleUp(Model):
     by: int | str = Field(
         json_schema_extra={
             "x-kubernetes-int-or-string": True,
+            "maxLength": 5,
             "x-kubernetes-validations": [
                 {
                     "rule": "type(self) == int ? self >= 1 && self <= 1000"
@@ -178,7 +179,9 @@ class Claim(Status):
     since: str = Field(max_length=32)
     """When the claim was opened (RFC 3339, UTC)."""
     resolved_at: str | None = Field(default=None, max_length=32)
-    """Since when no matching alert is active; empty while one is."""
+    """Since when no matching alert is active; empty while one is, or while it cannot be told."""
+    orphaned_at: str | None = Field(default=None, max_length=32)
+    """Since when the alert's rule is gone from Prometheus."""
 
 
 class LedgerTarget(Status):
@@ -219,7 +222,9 @@ class HistoryEntry(Status):
     time: str = Field(max_length=32)
     """When (RFC 3339, UTC)."""
     event: str = Field(max_length=64)
-    """ScaledUp, RampedDown, Restored, RestoreSkipped, Refused, Observed, DryRun, TargetGone, …"""
+    """ScaledUp, RampedDown, Restored, Released, RestoreSkipped, TargetGone, Observed, DryRun,
+    Refused.
+    """
     alert: str = Field(default="", max_length=256)
     """Name of the alert."""
     replicas_from: int | None = Field(default=None, ge=0)
@@ -234,6 +239,7 @@ class State(StrEnum):
     """Where a response stands."""
 
     IDLE = "Idle"
+    WOULD_ACT = "WouldAct"
     ACTIVE = "Active"
     HOLDING = "Holding"
     RESTORING = "Restoring"
@@ -250,8 +256,9 @@ class AutoResponseStatus(Status):
     conditions: Conditions = Field(default=[])
     """Accepted, TargetReady (it can be acted on), AlertSourceHealthy, Ready (all of them)."""
     state: State = State.IDLE
-    """Idle, Active (acting), Holding (resolved, waiting), Restoring, Released (somebody else changed
-    the target), Cooldown, Refused.
+    """Idle, WouldAct (the alert fires, but ``mode`` is not ``enforce``), Active (more replicas),
+    Holding (resolved, waiting), Restoring, Released (somebody else changed the target), Cooldown,
+    Refused.
     """
     message: str = Field(default="", max_length=1024)
     """What the state means right now, for people."""

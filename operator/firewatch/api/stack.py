@@ -10,7 +10,7 @@ from firewatch.api.resource import (
     Conditions,
     ConditionStatus,
     CustomKind,
-    Duration,
+    Interval,
     LabelName,
     Model,
     Rule,
@@ -46,9 +46,9 @@ class ScrapeJob(Model):
     """HTTP path of the metrics."""
     scheme: Scheme = Scheme.HTTP
     """``http`` or ``https``."""
-    interval: Duration | None = None
+    interval: Interval | None = None
     """How often; the stack's ``scrapeInterval`` when left out."""
-    timeout: Duration | None = None
+    timeout: Interval | None = None
     """How long one scrape may take; Prometheus' 10s, or the interval if shorter, when left out."""
     labels: dict[LabelName, LabelValue] = Field(default={}, max_length=32)
     """Labels added to every series of these targets."""
@@ -57,7 +57,7 @@ class ScrapeJob(Model):
 class Retention(Model):
     """How long Prometheus keeps samples; whichever limit is reached first deletes."""
 
-    time: Duration = "15d"
+    time: Interval = "15d"
     """Oldest sample kept."""
     size: str | None = Field(default=None, pattern=r"^[0-9]+(MB|GB|TB|PB)$", max_length=16)
     """Largest total of all blocks, in Prometheus' units, for example ``40GB``."""
@@ -80,9 +80,9 @@ class Metrics(
     """How long samples are kept."""
     external_labels: dict[LabelName, LabelValue] = Field(default={}, max_length=32)
     """Labels added to everything that leaves this Prometheus (alerts, remote data)."""
-    scrape_interval: Duration = "15s"
+    scrape_interval: Interval = "15s"
     """How often jobs are scraped that do not say otherwise."""
-    evaluation_interval: Duration = "15s"
+    evaluation_interval: Interval = "15s"
     """How often rules are evaluated whose group does not say otherwise."""
     scrape_jobs: list[ScrapeJob] = Field(
         default=[],

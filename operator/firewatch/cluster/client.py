@@ -176,7 +176,11 @@ def _explain(error: DynamicApiError) -> tuple[str, str]:
         status = json.loads(error.body or "")
     except (TypeError, ValueError):
         return (str(error.reason), "")
-    return (str(status.get("message", error.reason)), str(status.get("reason", "")))
+    causes = (status.get("details") or {}).get("causes") or ()
+    details = [str(cause.get("message", "")) for cause in causes]
+    message = str(status.get("message", error.reason))
+    added = [detail for detail in details if detail and detail not in message]
+    return (": ".join([message, *added]), str(status.get("reason", "")))
 
 
 @asynccontextmanager

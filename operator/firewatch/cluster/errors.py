@@ -47,6 +47,8 @@ _BY_STATUS: dict[int, type[ClusterError]] = {
 
 def error_of(status: int, message: str, reason: str) -> ClusterError:
     """Return the error for an answer of the API server."""
+    if "test failed" in message:  # a JSON patch whose ``test`` found another value
+        return ConflictError(message, status=status, reason=reason)
     kind = _BY_STATUS.get(status, UnreachableError if status >= 500 else ClusterError)  # noqa: PLR2004
     return kind(message, status=status, reason=reason)
 

@@ -12,7 +12,12 @@ def dump_status(status: Status) -> Object:
 
 
 async def write_status(
-    cluster: Cluster, kind: Kind, live: Object, status: Status, *, at_version: bool = False
+    cluster: Cluster,
+    kind: Kind,
+    live: Object,
+    status: Status | Object,
+    *,
+    at_version: bool = False,
 ) -> Object:
     """Make the status of a live object as given and return the object as it then is.
 
@@ -20,7 +25,7 @@ async def write_status(
     one that was read.
     """
     before = live.get("status", {})
-    after = dump_status(status)
+    after = dump_status(status) if isinstance(status, Status) else status
     if before == after:
         return live
     removed = dict.fromkeys(before.keys() - after.keys())

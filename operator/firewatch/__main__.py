@@ -1,0 +1,201 @@
+"""The operator's process: settings, client, loops, watches, servers, and an orderly end."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+import aiohttp
+import uvloop
+from aiohttp import web
+from pythonjsonlogger.json import JsonFormatter
+
+from firewatch.api.resource import Key
+from firewatch.cluster.client import Cluster, connect
+from firewatch.cluster.errors import ClusterError
+from firewatch.cluster.kinds import ALERT_POLICY, AUTO_RESPONSE, CRD, MONITORING_STACK, OWN_KINDS
+from firewatch.handlers import Watcher
+from firewatch.health import Health
+from firewatch.metrics import Metrics
+from firewatch.reconcile.alerts import reconcile_alerts
+from firewatch.reconcile.context import Context
+from firewatch.reconcile.loop import Loop
+from firewatch.reconcile.responses import reconcile_response
+from firewatch.reconcile.rules import RulesReconciler
+from firewatch.reconcile.stack import reconcile_stack
+from firewatch.respond.context import RespondContext
+from firewatch.respond.receiver import Receiver
+from firewatch.respond.registry import Registry, Sources
+from firewatch.respond.source import Sourcing
+from firewatch.respond.target import reconcile_target
+from firewatch.settings import Settings, parse_settings
+
+_log = logging.getLogger("firewatch")
+
+_RESPOND_WORKERS = 32
+"""Passes of AutoResponse at a time; their loop is their own, so that nothing makes them wait."""
+
+
+def now() -> datetime:
+    """Return the present time in UTC."""
+    return datetime.now(UTC)
+
+
+class Operator:
+    """The two loops, and what their passes share."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        session: aiohttp.ClientSession,
+        settings: Settings,
+        metrics: Metrics,
+    ) -> None:
+        stacks = Context(cluster, session, settings, metrics, clock=now, wake=self.wake)
+        self.responses = RespondContext(
+            cluster, settings, metrics, now, self.wake, Registry(), Sources()
+        )
+        self._stacks = Loop(
+            {
+                MONITORING_STACK.kind: partial(reconcile_stack, stacks),
+                ALERT_POLICY.kind: partial(reconcile_alerts, stacks),
+                "Rules": RulesReconciler(stacks).reconcile,
+            },
+            metrics,
+            workers=settings.workers,
+        )
+        self._responses = Loop(
+            {
+                AUTO_RESPONSE.kind: partial(reconcile_response, self.responses),
+                "Source": Sourcing(self.responses, session).poll,
+                "Target": partial(reconcile_target, self.responses),
+            },
+            metrics,
+            workers=_RESPOND_WORKERS,
+        )
+
+    def wake(self, key: Key) -> None:
+        """Run a pass over the key as soon as possible."""
+        loop = self._responses if self._responses.knows(key.kind) else self._stacks
+        loop.wake(key)
+
+    def wake_all(self, kind: str, namespace: str) -> None:
+        """Wake all keys of a kind in a namespace."""
+        for loop in (self._stacks, self._responses):
+            for key in loop.keys(kind, namespace):
+                loop.wake(key)
+
+    def stalled(self) -> str:
+        """Return what has not moved for 30 seconds, or nothing."""
+        return self._stacks.stalled() or self._responses.stalled()
+
+    async def run(self) -> None:
+        """Run both loops until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._stacks.run())
+            group.create_task(self._responses.run())
+
+
+async def serve(settings: Settings) -> int:
+    """Run the operator until a signal ends it; return the exit status."""
+    metrics = Metrics()
+    async with connect(settings.kubeconfig, metrics) as cluster, aiohttp.ClientSession() as session:
+        problem = await _missing_kinds(cluster)
+        if problem:
+            _log.error(problem)
+            return 1
+        operator = Operator(cluster, session, settings, metrics)
+        health = Health(cluster, metrics, operator.stalled)
+        receiver = Receiver(operator.responses)
+        async with (
+            _listening(health.application(), settings.health_port),
+            _listening(receiver.application(), settings.receiver_port),
+        ):
+            return await _run(operator, settings)
+
+
+async def _run(operator: Operator, settings: Settings) -> int:
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, ended.set)
+    watcher = Watcher(
+        settings,
+        wake=lambda key: loop.call_soon_threadsafe(operator.wake, key),
+        wake_all=lambda kind, space: loop.call_soon_threadsafe(operator.wake_all, kind, space),
+        ended=lambda: loop.call_soon_threadsafe(ended.set),
+    )
+    work = asyncio.create_task(operator.run())
+    work.add_done_callback(lambda _: ended.set())
+    watcher.start()
+    # What is loaded by now stays for good: the collector need not look at it again.
+    gc.freeze()
+    _log.info("the operator works")
+    await ended.wait()
+    _log.info("the operator ends")
+    watcher.stop()
+    work.cancel()
+    await asyncio.wait([work])
+    return _exit_status(work, watcher)
+
+
+def _exit_status(work: asyncio.Task[None], watcher: Watcher) -> int:
+    failure = watcher.failure or (None if work.cancelled() else work.exception())
+    if failure is None:
+        return 0
+    _log.error("the operator failed", exc_info=failure)
+    return 1
+
+
+async def _missing_kinds(cluster: Cluster) -> str:
+    """Return what to do if the API server does not serve our kinds, or does not answer."""
+    for kind in OWN_KINDS:
+        name = f"{kind.plural}.{kind.group}"
+        try:
+            await cluster.get(CRD, "", name)
+        except ClusterError as error:
+            return f"CustomResourceDefinition {name}: {error}; apply the files of crds/ first"
+    return ""
+
+
+@asynccontextmanager
+async def _listening(application: web.Application, port: int) -> AsyncIterator[None]:
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, port=port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _configure_logs() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter(
+            "%(asctime)s %(levelname)s %(name)s %(message)s",
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+        )
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+
+
+def main() -> int:
+    """Run the operator with settings from the environment."""
+    _configure_logs()
+    try:
+        settings = parse_settings(os.environ)
+    except ValueError as error:
+        _log.error("bad setting: %s", error)
+        return 2
+    return uvloop.run(serve(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

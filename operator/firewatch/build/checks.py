@@ -1,0 +1,77 @@
+"""What is wrong with a rule besides its expression, before any server has seen it.
+
+Prometheus loads all rules or none, so that everything it would refuse must be found here. The
+verdict on an expression is the server's own; this module never looks into one.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from firewatch.api.alerts import PrometheusRule
+from firewatch.api.resource import parse_duration
+from firewatch.build.rules import RESERVED_PREFIX, Group, Place
+from firewatch.build.template_lexer import TemplateError
+from firewatch.build.templates import check_template
+
+_LONGEST_SECONDS = 2**63 / 1e9
+_NAME = "__name__"
+
+Fault = tuple[str, str]
+"""Reason and message."""
+
+
+def check_groups(groups: Sequence[Group]) -> dict[Place, Fault]:
+    """Return the rules that cannot go into a rule file, with reason and message."""
+    faults: dict[Place, Fault] = {}
+    seen: set[str] = set()
+    for position, group in enumerate(groups):
+        of_group = _group_fault(group, seen)
+        seen.add(group.name)
+        for index, rule in enumerate(group.rules):
+            if fault := of_group or next(_rule_faults(rule), None):
+                faults[Place(position, index)] = fault
+    return faults
+
+
+def _group_fault(group: Group, seen: set[str]) -> Fault | None:
+    if group.name.startswith(RESERVED_PREFIX) and not group.reserved:
+        return (
+            "ReservedGroupName",
+            f"group names that begin with {RESERVED_PREFIX} belong to Firewatch; rename the group",
+        )
+    if group.name in seen:
+        return "DuplicateGroup", f"the policy has another group named {group.name}; rename one"
+    if _NAME in group.header.get("labels", {}):
+        return "BadLabel", f"labels of the group: {_NAME} is not a label that can be set"
+    for field in ("interval", "query_offset"):
+        if fault := _duration_fault(field, group.header.get(field)):
+            return fault
+    return None
+
+
+def _rule_faults(rule: PrometheusRule) -> Iterator[Fault]:
+    if (rule.alert is None) == (rule.record is None):
+        yield "BadRule", "set exactly one of alert and record"
+    if rule.record is not None and (rule.for_ or rule.keep_firing_for or rule.annotations):
+        yield "BadRule", "a recording rule has no for, keep_firing_for or annotations"
+    if _NAME in rule.labels:
+        yield "BadLabel", f"labels: {_NAME} is not a label that can be set"
+    for field, text in (("for", rule.for_), ("keep_firing_for", rule.keep_firing_for)):
+        if fault := _duration_fault(field, text):
+            yield fault
+    if rule.alert is not None:
+        yield from _template_faults(rule)
+
+
+def _duration_fault(field: str, text: str | None) -> Fault | None:
+    if text is not None and parse_duration(text) > _LONGEST_SECONDS:
+        return "BadDuration", f"{field}: {text} is longer than Prometheus can count (292 years)"
+    return None
+
+
+def _template_faults(rule: PrometheusRule) -> Iterator[Fault]:
+    for kind, texts in (("label", rule.labels), ("annotation", rule.annotations)):
+        for name, text in texts.items():
+            try:
+                check_template(text)
+            except TemplateError as error:
+                yield "BadTemplate", f"{kind} {name}: {error}"

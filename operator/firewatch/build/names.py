@@ -1,0 +1,162 @@
+"""Every derived name, label, selector, annotation and path."""
+
+import hashlib
+import re
+
+from firewatch.settings import MANAGED_BY
+
+NAME_LABEL = "app.kubernetes.io/name"
+INSTANCE_LABEL = "app.kubernetes.io/instance"
+COMPONENT_LABEL = "app.kubernetes.io/component"
+PART_OF_LABEL = "app.kubernetes.io/part-of"
+STACK_LABEL = "monitoring.freeagentics.io/stack"
+
+METRICS = "metrics"
+EXPORTERS = "exporters"
+RULES = "rules"
+"""Components: the parts of a stack that are pruned apart from each other."""
+
+PROMETHEUS = "prometheus"
+NODE_EXPORTER = "node-exporter"
+"""Applications, as ``app.kubernetes.io/name`` and as the rows of the stack's status."""
+
+CONFIG_ANNOTATION = "monitoring.freeagentics.io/config-revision"
+RULES_ANNOTATION = "monitoring.freeagentics.io/rules-revision"
+"""On Prometheus' pods: a new value makes kubelet bring the files up to date at once."""
+
+PROMETHEUS_PORT = 9090
+SLOTS = 32
+"""Rule ConfigMaps that a Prometheus pod mounts, whether they exist or not."""
+
+DATA_DIRECTORY = "/prometheus"
+CONFIG_DIRECTORY = "/etc/prometheus/config"
+RULES_DIRECTORY = "/etc/prometheus/rules"
+TOKEN_DIRECTORY = "/etc/prometheus/token"  # noqa: S105 - a path
+CONFIG_KEY = "prometheus.yml"
+TOKEN_KEY = "token"  # noqa: S105 - a file name
+
+_LABEL_LIMIT = 63
+# A StatefulSet's name plus "-" and a hash of 10 characters is a label of its pods.
+_NAME_LIMIT = 52
+_HASH_LENGTH = 8
+_SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+
+
+def short_hash(text: str, length: int = _HASH_LENGTH) -> str:
+    """Return the first hexadecimal digits of a text's SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def _derived(stack: str, suffix: str) -> str:
+    """Return ``<stack>-<suffix>``, made fit for Services, StatefulSets and labels if it is not.
+
+    Names of stacks may hold dots, begin with a digit and be long; such a name is cut and given a
+    hash, so that two stacks never share a derived name.
+    """
+    room = _NAME_LIMIT - 1 - len(suffix)
+    if len(stack) <= room and _SERVICE_NAME.fullmatch(stack):
+        return f"{stack}-{suffix}"
+    plain = re.sub(r"[^a-z0-9]+", "-", stack)
+    start = plain if plain[:1].isalpha() else f"s-{plain}"
+    cut = start[: room - _HASH_LENGTH - 1].rstrip("-")
+    return f"{cut}-{short_hash(stack)}-{suffix}"
+
+
+def prometheus_name(stack: str) -> str:
+    """Return the name of Prometheus' StatefulSet and of the Service that people use."""
+    return _derived(stack, "prometheus")
+
+
+def prometheus_pods_name(stack: str) -> str:
+    """Return the name of the headless Service that gives each pod a name of its own."""
+    return _derived(stack, "prometheus-pods")
+
+
+def prometheus_config_name(stack: str) -> str:
+    """Return the name of the ConfigMap with prometheus.yml."""
+    return _derived(stack, "prometheus-config")
+
+
+def rules_name(stack: str, slot: int) -> str:
+    """Return the name of a rule ConfigMap."""
+    return _derived(stack, f"rules-{slot}")
+
+
+def node_exporter_name(stack: str) -> str:
+    """Return the name of the DaemonSet."""
+    return _derived(stack, "node-exporter")
+
+
+def prometheus_url(stack: str, namespace: str) -> str:
+    """Return the address of Prometheus inside the cluster."""
+    return f"http://{prometheus_name(stack)}.{namespace}.svc:{PROMETHEUS_PORT}"
+
+
+def stack_label(stack: str) -> str:
+    """Return the label value that stands for a stack: its name, cut with a hash when too long."""
+    if len(stack) <= _LABEL_LIMIT:
+        return stack
+    return f"{stack[: _LABEL_LIMIT - _HASH_LENGTH - 1].rstrip('.-')}-{short_hash(stack)}"
+
+
+def labels(stack: str, application: str, component: str) -> dict[str, str]:
+    """Return the labels of an object of a stack."""
+    return {
+        NAME_LABEL: application,
+        INSTANCE_LABEL: stack_label(stack),
+        COMPONENT_LABEL: component,
+        PART_OF_LABEL: "firewatch",
+        STACK_LABEL: stack_label(stack),
+        **MANAGED_BY,
+    }
+
+
+def shared_labels(application: str) -> dict[str, str]:
+    """Return the labels of an object that all stacks of a namespace share."""
+    return {NAME_LABEL: application, PART_OF_LABEL: "firewatch", **MANAGED_BY}
+
+
+def selector(stack: str, application: str) -> dict[str, str]:
+    """Return the labels by which the pods of an application of a stack are found."""
+    return {NAME_LABEL: application, STACK_LABEL: stack_label(stack)}
+
+
+def component_selector(stack: str, component: str) -> dict[str, str]:
+    """Return the labels by which the objects of a component of a stack are found."""
+    return {COMPONENT_LABEL: component, STACK_LABEL: stack_label(stack)}
+
+
+def slot_of_name(stack: str, name: str) -> int | None:
+    """Return the slot that a ConfigMap's name stands for, or None if it is no rule ConfigMap."""
+    _, dash, number = name.rpartition("-")
+    if dash and number.isdecimal() and int(number) < SLOTS:
+        slot = int(number)
+        return slot if name == rules_name(stack, slot) else None
+    return None
+
+
+def policy_slot(namespace: str, policy: str) -> int:
+    """Return the slot in which a policy starts: spread evenly, and the same for ever."""
+    return int(short_hash(f"{namespace}/{policy}"), 16) % SLOTS
+
+
+def policy_file(namespace: str, policy: str) -> str:
+    """Return the name of a policy's rule file: readable, unique, and the same for ever.
+
+    A rule's state lives in (file, group name): another file name would send its firing alerts back
+    to pending.
+    """
+    return f"{policy[:40].rstrip('.-')}-{short_hash(f'{namespace}/{policy}', 10)}.yml"
+
+
+def marker_file(slot: int) -> str:
+    """Return the name of the file by which the server shows what it has loaded of a slot."""
+    return f"firewatch-marker-{slot}.yml"
+
+
+def slot_of_marker(path: str) -> int | None:
+    """Return the slot of a marker file, given its path on the server."""
+    number = path.rpartition("/")[2].removeprefix("firewatch-marker-").removesuffix(".yml")
+    if number.isdecimal() and path.endswith(f"/{marker_file(int(number))}"):
+        return int(number)
+    return None

@@ -1,0 +1,134 @@
+"""Prometheus: configuration, Services and StatefulSet of a stack."""
+
+from firewatch.api.resource import Object
+from firewatch.api.stack import Metrics
+from firewatch.build import names, versions
+from firewatch.build.objects import (
+    NOBODY,
+    Part,
+    Stack,
+    config_map,
+    container_security,
+    http_probe,
+    placement,
+    pod_security,
+    resources,
+    service,
+)
+from firewatch.build.quantities import canonical_quantity
+from firewatch.build.scrape import render_prometheus_config
+from firewatch.settings import PROMETHEUS_ROLE, RECEIVER_AUDIENCE
+
+_REQUESTS = {"cpu": "100m", "memory": "400Mi"}
+_TOKEN_SECONDS = 3600
+# Replaying a large write-ahead log takes minutes; killing the pod would only start it again.
+_STARTUP_SECONDS = 1800
+
+
+def _part(stack: Stack, name: str) -> Part:
+    return Part(stack, name, names.PROMETHEUS, names.METRICS)
+
+
+def build_prometheus(stack: Stack, metrics: Metrics, *, receiver: str) -> list[Object]:
+    """Return everything that Prometheus is made of, in the order in which it is applied."""
+    config = render_prometheus_config(stack, metrics, receiver=receiver)
+    port = names.PROMETHEUS_PORT
+    return [
+        config_map(
+            _part(stack, names.prometheus_config_name(stack.name)), {names.CONFIG_KEY: config}
+        ),
+        service(_part(stack, names.prometheus_pods_name(stack.name)), port=port, headless=True),
+        service(_part(stack, names.prometheus_name(stack.name)), port=port),
+        _stateful_set(stack, metrics),
+    ]
+
+
+def _stateful_set(stack: Stack, metrics: Metrics) -> Object:
+    part = _part(stack, names.prometheus_name(stack.name))
+    spec: Object = {
+        "replicas": 1,
+        "serviceName": names.prometheus_pods_name(stack.name),
+        "podManagementPolicy": "Parallel",
+        "updateStrategy": {"type": "RollingUpdate"},
+        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
+        "selector": {"matchLabels": part.selector()},
+        "template": {"metadata": {"labels": part.labels()}, "spec": _pod(stack, metrics)},
+    }
+    if metrics.storage:
+        spec["volumeClaimTemplates"] = [_claim(part, metrics)]
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": part.meta(), "spec": spec}
+
+
+def _claim(part: Part, metrics: Metrics) -> Object:
+    assert metrics.storage
+    spec: Object = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": canonical_quantity(metrics.storage.size)}},
+    }
+    if metrics.storage.storage_class_name:
+        spec["storageClassName"] = metrics.storage.storage_class_name
+    return {"metadata": {"name": "data", "labels": part.labels()}, "spec": spec}
+
+
+def _pod(stack: Stack, metrics: Metrics) -> Object:
+    return {
+        "serviceAccountName": PROMETHEUS_ROLE,
+        "automountServiceAccountToken": True,
+        "terminationGracePeriodSeconds": 300,
+        "securityContext": {
+            **pod_security(),
+            "fsGroup": NOBODY,
+            "fsGroupChangePolicy": "OnRootMismatch",
+        },
+        **placement(metrics, tolerations=[]),
+        "containers": [_container(metrics)],
+        "volumes": _volumes(stack, metrics),
+    }
+
+
+def _container(metrics: Metrics) -> Object:
+    return {
+        "name": "prometheus",
+        "image": metrics.image or versions.PROMETHEUS,
+        "args": [
+            f"--config.file={names.CONFIG_DIRECTORY}/{names.CONFIG_KEY}",
+            "--config.auto-reload",
+            "--config.auto-reload-interval=1s",
+            f"--storage.tsdb.path={names.DATA_DIRECTORY}",
+            f"--web.listen-address=:{names.PROMETHEUS_PORT}",
+        ],
+        "ports": [{"name": "http", "containerPort": names.PROMETHEUS_PORT, "protocol": "TCP"}],
+        "resources": resources(metrics.resources, default=_REQUESTS),
+        "securityContext": container_security(),
+        "startupProbe": http_probe("/-/ready", period=1, failures=_STARTUP_SECONDS),
+        "readinessProbe": http_probe("/-/ready", period=5, failures=3),
+        "livenessProbe": http_probe("/-/healthy", period=10, failures=6),
+        "volumeMounts": [
+            {"name": "config", "mountPath": names.CONFIG_DIRECTORY, "readOnly": True},
+            {"name": "rules", "mountPath": names.RULES_DIRECTORY, "readOnly": True},
+            {"name": "token", "mountPath": names.TOKEN_DIRECTORY, "readOnly": True},
+            {"name": "data", "mountPath": names.DATA_DIRECTORY},
+        ],
+    }
+
+
+def _volumes(stack: Stack, metrics: Metrics) -> list[Object]:
+    slots = [names.rules_name(stack.name, slot) for slot in range(names.SLOTS)]
+    token = {
+        "audience": RECEIVER_AUDIENCE,
+        "expirationSeconds": _TOKEN_SECONDS,
+        "path": names.TOKEN_KEY,
+    }
+    volumes: list[Object] = [
+        {"name": "config", "configMap": {"name": names.prometheus_config_name(stack.name)}},
+        {
+            "name": "rules",
+            "projected": {
+                "sources": [{"configMap": {"name": name, "optional": True}} for name in slots]
+            },
+        },
+        {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
+    ]
+    if not metrics.storage:
+        volumes.append({"name": "data", "emptyDir": {}})
+    return volumes

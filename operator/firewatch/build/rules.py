@@ -1,0 +1,152 @@
+"""Rule files: what a policy asks for, as Prometheus reads it."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from firewatch.api.alerts import AlertPolicySpec, PrometheusRule, RuleGroup, Signal, Threshold
+from firewatch.api.resource import Object
+from firewatch.build import names
+from firewatch.build.yaml_text import dump_yaml
+
+RESERVED_PREFIX = "firewatch:"
+"""Groups of this prefix are ours; a policy may not use it."""
+
+THRESHOLDS_GROUP = f"{RESERVED_PREFIX}thresholds"
+MARKER_GROUP = f"{RESERVED_PREFIX}marker"
+MARKER_ALERT = "FirewatchMarker"
+MARKER_LABEL = "firewatch_hash"
+PRESET_LABEL = "firewatch_preset"
+
+_DEFAULT_NAMES = {Signal.CPU: "HighCPUUsage"}
+_PRESETS = {Signal.CPU: "cpu_high"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a rule stands in its policy: its group, counted from 0, and its index there."""
+
+    group: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of rules that a policy asks for."""
+
+    name: str
+    header: Mapping[str, Any]
+    """Fields of the group besides ``name`` and ``rules``, as in a rule file."""
+    rules: tuple[PrometheusRule, ...]
+    reserved: bool = False
+    """Whether the group is ours, so that it may have a name of ours."""
+
+
+@dataclass(frozen=True)
+class RuleFile:
+    """The rules of one policy as a file."""
+
+    name: str
+    text: str
+    home: int
+    """Slot in which the file starts."""
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes the file takes of a ConfigMap."""
+        return len(self.name) + len(self.text.encode())
+
+
+def policy_groups(spec: AlertPolicySpec) -> tuple[Group, ...]:
+    """Return the groups of a policy as written, after the one that its thresholds make."""
+    groups = [_written(group) for group in spec.groups]
+    if spec.thresholds:
+        rules = tuple(map(_threshold_rule, spec.thresholds))
+        groups.insert(0, Group(THRESHOLDS_GROUP, {}, rules, reserved=True))
+    return tuple(groups)
+
+
+def rule_name(rule: PrometheusRule) -> str:
+    """Return the name of the alert or of the series."""
+    return rule.alert or rule.record or ""
+
+
+def render_rules(groups: Iterable[Group], rejected: Collection[Place]) -> str:
+    """Return the rule file without the rejected rules; empty if no rule is left."""
+    found = [
+        {"name": group.name, **group.header, "rules": rules}
+        for position, group in enumerate(groups)
+        if (rules := _accepted(position, group, rejected))
+    ]
+    return dump_yaml({"groups": found}) if found else ""
+
+
+def render_marker(slot: int, revision: str) -> RuleFile:
+    """Return the file by which the server shows which content of a slot it has loaded.
+
+    Its one rule never fires and is evaluated once a day. The group's name never changes, since each
+    new name would make new series.
+    """
+    rule = {"alert": MARKER_ALERT, "expr": "vector(0) > 1", "labels": {MARKER_LABEL: revision}}
+    group = {"name": MARKER_GROUP, "interval": "1d", "rules": [rule]}
+    return RuleFile(names.marker_file(slot), dump_yaml({"groups": [group]}), slot)
+
+
+def slot_revision(files: Mapping[str, str]) -> str:
+    """Return the hash of a slot's files, given their digests by name."""
+    return names.short_hash("".join(f"{name}\0{files[name]}\0" for name in sorted(files)), 16)
+
+
+def digest(text: str) -> str:
+    """Return the hash of a rule file's text."""
+    return names.short_hash(text, 16)
+
+
+def _accepted(position: int, group: Group, rejected: Collection[Place]) -> list[Object]:
+    return [
+        _rule(rule)
+        for index, rule in enumerate(group.rules)
+        if Place(position, index) not in rejected
+    ]
+
+
+def _rule(rule: PrometheusRule) -> Object:
+    data: Object = rule.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {key: value for key, value in data.items() if value != {}}
+
+
+def _written(group: RuleGroup) -> Group:
+    header: Object = group.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for key in ("name", "rules"):
+        del header[key]
+    if not header["labels"]:
+        del header["labels"]
+    return Group(group.name, header, tuple(group.rules))
+
+
+def _threshold_rule(threshold: Threshold) -> PrometheusRule:
+    """Return the alerting rule that a threshold stands for."""
+    limit = _number(threshold.above)
+    return PrometheusRule(
+        alert=threshold.name or _DEFAULT_NAMES[threshold.signal],
+        expr=f"{_expression(threshold)} > {limit}",
+        for_=threshold.for_,
+        labels={
+            "severity": threshold.severity.value,
+            PRESET_LABEL: _PRESETS[threshold.signal],
+        },
+        annotations={
+            "summary": "High CPU usage on {{ $labels.instance }}",
+            "description": 'The CPU was {{ printf "%.1f" $value }} % busy over the last'
+            f" {threshold.window}, above {limit} % for {threshold.for_}.",
+        },
+    )
+
+
+def _expression(threshold: Threshold) -> str:
+    idle = f'rate(node_cpu_seconds_total{{mode="idle"}}[{threshold.window}])'
+    return f"100 * (1 - avg by (instance) ({idle}))"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)

@@ -1,0 +1,135 @@
+"""prometheus.yml: what a stack's Prometheus scrapes, evaluates and notifies."""
+
+import ipaddress
+
+from firewatch.api.resource import Object
+from firewatch.api.stack import Metrics, ScrapeJob
+from firewatch.build import names
+from firewatch.build.objects import Stack
+from firewatch.build.yaml_text import dump_yaml, load_yaml
+
+_REVISION = f"{names.CONFIG_DIRECTORY}/revision-"
+
+
+def render_prometheus_config(stack: Stack, metrics: Metrics, *, receiver: str) -> str:
+    """Return prometheus.yml for a stack; ``receiver`` is ``host:port`` of the alert receiver.
+
+    ``rule_files`` ends with a path that matches nothing and names the hash of all the rest. The
+    server shows it in ``/api/v1/status/config``, which proves that it runs this very text.
+    """
+    config: Object = {
+        "global": _global(metrics),
+        "rule_files": [f"{names.RULES_DIRECTORY}/*.yml"],
+        "scrape_configs": _scrape_configs(stack, metrics),
+        "alerting": {"alertmanagers": [_receiver(receiver)]},
+        "storage": {"tsdb": {"retention": _retention(metrics)}},
+    }
+    config["rule_files"].append(_REVISION + names.short_hash(dump_yaml(config), 16))
+    return dump_yaml(config)
+
+
+def config_revision(text: str) -> str | None:
+    """Return the hash that a configuration names, as written or as shown by the server."""
+    config = load_yaml(text)
+    files = config.get("rule_files") if isinstance(config, dict) else None
+    for path in files or ():
+        if isinstance(path, str) and path.startswith(_REVISION):
+            return path.removeprefix(_REVISION)
+    return None
+
+
+def _global(metrics: Metrics) -> Object:
+    section: Object = {
+        "scrape_interval": metrics.scrape_interval,
+        "evaluation_interval": metrics.evaluation_interval,
+    }
+    if metrics.external_labels:
+        # Prometheus expands $NAME and ${NAME} from its environment in these values.
+        section["external_labels"] = {
+            name: metrics.external_labels[name].replace("$", "$$")
+            for name in sorted(metrics.external_labels)
+        }
+    return section
+
+
+def _retention(metrics: Metrics) -> Object:
+    """Return the retention, which here, unlike in the arguments, changes without a restart."""
+    section: Object = {"time": metrics.retention.time}
+    if metrics.retention.size:
+        section["size"] = metrics.retention.size
+    return section
+
+
+def _scrape_configs(stack: Stack, metrics: Metrics) -> list[Object]:
+    own = f"localhost:{names.PROMETHEUS_PORT}"
+    jobs: list[Object] = [{"job_name": "prometheus", "static_configs": [{"targets": [own]}]}]
+    if stack.spec.exporters.node:
+        jobs.append(_node_job(stack))
+    return [*jobs, *map(_static_job, metrics.scrape_jobs)]
+
+
+def _node_job(stack: Stack) -> Object:
+    labels = names.selector(stack.name, names.NODE_EXPORTER)
+    return {
+        "job_name": "node",
+        "kubernetes_sd_configs": [
+            {
+                "role": "pod",
+                "namespaces": {"names": [stack.namespace]},
+                "selectors": [
+                    {
+                        "role": "pod",
+                        "label": ",".join(f"{k}={v}" for k, v in sorted(labels.items())),
+                    }
+                ],
+            }
+        ],
+        "relabel_configs": [
+            {
+                "source_labels": ["__meta_kubernetes_pod_phase"],
+                "regex": "Failed|Succeeded",
+                "action": "drop",
+            }
+        ],
+    }
+
+
+def _static_job(job: ScrapeJob) -> Object:
+    static: Object = {"targets": [*job.targets]}
+    if job.labels:
+        static["labels"] = {name: job.labels[name] for name in sorted(job.labels)}
+    found: Object = {"job_name": job.name, "metrics_path": job.path}
+    if job.scheme != "http":
+        found["scheme"] = job.scheme.value
+    if job.interval:
+        found["scrape_interval"] = job.interval
+    if job.timeout:
+        found["scrape_timeout"] = job.timeout
+    return {**found, "static_configs": [static]}
+
+
+def _receiver(address: str) -> Object:
+    """Return the operator's alert receiver as an Alertmanager: alerts arrive right after evaluation."""
+    return {
+        "api_version": "v2",
+        "scheme": "http",
+        "timeout": "5s",
+        "authorization": {
+            "type": "Bearer",
+            "credentials_file": f"{names.TOKEN_DIRECTORY}/{names.TOKEN_KEY}",
+        },
+        **_discovery(address),
+    }
+
+
+def _discovery(address: str) -> Object:
+    host, _, port = address.rpartition(":")
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return {
+            "dns_sd_configs": [
+                {"names": [host], "type": "A", "port": int(port), "refresh_interval": "5s"}
+            ]
+        }
+    return {"static_configs": [{"targets": [address]}]}

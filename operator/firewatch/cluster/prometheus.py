@@ -1,0 +1,157 @@
+"""The HTTP API of a stack's Prometheus, as far as the operator asks it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+
+_TIMEOUT = aiohttp.ClientTimeout(total=5, connect=2)
+_ANSWER_LIMIT = 32 * 1024 * 1024
+
+
+class PrometheusError(Exception):
+    """Prometheus did not answer, or did not understand; ``str()`` says why."""
+
+
+class BadQueryError(PrometheusError):
+    """Prometheus refuses an expression; ``str()`` is its own verdict."""
+
+
+@dataclass(frozen=True)
+class RuleAlert:
+    """An alert that a rule has at present."""
+
+    labels: Mapping[str, str]
+    state: str
+    """``pending`` or ``firing``."""
+    active_at: datetime
+
+
+@dataclass(frozen=True)
+class RuntimeRule:
+    """An alerting rule as the server runs it."""
+
+    name: str
+    group: str
+    file: str
+    expression: str
+    labels: Mapping[str, str]
+    health: str
+    """``ok``, ``err`` or ``unknown`` (not evaluated yet)."""
+    last_error: str
+    last_evaluation: datetime | None
+    interval: timedelta
+    hold: timedelta
+    """The rule's ``for``."""
+    alerts: tuple[RuleAlert, ...]
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """One Prometheus server."""
+
+    session: aiohttp.ClientSession
+    url: str
+    """Base URL, without a slash at the end."""
+
+    async def configuration(self) -> str:
+        """Return the configuration that the server runs, as YAML."""
+        data = await self._get("/api/v1/status/config")
+        return str(data["yaml"])
+
+    async def version(self) -> str:
+        """Return the server's version."""
+        data = await self._get("/api/v1/status/buildinfo")
+        return str(data["version"])
+
+    async def started_at(self) -> datetime:
+        """Return when the server's process started."""
+        data = await self._get("/api/v1/status/runtimeinfo")
+        return datetime.fromisoformat(data["startTime"])
+
+    async def reload_succeeded(self) -> bool:
+        """Tell whether the last reload of configuration and rules succeeded."""
+        data = await self._get("/api/v1/status/runtimeinfo")
+        return bool(data["reloadConfigSuccess"])
+
+    async def check(self, expression: str) -> None:
+        """Let the server parse an expression; ``BadQueryError`` if it refuses it."""
+        await self._get("/api/v1/parse_query", [("query", expression)])
+
+    async def has_series(self, query: str) -> bool:
+        """Tell whether an instant query returns anything."""
+        data = await self._get("/api/v1/query", [("query", query)])
+        return bool(data["result"])
+
+    async def rules(
+        self,
+        *,
+        names: Sequence[str] = (),
+        groups: Sequence[str] = (),
+        match: str = "",
+    ) -> list[RuntimeRule]:
+        """Return alerting rules: by name, by group, by a selector on the rules' labels, or all."""
+        parameters = [
+            ("type", "alert"),
+            *(("rule_name[]", name) for name in names),
+            *(("rule_group[]", group) for group in groups),
+            *([("match[]", match)] if match else []),
+        ]
+        data = await self._get("/api/v1/rules", parameters)
+        return [_rule(group, rule) for group in data["groups"] for rule in group.get("rules") or ()]
+
+    async def _get(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> Any:
+        try:
+            async with self.session.get(
+                self.url + path, params=parameters, timeout=_TIMEOUT
+            ) as response:
+                body = await response.content.read(_ANSWER_LIMIT)
+                if not response.content.at_eof():
+                    raise PrometheusError(f"the answer of {path} is too long")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise PrometheusError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        return _data(response.status, body)
+
+
+def _data(status: int, body: bytes) -> Any:
+    try:
+        answer = json.loads(body)
+    except ValueError as error:
+        raise PrometheusError(f"HTTP {status}, not JSON") from error
+    if answer.get("status") == "success":
+        return answer.get("data")
+    message = str(answer.get("error", f"HTTP {status}"))
+    if status == HTTPStatus.BAD_REQUEST:
+        raise BadQueryError(message)
+    raise PrometheusError(message)
+
+
+def _rule(group: Mapping[str, Any], rule: Mapping[str, Any]) -> RuntimeRule:
+    return RuntimeRule(
+        name=rule["name"],
+        group=group["name"],
+        file=group["file"],
+        expression=rule["query"],
+        labels=rule.get("labels") or {},
+        health=rule["health"],
+        last_error=rule.get("lastError", ""),
+        last_evaluation=_moment(rule.get("lastEvaluation")),
+        interval=timedelta(seconds=group["interval"]),
+        hold=timedelta(seconds=rule.get("duration", 0)),
+        alerts=tuple(
+            RuleAlert(alert["labels"], alert["state"], datetime.fromisoformat(alert["activeAt"]))
+            for alert in rule.get("alerts") or ()
+        ),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Return a time; Go's zero time means that there is none."""
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment if moment.year > 1 else None

@@ -1,0 +1,154 @@
+"""Every kopf handler: an event wakes a key, and that is all.
+
+kopf runs in a thread with an event loop of its own, so that its tasks and signal handlers stay out
+of ours. Two operators run there, since kopf has one list of namespaces per operator: our own kinds
+are watched in the whole cluster, what stacks are made of only where that is granted.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from firewatch.api.resource import Key
+from firewatch.cluster.kinds import (
+    ALERT_POLICY,
+    AUTO_RESPONSE,
+    MONITORING_STACK,
+    OWN_KINDS,
+    STACK_CHILDREN,
+    Kind,
+)
+from firewatch.settings import MANAGED_BY, STACK_LABEL, Settings
+
+Wake = Callable[[Key], object]
+"""Wakes a key; called in kopf's thread."""
+WakeAll = Callable[[str, str], object]
+"""Wakes all keys of a kind in a namespace; called in kopf's thread."""
+
+
+def own_kinds(settings: Settings, wake: Wake, wake_all: WakeAll) -> kopf.OperatorRegistry:
+    """Return the handlers for our own kinds."""
+    registry = _registry(settings)
+    for kind in OWN_KINDS:
+        _on_event(registry, kind, _own_handler(kind, wake, wake_all))
+    return registry
+
+
+def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll) -> Callable[..., Any]:
+    async def touched(*, namespace: str, name: str, type: str | None, **_: Any) -> None:  # noqa: A002
+        wake(Key(kind.kind, namespace, name))
+        if kind is MONITORING_STACK and type != "MODIFIED":
+            # A stack that comes or goes decides which one its neighbours belong to.
+            wake_all(ALERT_POLICY.kind, namespace)
+            wake_all(AUTO_RESPONSE.kind, namespace)
+
+    return touched
+
+
+def stack_children(settings: Settings, wake: Wake) -> kopf.OperatorRegistry:
+    """Return the handlers for the objects that stacks are made of."""
+    registry = _registry(settings)
+
+    async def touched(*, namespace: str, labels: kopf.Labels, **_: Any) -> None:
+        stack = labels.get(STACK_LABEL)
+        if stack:
+            wake(Key(MONITORING_STACK.kind, namespace, stack))
+
+    for kind in STACK_CHILDREN:
+        _on_event(registry, kind, touched)
+    return registry
+
+
+def _registry(settings: Settings) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+
+    async def login(**arguments: Any) -> kopf.ConnectionInfo | None:
+        if settings.kubeconfig:
+            return kopf.login_with_kubeconfig(**arguments)
+        return kopf.login_with_service_account(**arguments)
+
+    kopf.on.login(registry=registry, id="login")(login)
+    return registry
+
+
+def _on_event(registry: kopf.OperatorRegistry, kind: Kind, handler: Callable[..., Any]) -> None:
+    kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id="touched")(handler)
+
+
+def _settings() -> kopf.OperatorSettings:
+    """Return kopf's settings: no peering, no scanning of the cluster, watches that end in time."""
+    settings = kopf.OperatorSettings()
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 310
+    settings.watching.reconnect_backoff = 2
+    settings.watching.chunk_size = 500
+    settings.networking.request_timeout = 30
+    settings.posting.enabled = False
+    return settings
+
+
+class Watcher(threading.Thread):
+    """Watches the cluster in a thread; the thread ends only when told to, or if watching fails."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        wake: Wake,
+        wake_all: WakeAll,
+        ended: Callable[[], object],
+    ) -> None:
+        super().__init__(name="watcher", daemon=True)
+        self._settings = settings
+        self._wake = wake
+        self._wake_all = wake_all
+        self._ended = ended
+        self._stop_flag = threading.Event()
+        self.failure: BaseException | None = None
+        """What ended the watching, if it was not ``stop``."""
+
+    def run(self) -> None:
+        """Watch until told to stop."""
+        try:
+            asyncio.run(self._watch())
+        except BaseException as error:  # noqa: BLE001 - the main thread reports it and ends
+            self.failure = error
+        finally:
+            self._ended()
+
+    def stop(self) -> None:
+        """Tell the thread to end."""
+        self._stop_flag.set()
+
+    async def _watch(self) -> None:
+        operators = [self._watch_own()]
+        if self._settings.stack_namespaces:
+            operators.append(self._watch_children())
+        await asyncio.gather(*operators)
+
+    async def _watch_own(self) -> None:
+        await kopf.operator(
+            registry=own_kinds(self._settings, self._wake, self._wake_all),
+            settings=_settings(),
+            clusterwide=True,
+            stop_flag=self._stop_flag,
+        )
+
+    async def _watch_children(self) -> None:
+        settings = _settings()
+        selector = ",".join(f"{name}={value}" for name, value in MANAGED_BY.items())
+        for kind in STACK_CHILDREN:
+            settings.watching.label_selectors[kind.group, kind.version, kind.plural] = selector
+        everywhere = "*" in self._settings.stack_namespaces
+        await kopf.operator(
+            registry=stack_children(self._settings, self._wake),
+            settings=settings,
+            clusterwide=everywhere,
+            namespaces=() if everywhere else self._settings.stack_namespaces,
+            stop_flag=self._stop_flag,
+        )

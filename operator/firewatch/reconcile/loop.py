@@ -1,0 +1,178 @@
+"""The level-triggered loop: events only wake a key, a pass looks at everything anew.
+
+A key is worked on by one task at a time. Waking a key that is being worked on makes it run once
+more afterwards; waking it often before it runs makes it run once.
+"""
+
+import asyncio
+import heapq
+import logging
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from firewatch.api.resource import Key
+from firewatch.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+RESYNC_SECONDS = 600.0
+"""How often a key is looked at when nothing wakes it, give or take a tenth."""
+_BACKOFF_FIRST = 1.0
+_BACKOFF_LIMIT = 300.0
+_STALL_SECONDS = 30.0
+
+
+Pass = Callable[[Key], Awaitable[float | None]]
+"""A pass over a key. It returns the seconds until the next one, None for the usual resync, or
+``math.inf`` if there is nothing left to look after.
+"""
+
+
+@dataclass
+class _Entry:
+    """What the loop knows about a key."""
+
+    due: float | None = None
+    running: bool = False
+    again: bool = False
+    failures: int = 0
+    started: float = field(default=0.0)
+
+
+class Loop:
+    """Runs passes over keys; knows no kind."""
+
+    def __init__(
+        self,
+        passes: Mapping[str, Pass],
+        metrics: Metrics,
+        *,
+        workers: int,
+        resync: float = RESYNC_SECONDS,
+    ) -> None:
+        self._passes = passes
+        self._metrics = metrics
+        self._resync = resync
+        self._limit = asyncio.Semaphore(workers)
+        self._entries: dict[Key, _Entry] = {}
+        self._queue: list[tuple[float, Key]] = []
+        self._changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._beat = time.monotonic()
+
+    def wake(self, key: Key) -> None:
+        """Run a pass over the key as soon as possible."""
+        entry = self._entry(key)
+        if entry.running:
+            entry.again = True
+        else:
+            self._schedule(key, entry, time.monotonic())
+
+    def knows(self, kind: str) -> bool:
+        """Tell whether there is a pass for keys of this kind."""
+        return kind in self._passes
+
+    def keys(self, kind: str, namespace: str) -> list[Key]:
+        """Return the keys of a kind in a namespace."""
+        return [k for k in self._entries if k.kind == kind and k.namespace == namespace]
+
+    def stalled(self) -> str:
+        """Return what has not moved for 30 seconds, or nothing.
+
+        A pass may take long while the API server is away: callers ask whether it answers.
+        """
+        now = time.monotonic()
+        if now - self._beat > _STALL_SECONDS:
+            return "the reconcile loop"
+        for key, entry in self._entries.items():
+            if entry.running and now - entry.started > _STALL_SECONDS:
+                return f"the pass over {key}"
+        return ""
+
+    async def run(self) -> None:
+        """Work until cancelled; passes that are under way then finish what they are doing."""
+        try:
+            while True:
+                self._beat = time.monotonic()
+                self._start_due()
+                await self._wait()
+        finally:
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=20)
+
+    def _entry(self, key: Key) -> _Entry:
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entries[key] = _Entry()
+            self._metrics.keys.labels(key.kind).inc()
+        return entry
+
+    def _forget(self, key: Key) -> None:
+        if self._entries.pop(key, None) is not None:
+            self._metrics.keys.labels(key.kind).dec()
+
+    def _schedule(self, key: Key, entry: _Entry, due: float) -> None:
+        if entry.due is None or due < entry.due:
+            entry.due = due
+            heapq.heappush(self._queue, (due, key))
+            self._changed.set()
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        while self._queue and self._queue[0][0] <= now:
+            due, key = heapq.heappop(self._queue)
+            entry = self._entries.get(key)
+            if entry is None or entry.due != due or entry.running:
+                continue  # an earlier time has replaced this one
+            entry.due = None
+            entry.running = True
+            task = asyncio.create_task(self._work(key, entry), name=str(key))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _wait(self) -> None:
+        self._changed.clear()
+        delay = min(1.0, self._queue[0][0] - time.monotonic()) if self._queue else 1.0
+        if delay > 0:
+            try:
+                async with asyncio.timeout(delay):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+    async def _work(self, key: Key, entry: _Entry) -> None:
+        async with self._limit:
+            entry.started = time.monotonic()
+            result = await self._run_pass(key, entry)
+        entry.running = False
+        if entry.again:
+            entry.again = False
+            self._schedule(key, entry, time.monotonic())
+        elif result == math.inf:
+            self._forget(key)
+        else:
+            self._schedule(key, entry, time.monotonic() + self._delay(result, entry))
+
+    async def _run_pass(self, key: Key, entry: _Entry) -> float | None:
+        with self._metrics.pass_seconds.labels(key.kind).time():
+            try:
+                result = await self._passes[key.kind](key)
+            except Exception:  # noqa: BLE001
+                # The loop outlives every pass: the failure is logged, counted and tried again.
+                _log.exception("pass over %s failed", key)
+                entry.failures += 1
+                self._metrics.passes.labels(key.kind, "error").inc()
+                return None
+        entry.failures = 0
+        self._metrics.passes.labels(key.kind, "ok").inc()
+        return result
+
+    def _delay(self, result: float | None, entry: _Entry) -> float:
+        if entry.failures:
+            return min(_BACKOFF_LIMIT, _BACKOFF_FIRST * 2.0 ** (entry.failures - 1))
+        if result is not None:
+            return result
+        return self._resync * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret

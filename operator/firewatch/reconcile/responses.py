@@ -1,0 +1,85 @@
+"""A pass over one AutoResponse: read it, find its stack, hand it to its target.
+
+Its status is written by the pass over its target, which knows what the state is; only an
+AutoResponse that cannot be read at all is answered here.
+"""
+
+import math
+
+from pydantic import ValidationError
+
+from firewatch.api.conditions import Finding, bad, good, merge_conditions
+from firewatch.api.resource import Key, Object
+from firewatch.api.responses import AutoResponseSpec, AutoResponseStatus
+from firewatch.cluster.errors import NotFoundError
+from firewatch.cluster.kinds import AUTO_RESPONSE, MONITORING_STACK
+from firewatch.cluster.status import write_status
+from firewatch.reconcile.invalid import explain_invalid
+from firewatch.reconcile.stackref import resolve_stack
+from firewatch.respond.context import RespondContext
+from firewatch.respond.registry import Entry, source_key
+
+
+async def reconcile_response(context: RespondContext, key: Key) -> float | None:
+    """Read an AutoResponse anew and wake its target and the source of its alerts."""
+    before = context.registry.get(key.namespace, key.name)
+    for target in before.targets if before else ():
+        context.wake(target)
+    try:
+        live = await context.cluster.get(AUTO_RESPONSE, key.namespace, key.name)
+    except NotFoundError:
+        context.registry.drop(key.namespace, key.name)
+        return math.inf
+    try:
+        spec = AutoResponseSpec.model_validate(live["spec"])
+    except ValidationError as error:
+        await _refuse(context, live, error)
+        return None
+    entry = await _entry(context, live, spec)
+    context.registry.put(entry)
+    if entry.source is not None:
+        context.wake(entry.source)
+    for target in entry.targets:
+        context.wake(target)
+    return None
+
+
+async def _entry(context: RespondContext, live: Object, spec: AutoResponseSpec) -> Entry:
+    namespace = live["metadata"]["namespace"]
+    if not context.settings.grants_targets(namespace):
+        message = (
+            f"Firewatch may not change workloads in namespace {namespace}; add it to"
+            " targets.namespaces of the chart"
+        )
+        return Entry(live, spec, bad("Accepted", "NamespaceNotGranted", message), None)
+    stacks = await context.cluster.list(MONITORING_STACK, namespace)
+    names = [stack["metadata"]["name"] for stack in stacks]
+    stack = resolve_stack(spec.stack_ref.name if spec.stack_ref else None, names)
+    if isinstance(stack, Finding):
+        return Entry(live, spec, stack, None)
+    source = source_key(namespace, stack)
+    metrics = next(s["spec"] for s in stacks if s["metadata"]["name"] == stack).get("metrics", {})
+    context.sources.configure(source, frozenset(metrics.get("externalLabels", {})))
+    accepted = good("Accepted", "Accepted", f"alerts come from MonitoringStack {stack}")
+    return Entry(live, spec, accepted, source)
+
+
+async def _refuse(context: RespondContext, live: Object, error: ValidationError) -> None:
+    """Say what is wrong with a spec; what it owes is kept until it can be read again."""
+    status = AutoResponseStatus.model_validate(
+        {k: v for k, v in live.get("status", {}).items() if k != "ledger"}
+    )
+    generation = live["metadata"]["generation"]
+    conditions = merge_conditions(
+        status.conditions,
+        [bad("Accepted", "InvalidSpec", explain_invalid(error))],
+        generation=generation,
+        now=context.clock(),
+    )
+    update = {"conditions": conditions, "observed_generation": generation}
+    after = status.model_copy(update=update).model_dump(
+        mode="json", by_alias=True, exclude_none=True
+    )
+    if "ledger" in live.get("status", {}):
+        after["ledger"] = live["status"]["ledger"]
+    await write_status(context.cluster, AUTO_RESPONSE, live, after)

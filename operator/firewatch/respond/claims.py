@@ -1,0 +1,86 @@
+"""Claims on a target (pure): opened by a firing alert, closed when it has stayed resolved."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from firewatch.api.conditions import format_instant, parse_time
+from firewatch.api.resource import parse_duration
+from firewatch.api.responses import Claim, Ledger
+from firewatch.respond.scaling import floor_of
+from firewatch.respond.signals import Kind
+from firewatch.respond.situation import Responder, Situation
+
+
+def open_claim(responder: Responder, *, baseline: int, now: datetime) -> Claim:
+    """Return the claim of a responder whose alert fires."""
+    alert = responder.signal.alert
+    assert alert is not None
+    return Claim(
+        response=responder.name,
+        uid=responder.uid,
+        alert=alert.identity,
+        alert_name=alert.name[:256],
+        floor=floor_of(responder.scale_up, baseline),
+        since=format_instant(now),
+    )
+
+
+def current_claims(situation: Situation, ledger: Ledger) -> list[Claim]:
+    """Return the claims as the alerts now stand, oldest responder first.
+
+    A claim whose responder does not exist any more is left out; one that was withdrawn stays until
+    what it asked for has been undone.
+    """
+    held = {claim.uid: claim for claim in ledger.claims}
+    claims: list[Claim] = []
+    for responder in situation.responders:
+        claim = held.get(responder.uid)
+        if claim is not None:
+            claims.append(_updated(responder, claim, situation.now))
+        elif responder.may_write and responder.fires and not ledger.released_by:
+            baseline = ledger.baseline
+            claims.append(open_claim(responder, baseline=baseline, now=situation.now))
+    return claims
+
+
+def _updated(responder: Responder, claim: Claim, now: datetime) -> Claim:
+    kind, moment = responder.signal.kind, format_instant(now)
+    resolved: str | None = None
+    orphaned: str | None = None
+    if kind is Kind.RESOLVED:
+        resolved = claim.resolved_at or moment
+    elif kind is Kind.RULE_GONE:
+        orphaned = claim.orphaned_at or moment
+        wait = timedelta(seconds=parse_duration(responder.spec.recovery.orphan_after))
+        if now >= parse_time(orphaned) + wait:
+            resolved = claim.resolved_at or moment
+    return claim.model_copy(update={"resolved_at": resolved, "orphaned_at": orphaned})
+
+
+def responder_of(situation: Situation, claim: Claim) -> Responder:
+    """Return the responder that holds the claim."""
+    return next(r for r in situation.responders if r.uid == claim.uid)
+
+
+def hold_ends(situation: Situation, claim: Claim) -> datetime | None:
+    """Return when the claim ends if its alert stays resolved; None while it is not resolved."""
+    if claim.resolved_at is None:
+        return None
+    hold = parse_duration(responder_of(situation, claim).spec.recovery.hold)
+    return parse_time(claim.resolved_at) + timedelta(seconds=hold)
+
+
+def is_withdrawn(situation: Situation, claim: Claim) -> bool:
+    """Tell whether the claim's AutoResponse goes away or may not write any more."""
+    return not responder_of(situation, claim).may_write
+
+
+def is_over(situation: Situation, claim: Claim) -> bool:
+    """Tell whether the claim was withdrawn, or its alert has stayed resolved long enough."""
+    ends = hold_ends(situation, claim)
+    return is_withdrawn(situation, claim) or (ends is not None and situation.now >= ends)
+
+
+def highest(claims: Iterable[Claim], default: int) -> int:
+    """Return the highest floor of the claims."""
+    return max((claim.floor for claim in claims), default=default)

@@ -1,0 +1,25 @@
+"""What the responding half works with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from firewatch.api.resource import Key
+from firewatch.cluster.client import Cluster
+from firewatch.metrics import Metrics
+from firewatch.respond.registry import Registry, Sources
+from firewatch.settings import Settings
+
+
+@dataclass(frozen=True)
+class RespondContext:
+    """Dependencies of receiver, polls and targets."""
+
+    cluster: Cluster
+    settings: Settings
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    """The present time in UTC."""
+    wake: Callable[[Key], None]
+    registry: Registry
+    sources: Sources

@@ -1,0 +1,155 @@
+"""A target that is not changed at present (pure): whether a response may start, and why not."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from firewatch.api.conditions import Finding, bad, format_time, good
+from firewatch.api.responses import OPT_IN_LABEL, Mode, State
+from firewatch.respond.scaling import floor_of
+from firewatch.respond.situation import (
+    TARGET_READY,
+    Decision,
+    Note,
+    Responder,
+    Situation,
+    Target,
+    View,
+)
+
+RECHECK_SECONDS = 30.0
+"""How often a target that cannot be acted on is looked at again."""
+_REACHABLE = "Reachable"
+
+
+def idle(situation: Situation) -> Decision:
+    """Return what is said about a target on which no response starts now."""
+    views = {r.name: idle_view(situation, r) for r in situation.responders}
+    target = situation.target
+    dry_runs = [
+        floor_of(r.scale_up, target.replicas)
+        for r in situation.responders
+        if target is not None and r.spec.mode is Mode.DRY_RUN and _would_act(situation, r)
+    ]
+    return Decision(
+        None,
+        views=views,
+        notes=tuple(would_notes(situation)),
+        dry_run_to=max(dry_runs, default=None),
+        seconds=_seconds(situation, views.values()),
+    )
+
+
+def openers(situation: Situation) -> list[Responder]:
+    """Return the responders that may start a response now, oldest first."""
+    return [
+        r
+        for r in situation.responders
+        if r.may_write and r.fires and not _cooling_until(situation, r) and can_act(situation, r)
+    ]
+
+
+def can_act(situation: Situation, responder: Responder) -> bool:
+    """Tell whether the target can be acted on for this responder."""
+    return refusal(situation, responder).reason == _REACHABLE
+
+
+def refusal(situation: Situation, responder: Responder) -> Finding:
+    """Return whether the target can be acted on, and if not, what to do about it."""
+    target = situation.target
+    if target is None:
+        ref = responder.spec.target
+        return _no("TargetNotFound", f"there is no {ref.kind} {ref.name} here; create it")
+    who = f"{target.kind} {target.name}"
+    if responder.spec.mode is Mode.ENFORCE and not target.opted_in:
+        return _no(
+            "NotOptedIn",
+            f"neither {who} nor its namespace has the label {OPT_IN_LABEL}=enabled; set it on one",
+        )
+    if target.paused:
+        return _no("TargetPaused", f"{who} is paused; resume it")
+    if target.replicas == 0:
+        return _no("ScaledToZero", f"{who} has 0 replicas: somebody parked it; scale it to 1")
+    maximum = responder.scale_up.max_replicas
+    if target.replicas >= maximum:
+        return _no(
+            "MaximumReached",
+            f"{who} has {target.replicas} replicas and maxReplicas is {maximum}; raise maxReplicas",
+        )
+    return good(TARGET_READY, _REACHABLE, f"{who} can be scaled")
+
+
+def _no(reason: str, message: str) -> Finding:
+    return bad(TARGET_READY, reason, message)
+
+
+def _cooling_until(situation: Situation, responder: Responder) -> datetime | None:
+    # The cooldown protects the target: one that any response on it has left behind counts for all.
+    if responder.spec.mode is not Mode.ENFORCE:
+        return None
+    moments = [r.cooldown_until for r in situation.responders if r.cooldown_until]
+    return max((m for m in moments if situation.now < m), default=None)
+
+
+def _would_act(situation: Situation, responder: Responder) -> bool:
+    return (
+        responder.spec.mode is not Mode.ENFORCE
+        and not responder.leaving
+        and responder.fires
+        and can_act(situation, responder)
+    )
+
+
+def idle_view(situation: Situation, responder: Responder) -> View:
+    """Return what the status of a responder without a claim says."""
+    finding, says = refusal(situation, responder), responder.signal.message
+    if not responder.fires:
+        return View(State.IDLE, says, finding)
+    if finding.reason != _REACHABLE:
+        return View(State.REFUSED, f"{says}, but {finding.message}", finding)
+    until = _cooling_until(situation, responder)
+    if until is not None:
+        message = f"{says}; nothing is done before {format_time(until)} (cooldown)"
+        return View(State.COOLDOWN, message, finding)
+    return View(State.WOULD_ACT, f"{says}; {_plan(situation, responder)}", finding)
+
+
+def _plan(situation: Situation, responder: Responder) -> str:
+    target = situation.target
+    assert target is not None
+    floor = floor_of(responder.scale_up, target.replicas)
+    return f"would scale {target.name} {target.replicas} → {floor} (mode {responder.spec.mode})"
+
+
+def would_notes(situation: Situation) -> Iterable[Note]:
+    """Return what is worth telling of responders that fire and do nothing."""
+    for responder in situation.responders:
+        if not responder.fires or responder.leaving:
+            continue
+        alert = responder.signal.alert.name if responder.signal.alert else ""
+        finding = refusal(situation, responder)
+        if finding.reason != _REACHABLE:
+            message = f"{alert} fires, but {finding.message}"
+            yield Note("Refused", message, responder.name, alert, warning=True)
+        elif _would_act(situation, responder) and situation.target is not None:
+            yield _would_note(situation, responder, situation.target, alert)
+
+
+def _would_note(situation: Situation, responder: Responder, target: Target, alert: str) -> Note:
+    event = "DryRun" if responder.spec.mode is Mode.DRY_RUN else "Observed"
+    message = f"{alert} fires; {_plan(situation, responder)}"
+    floor = floor_of(responder.scale_up, target.replicas)
+    return Note(event, message, responder.name, alert, target.replicas, floor)
+
+
+def _seconds(situation: Situation, views: Iterable[View]) -> float | None:
+    views = list(views)
+    ends = [
+        until
+        for r in situation.responders
+        if r.fires and (until := _cooling_until(situation, r)) is not None
+    ]
+    if ends:
+        return max(0.05, (min(ends) - situation.now).total_seconds())
+    if any(view.target.reason != _REACHABLE for view in views):
+        return RECHECK_SECONDS
+    return None

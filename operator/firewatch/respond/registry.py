@@ -1,0 +1,172 @@
+"""What the responding half remembers between passes: AutoResponses and their alert sources.
+
+Both only save a request in the hot path. A write that was decided on a stale copy is refused by the
+API server (resourceVersion) and decided again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from firewatch.api.conditions import Finding
+from firewatch.api.resource import ConditionStatus, Key, Object
+from firewatch.api.responses import AutoResponseSpec, LedgerTarget
+from firewatch.respond.alerts import Alert
+from firewatch.respond.signals import Pushed, Source, SourceState
+
+_PUSH_MEMORY = timedelta(minutes=5)
+
+
+def target_key(namespace: str, kind: str, name: str) -> Key:
+    """Return the loop key of a target."""
+    return Key("Target", namespace, f"{kind}/{name}")
+
+
+def source_key(namespace: str, stack: str) -> Key:
+    """Return the loop key of a stack's alerts."""
+    return Key("Source", namespace, stack)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An AutoResponse as last read."""
+
+    live: Object
+    spec: AutoResponseSpec
+    accepted: Finding
+    source: Key | None
+    """Where its alerts come from; None if that cannot be told."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of the AutoResponse."""
+        name: str = self.live["metadata"]["name"]
+        return name
+
+    @property
+    def namespace(self) -> str:
+        """Return the namespace of the AutoResponse and its target."""
+        namespace: str = self.live["metadata"]["namespace"]
+        return namespace
+
+    @property
+    def target(self) -> Key:
+        """Return the key of the target that it names."""
+        return target_key(self.namespace, self.spec.target.kind, self.spec.target.name)
+
+    @property
+    def owed(self) -> Key | None:
+        """Return the key of the target whose ledger it keeps."""
+        ledger = self.live.get("status", {}).get("ledger")
+        if not ledger:
+            return None
+        try:
+            target = LedgerTarget.model_validate(ledger.get("target"))
+        except ValidationError:
+            return self.target  # a ledger that cannot be read still is one
+        return target_key(self.namespace, target.kind, target.name)
+
+    @property
+    def targets(self) -> set[Key]:
+        """Return the keys of all targets that it has to do with."""
+        return {self.target, *([self.owed] if self.owed else [])}
+
+    @property
+    def deleting(self) -> bool:
+        """Tell whether it is being deleted."""
+        return "deletionTimestamp" in self.live["metadata"]
+
+    @property
+    def is_accepted(self) -> bool:
+        """Tell whether it was understood and may act."""
+        return self.accepted.status is ConditionStatus.TRUE
+
+
+class Registry:
+    """AutoResponses by name."""
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str, str], Entry] = {}
+
+    def put(self, entry: Entry) -> None:
+        """Remember an AutoResponse as it was just read or written."""
+        metadata = {k: v for k, v in entry.live["metadata"].items() if k != "managedFields"}
+        entry = replace(entry, live={**entry.live, "metadata": metadata})
+        known = self._entries.get((entry.namespace, entry.name))
+        if known is None or not _is_older(entry.live, known.live):
+            self._entries[entry.namespace, entry.name] = entry
+
+    def drop(self, namespace: str, name: str) -> Entry | None:
+        """Forget an AutoResponse that does not exist any more; return what was known of it."""
+        return self._entries.pop((namespace, name), None)
+
+    def get(self, namespace: str, name: str) -> Entry | None:
+        """Return an AutoResponse by name."""
+        return self._entries.get((namespace, name))
+
+    def on_target(self, key: Key) -> list[Entry]:
+        """Return the AutoResponses that have to do with a target, oldest first."""
+        return sorted((e for e in self._entries.values() if key in e.targets), key=_age)
+
+    def of_source(self, key: Key) -> list[Entry]:
+        """Return the AutoResponses whose alerts come from a stack."""
+        return [e for e in self._entries.values() if e.source == key]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._entries.values()))
+
+
+def _age(entry: Entry) -> tuple[str, str]:
+    return (entry.live["metadata"]["creationTimestamp"], entry.name)
+
+
+def _is_older(new: Object, known: Object) -> bool:
+    """Tell whether an object was read before a known one of the same uid was."""
+    before, after = new["metadata"], known["metadata"]
+    same = before["uid"] == after["uid"]
+    return same and int(before["resourceVersion"]) < int(after["resourceVersion"])
+
+
+class Sources:
+    """What is known about the alerts of each stack."""
+
+    def __init__(self) -> None:
+        self._sources: dict[Key, Source] = {}
+        self._external: dict[Key, frozenset[str]] = {}
+
+    def configure(self, key: Key, external: frozenset[str]) -> None:
+        """Set the labels that a source adds to every alert it sends."""
+        self._external[key] = external
+
+    def external(self, key: Key) -> frozenset[str]:
+        """Return the labels that a source adds to every alert it sends."""
+        return self._external.get(key, frozenset())
+
+    def get(self, key: Key | None) -> Source:
+        """Return what is known about a source."""
+        return self._sources.get(key, Source()) if key else Source()
+
+    def polled(self, key: Key, state: SourceState) -> None:
+        """Take in a poll: it knows better than what was pushed before it began."""
+        pushed = {i: p for i, p in self.get(key).pushed.items() if _is_newer(p, state)}
+        self._sources[key] = Source(state, pushed)
+
+    def push(self, key: Key, alert: Alert, at: datetime) -> None:
+        """Take in an alert that was pushed and fires."""
+        source = self.get(key)
+        pushed = {i: p for i, p in source.pushed.items() if at - p.at < _PUSH_MEMORY}
+        pushed[alert.identity] = Pushed(alert, at)
+        self._sources[key] = Source(source.state, pushed)
+
+    def drop(self, key: Key) -> None:
+        """Forget a source that nobody listens to."""
+        self._sources.pop(key, None)
+        self._external.pop(key, None)
+
+
+def _is_newer(pushed: Pushed, state: SourceState) -> bool:
+    if state.error:
+        return state.polled_at - pushed.at < _PUSH_MEMORY
+    return pushed.at > state.polled_at

@@ -1,0 +1,266 @@
+"""What is written down about a target: ledger, status, history, Events."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from firewatch.api.conditions import (
+    Finding,
+    bad,
+    format_instant,
+    format_time,
+    good,
+    merge_conditions,
+    unknown,
+)
+from firewatch.api.resource import Key, Object, parse_duration
+from firewatch.api.responses import AutoResponseStatus, HistoryEntry, Ledger, State
+from firewatch.cluster.errors import ClusterError
+from firewatch.cluster.events import post_event
+from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT
+from firewatch.cluster.status import dump_status, write_status
+from firewatch.respond.actuator import scale_write
+from firewatch.respond.context import RespondContext
+from firewatch.respond.finalizer import add_finalizer, has_finalizer, remove_finalizer
+from firewatch.respond.registry import Entry
+from firewatch.respond.signals import Kind, Signal, judge
+from firewatch.respond.situation import (
+    LEDGER_SCHEMA,
+    TARGET_READY,
+    Decision,
+    Note,
+    Situation,
+    View,
+)
+
+_log = logging.getLogger(__name__)
+
+_HISTORY = 50
+_NOT_DONE = frozenset({"Observed", "DryRun", "Refused"})
+"""Events about something that was not done: told once, not each time it is found again."""
+
+
+def read_ledger(key: Key, entries: Iterable[Entry]) -> tuple[Ledger | None, str]:
+    """Return the ledger of a target, or why it cannot be understood.
+
+    If a move to another AutoResponse was interrupted, there are two: the one that stays counts.
+    """
+    keepers = sorted((e for e in entries if e.owed == key), key=lambda entry: entry.deleting)
+    if not keepers:
+        return None, ""
+    raw = keepers[0].live["status"]["ledger"]
+    if raw.get("schema") != LEDGER_SCHEMA:
+        return None, (
+            f"the ledger has schema {raw.get('schema')}, which this operator does not know;"
+            " nothing is changed until an operator that knows it runs"
+        )
+    try:
+        return Ledger.model_validate(raw), ""
+    except ValidationError as error:
+        return None, f"the ledger cannot be read, so nothing is changed: {error}"
+
+
+async def report(
+    context: RespondContext, key: Key, situation: Situation, decision: Decision
+) -> None:
+    """Write down a decision: the ledger first, then what is told of it.
+
+    Ahead of a write to the target only the ledger is written, since it is what makes the write safe
+    to repeat, and nothing may delay it.
+    """
+    entries = context.registry.on_target(key)
+    keeper = _keeper(key, entries, decision.ledger)
+    if keeper is not None and not has_finalizer(keeper.live):
+        keeper = _put(context, keeper, await add_finalizer(context.cluster, keeper.live))
+    if decision.scale_to is not None and keeper is not None:
+        await _write_status(context, key, keeper, decision, keeper=True)
+        return
+    notes = _news(entries, decision)
+    notes = await _try_dry_run(context, key, situation, decision, notes)
+    decision = replace(decision, notes=tuple(notes))
+    for entry in sorted(entries, key=lambda e: keeper is None or e.name != keeper.name):
+        is_keeper = keeper is not None and entry.name == keeper.name
+        current = keeper if is_keeper and keeper is not None else entry
+        await _write_status(context, key, current, decision, keeper=is_keeper)
+    await _tell(context, key, situation, decision)
+    await _release_finalizers(context, key)
+
+
+def _keeper(key: Key, entries: list[Entry], ledger: Ledger | None) -> Entry | None:
+    """Return who keeps the ledger: the oldest with a claim that stays, else whoever has it."""
+    if ledger is None:
+        return None
+    holders = {claim.uid for claim in ledger.claims}
+    staying = [
+        e
+        for e in entries
+        if e.live["metadata"]["uid"] in holders and not e.deleting and e.target == key
+    ]
+    having = [e for e in entries if e.owed == key]
+    return next(iter([*staying, *having]), None)
+
+
+def _put(context: RespondContext, entry: Entry, live: Object) -> Entry:
+    updated = replace(entry, live=live)
+    context.registry.put(updated)
+    return updated
+
+
+async def _write_status(
+    context: RespondContext, key: Key, entry: Entry, decision: Decision, *, keeper: bool
+) -> None:
+    status = _status(context, key, entry, decision)
+    raw = entry.live.get("status", {}).get("ledger")
+    if keeper and decision.ledger is not None:
+        status["ledger"] = dump_status(decision.ledger)
+    elif raw is not None and (entry.owed != key or decision.keeps_ledger):
+        status["ledger"] = raw
+    live = await write_status(context.cluster, AUTO_RESPONSE, entry.live, status, at_version=True)
+    _put(context, entry, live)
+
+
+def _status(context: RespondContext, key: Key, entry: Entry, decision: Decision) -> Object:
+    """Return the status of an AutoResponse, without its ledger."""
+    raw = {k: v for k, v in entry.live.get("status", {}).items() if k != "ledger"}
+    before = AutoResponseStatus.model_validate(raw)
+    now = context.clock()
+    told = [_history_entry(n, now) for n in decision.notes if n.responder == entry.name]
+    update: dict[str, object] = {"history": [*told, *before.history][:_HISTORY]}
+    if entry.name in decision.ended:
+        cooldown = timedelta(seconds=parse_duration(entry.spec.rails.cooldown))
+        update["cooldown_until"] = format_time(now + cooldown)
+    if entry.target == key:
+        update |= _outlook(context, entry, before, decision.views.get(entry.name))
+    return dump_status(before.model_copy(update=update))
+
+
+def _outlook(
+    context: RespondContext, entry: Entry, before: AutoResponseStatus, view: View | None
+) -> dict[str, object]:
+    """Return conditions, state and message."""
+    now, generation = context.clock(), entry.live["metadata"]["generation"]
+    findings = [entry.accepted]
+    if view is not None and entry.is_accepted:
+        signal = judge(entry.spec.trigger, context.sources.get(entry.source), now)
+        findings += [view.target, _source_finding(signal)]
+    return {
+        "observed_generation": generation,
+        "conditions": merge_conditions(before.conditions, findings, generation=generation, now=now),
+        "state": view.state if view else State.IDLE,
+        "message": (view.message if view else entry.accepted.message)[:1024],
+    }
+
+
+def _source_finding(signal: Signal) -> Finding:
+    kind = "AlertSourceHealthy"
+    if signal.reason == "NotPolled":
+        return unknown(kind, signal.reason, signal.message)
+    if signal.kind is Kind.RULE_GONE:
+        return bad(kind, signal.reason, f"{signal.message}; apply an AlertPolicy that has it")
+    if signal.kind is Kind.HOLD and signal.reason not in ("Pending", "SourceStarting"):
+        return bad(kind, signal.reason, signal.message)
+    return good(kind, "Polled", "Prometheus evaluates the alert's rule")
+
+
+def _history_entry(note: Note, now: datetime) -> HistoryEntry:
+    return HistoryEntry(
+        time=format_instant(now),
+        event=note.event,
+        alert=note.alert[:256],
+        replicas_from=note.replicas_from,
+        replicas_to=note.replicas_to,
+        message=note.message[:1024],
+    )
+
+
+def _news(entries: list[Entry], decision: Decision) -> list[Note]:
+    """Leave out what the status says already."""
+    said = {entry.name: entry.live.get("status", {}).get("message") for entry in entries}
+    return [
+        note
+        for note in decision.notes
+        if note.event not in _NOT_DONE
+        or said.get(note.responder) != decision.views[note.responder].message
+    ]
+
+
+async def _try_dry_run(
+    context: RespondContext,
+    key: Key,
+    situation: Situation,
+    decision: Decision,
+    notes: list[Note],
+) -> list[Note]:
+    """Send the change as a dry run where it is news, and tell if it would have been refused."""
+    target, replicas = situation.target, decision.dry_run_to
+    is_news = any(note.event == "DryRun" for note in notes)
+    if not is_news or target is None or replicas is None:
+        return notes
+    try:
+        await context.cluster.write(scale_write(target, key.namespace, replicas, dry_run=True))
+    except ClusterError as error:
+        return [
+            replace(n, message=f"{n.message}; it would be refused: {error}", warning=True)
+            if n.event == "DryRun"
+            else n
+            for n in notes
+        ]
+    return notes
+
+
+async def _tell(
+    context: RespondContext, key: Key, situation: Situation, decision: Decision
+) -> None:
+    """Post Events on the AutoResponse and, if it was changed, on the target; count."""
+    for note in decision.notes:
+        entry = context.registry.get(key.namespace, note.responder)
+        if entry is None:
+            continue
+        context.metrics.actions.labels(note.event, entry.spec.mode).inc()
+        involved = [{**entry.live, "apiVersion": AUTO_RESPONSE.api_version, "kind": "AutoResponse"}]
+        if note.event not in _NOT_DONE and situation.target is not None:
+            involved.append(_reference(key, situation.target.uid))
+        for thing in involved:
+            await _post(context, thing, note)
+
+
+def _reference(key: Key, uid: str) -> Object:
+    kind, _, name = key.name.partition("/")
+    metadata = {"namespace": key.namespace, "name": name, "uid": uid}
+    return {"apiVersion": DEPLOYMENT.api_version, "kind": kind, "metadata": metadata}
+
+
+async def _post(context: RespondContext, involved: Object, note: Note) -> None:
+    try:
+        await post_event(
+            context.cluster,
+            involved,
+            reason=note.event,
+            message=note.message,
+            now=context.clock(),
+            warning=note.warning,
+        )
+    except ClusterError as error:
+        # The status has the same words; an Event is a courtesy that may not undo the rest.
+        _log.warning("event %s for %s was refused: %s", note.event, note.responder, error)
+
+
+async def _release_finalizers(context: RespondContext, key: Key) -> None:
+    for entry in context.registry.on_target(key):
+        if has_finalizer(entry.live) and entry.owed is None:
+            _put(context, entry, await remove_finalizer(context.cluster, entry.live))
+
+
+async def report_problem(context: RespondContext, key: Key, reason: str, message: str) -> None:
+    """Say in the status of all AutoResponses on a target that the operator cannot go on."""
+    view = View(State.REFUSED, message, bad(TARGET_READY, reason, message))
+    entries = context.registry.on_target(key)
+    decision = Decision(None, views={e.name: view for e in entries}, keeps_ledger=True)
+    notes = [Note("Refused", message, e.name, warning=True) for e in entries]
+    decision = replace(decision, notes=tuple(_news(entries, replace(decision, notes=tuple(notes)))))
+    for entry in entries:
+        await _write_status(context, key, entry, decision, keeper=False)
+    await _tell(context, key, Situation(context.clock(), None, ()), decision)

@@ -1,0 +1,126 @@
+"""A pass over one source of alerts: ask Prometheus what is true, wake the targets it concerns."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import aiohttp
+
+from firewatch.api.resource import Key
+from firewatch.build.names import PROMETHEUS_PORT, prometheus_name
+from firewatch.cluster.errors import ClusterError
+from firewatch.cluster.kinds import SERVICE
+from firewatch.cluster.prometheus import BadQueryError, Prometheus, PrometheusError, RuntimeRule
+from firewatch.respond.alerts import (
+    PRESET_ALERTS,
+    PRESET_LABEL,
+    Alert,
+    may_match,
+    polled_alert,
+)
+from firewatch.respond.context import RespondContext
+from firewatch.respond.presence import presence_queries
+from firewatch.respond.registry import Entry
+from firewatch.respond.signals import RuleState, SourceState, judge
+
+_BUSY_SECONDS = 2.0
+"""How often Prometheus is asked while something is changed, or an alert cannot be told."""
+_QUIET_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Sourcing:
+    """What polls need besides the context."""
+
+    context: RespondContext
+    session: aiohttp.ClientSession
+
+    async def poll(self, key: Key) -> float | None:
+        """Ask the source anew; return when to ask again."""
+        context = self.context
+        entries = context.registry.of_source(key)
+        if not entries:
+            context.sources.drop(key)
+            return float("inf")
+        started = context.clock()
+        before = {entry.name: self._signal(entry, started) for entry in entries}
+        state = await self._ask(key, entries, started)
+        context.sources.polled(key, state)
+        context.metrics.source_up.labels(key.namespace, key.name).set(not state.error)
+        busy = False
+        for entry in entries:
+            signal = self._signal(entry, context.clock())
+            if signal != before[entry.name]:
+                context.wake(entry.target)
+            busy = busy or entry.owed is not None or signal[1] == "SourceStarting"
+        return _BUSY_SECONDS if busy else _QUIET_SECONDS
+
+    def _signal(self, entry: Entry, now: datetime) -> tuple[str, str, str]:
+        signal = judge(entry.spec.trigger, self.context.sources.get(entry.source), now)
+        return (signal.kind, signal.reason, signal.message)
+
+    async def _ask(self, key: Key, entries: list[Entry], started: datetime) -> SourceState:
+        try:
+            prometheus = Prometheus(self.session, await self._url(key))
+            rules = await _rules(prometheus, entries)
+            external = self.context.sources.external(key)
+            return SourceState(
+                polled_at=started,
+                started_at=await prometheus.started_at(),
+                rules=tuple([await _rule_state(prometheus, r, external) for r in rules]),
+            )
+        except (PrometheusError, ClusterError) as error:
+            return SourceState(polled_at=started, error=str(error))
+
+    async def _url(self, key: Key) -> str:
+        """Return the address of the stack's Prometheus; the cluster's DNS need not be reachable."""
+        service = await self.context.cluster.get(SERVICE, key.namespace, prometheus_name(key.name))
+        return f"http://{service['spec']['clusterIP']}:{PROMETHEUS_PORT}"
+
+
+async def _rules(prometheus: Prometheus, entries: list[Entry]) -> list[RuntimeRule]:
+    """Return the rules that any of the triggers may mean."""
+    triggers = [entry.spec.trigger for entry in entries]
+    presets = {trigger.preset for trigger in triggers if trigger.preset}
+    names = {trigger.alert for trigger in triggers if trigger.alert}
+    names |= {name for preset in presets for name in PRESET_ALERTS[preset]}
+    found = await prometheus.rules(names=sorted(names))
+    for preset in sorted(presets):
+        labelled = await prometheus.rules(match=f'{{{PRESET_LABEL}="{preset}"}}')
+        found += [rule for rule in labelled if rule.name not in names]
+    return [rule for rule in found if any(may_match(t, rule.name, rule.labels) for t in triggers)]
+
+
+async def _rule_state(
+    prometheus: Prometheus, rule: RuntimeRule, external: frozenset[str]
+) -> RuleState:
+    return RuleState(
+        name=rule.name,
+        labels=dict(rule.labels),
+        healthy=rule.health == "ok",
+        error=rule.last_error or f"health is {rule.health}",
+        evaluated_at=rule.last_evaluation,
+        interval=rule.interval,
+        hold=rule.hold,
+        has_data=await _has_data(prometheus, rule.expression),
+        alerts=tuple(_alerts(rule, external)),
+    )
+
+
+def _alerts(rule: RuntimeRule, external: frozenset[str]) -> list[Alert]:
+    return [
+        polled_alert(a.labels, state=a.state, active_at=a.active_at, external=external)
+        for a in rule.alerts
+    ]
+
+
+async def _has_data(prometheus: Prometheus, expression: str) -> bool | None:
+    queries = presence_queries(expression)
+    if queries is None:
+        return None
+    try:
+        for query in queries:
+            if not await prometheus.has_series(query):
+                return False
+    except BadQueryError:
+        return None
+    return True

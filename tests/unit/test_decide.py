@@ -1,0 +1,320 @@
+"""Decisions about a target: what is written, what is told, and that it is always undone exactly."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, State
+from firewatch.respond.alerts import Alert, AlertState
+from firewatch.respond.decide import decide
+from firewatch.respond.signals import Kind, Signal
+from firewatch.respond.situation import Decision, Responder, Situation, Target
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ALERT = Alert("id", "HighCPUUsage", {"alertname": "HighCPUUsage"}, AlertState.FIRING, START)
+FIRING = Signal(Kind.FIRING, "Firing", "HighCPUUsage fires", ALERT, 1)
+RESOLVED = Signal(Kind.RESOLVED, "Resolved", "no matching alert is active")
+HOLD = Signal(Kind.HOLD, "SourceUnreachable", "Prometheus cannot be asked")
+RULE_GONE = Signal(Kind.RULE_GONE, "RuleGone", "no rule")
+
+
+def spec(**overrides: object) -> AutoResponseSpec:
+    fields = {
+        "trigger": {"preset": "cpu_high"},
+        "target": {"name": "api"},
+        "actions": [{"scaleUp": {"by": 2, "maxReplicas": 10}}],
+        "recovery": {"hold": "10s", "rampDown": {"step": "50%", "every": "5s"}, "orphanAfter": "1m"},
+        "rails": {"cooldown": "60s"},
+        "mode": "enforce",
+    }
+    return AutoResponseSpec.model_validate(fields | overrides)
+
+
+def responder(name: str = "r", signal: Signal = FIRING, **fields: object) -> Responder:
+    base = Responder(name, f"uid-{name}", "2026-01-01T00:00:00Z", spec(), signal)
+    return replace(base, **fields)  # type: ignore[arg-type]
+
+
+TARGET = Target("Deployment", "api", "uid-1", 2, paused=False, opted_in=True, last_writer="kubectl")
+
+
+def situation(
+    *responders: Responder,
+    target: Target | None = TARGET,
+    ledger: Ledger | None = None,
+    after: float = 0,
+) -> Situation:
+    return Situation(START + timedelta(seconds=after), target, responders, ledger)
+
+
+@dataclass
+class World:
+    """A target, its responders and a clock: runs decisions to their end as the pass does."""
+
+    target: Target | None
+    responders: tuple[Responder, ...]
+    ledger: Ledger | None = None
+    seconds: float = 0
+    writes: int = 0
+
+    def step(self, *, crash_after: int | None = None) -> Decision:
+        """Take one pass; ``crash_after`` stops it after so many of its writes."""
+        steps = 0
+        while True:
+            decision = decide(self.situation)
+            if not decision.keeps_ledger:
+                self.ledger = decision.ledger
+            if decision.ended:
+                until = self.situation.now + timedelta(seconds=60)
+                self.responders = tuple(
+                    replace(r, cooldown_until=until) if r.name in decision.ended else r
+                    for r in self.responders
+                )
+            steps += 1
+            if crash_after == steps or decision.scale_to is None or self.target is None:
+                return decision
+            self.target = replace(
+                self.target, replicas=decision.scale_to, last_writer="firewatch"
+            )
+            self.writes += 1
+            steps += 1
+            if crash_after == steps:
+                return decision
+
+    @property
+    def situation(self) -> Situation:
+        return situation(
+            *self.responders, target=self.target, ledger=self.ledger, after=self.seconds
+        )
+
+    def signal(self, signal: Signal) -> None:
+        self.responders = tuple(replace(r, signal=signal) for r in self.responders)
+
+    def wait(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    @property
+    def replicas(self) -> int:
+        assert self.target is not None
+        return self.target.replicas
+
+
+def test_an_episode_goes_up_holds_ramps_down_and_cools_down() -> None:
+    world = World(TARGET, (responder(),))
+    up = world.step()
+    assert (world.replicas, [n.event for n in up.notes]) == (4, ["ScaledUp"])
+    assert world.ledger is not None
+    assert (world.ledger.baseline, world.ledger.written, world.ledger.intended) == (2, 4, 4)
+    world.signal(RESOLVED)
+    assert world.step().views["r"].state is State.HOLDING
+    world.wait(9)
+    world.step()
+    assert world.replicas == 4
+    world.wait(1)
+    assert [n.event for n in world.step().notes] == ["RampedDown"]
+    assert world.replicas == 3
+    world.step()
+    assert world.replicas == 3, "the next step is not due yet"
+    world.wait(5)
+    last = world.step()
+    assert [n.event for n in last.notes] == ["Restored"]
+    assert (world.replicas, world.ledger, last.ended) == (2, None, {"r"})
+    world.signal(FIRING)
+    assert world.step().views["r"].state is State.COOLDOWN
+    assert world.replicas == 2
+    world.wait(60)
+    world.step()
+    assert world.replicas == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"replicas": 0}, "ScaledToZero"),
+        ({"paused": True}, "TargetPaused"),
+        ({"opted_in": False}, "NotOptedIn"),
+        ({"replicas": 12}, "MaximumReached"),
+    ],
+)
+def test_a_target_that_may_not_be_changed_is_refused_with_a_remedy(
+    changes: dict[str, object], reason: str
+) -> None:
+    target = replace(TARGET, **changes)  # type: ignore[arg-type]
+    decision = decide(situation(responder(), target=target))
+    assert decision.ledger is None
+    assert decision.scale_to is None
+    assert decision.views["r"].target.reason == reason
+    assert decision.views["r"].state is State.REFUSED
+    assert [note.event for note in decision.notes] == ["Refused"]
+
+
+def test_a_missing_target_is_refused() -> None:
+    decision = decide(situation(responder(), target=None))
+    assert decision.views["r"].target.reason == "TargetNotFound"
+
+
+@pytest.mark.parametrize(
+    ("mode", "event", "dry_run"), [(Mode.OBSERVE, "Observed", None), (Mode.DRY_RUN, "DryRun", 4)]
+)
+def test_other_modes_only_say_what_they_would_do(
+    mode: Mode, event: str, dry_run: int | None
+) -> None:
+    decision = decide(situation(responder(spec=spec(mode=mode))))
+    assert (decision.ledger, decision.scale_to, decision.dry_run_to) == (None, None, dry_run)
+    assert [(n.event, n.replicas_from, n.replicas_to) for n in decision.notes] == [(event, 2, 4)]
+
+
+@pytest.mark.parametrize("signal", [HOLD, RULE_GONE])
+def test_what_cannot_be_told_holds(signal: Signal) -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    world.signal(signal)
+    for _ in range(50):
+        world.wait(1)
+        world.step()
+    assert world.replicas == 4
+
+
+def test_a_claim_whose_rule_is_gone_ends_after_orphan_after_and_hold() -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    world.signal(RULE_GONE)
+    world.step()
+    world.wait(60)
+    world.step()
+    assert world.replicas == 4
+    world.wait(30)
+    world.step()
+    world.wait(30)
+    world.step()
+    assert (world.replicas, world.ledger) == (2, None)
+
+
+@pytest.mark.parametrize("foreign", [1, 2, 3, 7])
+def test_a_foreign_write_ends_the_episode_without_restore_and_names_the_writer(
+    foreign: int,
+) -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    world.target = replace(TARGET, replicas=foreign, last_writer="kubectl-scale")
+    decision = world.step()
+    assert decision.views["r"].state is State.RELEASED
+    assert "kubectl-scale set api to" in decision.views["r"].message
+    assert [note.event for note in decision.notes] == ["Released"]
+    assert world.step().notes == (), "told once"
+    world.wait(100)
+    world.step()
+    world.signal(RESOLVED)
+    assert [note.event for note in world.step().notes] == ["RestoreSkipped"]
+    assert (world.replicas, world.ledger) == (foreign, None)
+
+
+def test_a_target_made_anew_closes_the_ledger_without_restore() -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    world.target = replace(TARGET, uid="uid-2", replicas=5)
+    assert [note.event for note in world.step().notes] == ["TargetGone"]
+    assert (world.replicas, world.ledger) == (5, None)
+
+
+def test_the_highest_claim_wins_and_the_baseline_is_kept() -> None:
+    small = responder("small")
+    big = responder(
+        "big", spec=spec(actions=[{"scaleUp": {"by": "200%", "maxReplicas": 10}}]), signal=RESOLVED
+    )
+    world = World(TARGET, (small, big))
+    world.step()
+    assert world.replicas == 4
+    world.signal(FIRING)
+    world.step()
+    assert world.replicas == 6
+    assert world.ledger is not None
+    assert (world.ledger.baseline, len(world.ledger.claims)) == (2, 2)
+
+
+def test_deletion_restores_at_once_and_tells_of_it() -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    world.responders = (replace(world.responders[0], leaving=True),)
+    decision = world.step()
+    assert (world.replicas, world.ledger) == (2, None)
+    assert [note.event for note in decision.notes] == ["Restored"]
+
+
+def test_deletion_of_one_of_two_leaves_what_the_other_wants() -> None:
+    world = World(TARGET, (responder("a"), responder("b")))
+    world.step()
+    world.responders = (replace(world.responders[0], leaving=True), world.responders[1])
+    world.step()
+    assert world.replicas == 4
+    assert world.ledger is not None
+    assert [claim.response for claim in world.ledger.claims] == ["b"]
+
+
+@pytest.mark.parametrize("baseline", [0, 11])
+def test_a_ledger_with_an_impossible_baseline_is_left_alone(baseline: int) -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    assert world.ledger is not None
+    world.ledger = broken = world.ledger.model_copy(update={"baseline": baseline})
+    world.signal(RESOLVED)
+    world.step()
+    world.wait(1000)
+    decision = world.step()
+    assert (world.replicas, world.ledger) == (4, broken)
+    assert decision.views["r"].target.reason == "LedgerInvalid"
+
+
+def test_an_alert_that_resolved_before_the_write_happened_is_not_acted_on() -> None:
+    world = World(TARGET, (responder(),))
+    world.step(crash_after=1)
+    world.signal(RESOLVED)
+    for _ in range(30):
+        world.wait(1)
+        world.step()
+    assert (world.replicas, world.writes, world.ledger) == (2, 0, None)
+
+
+events = st.sampled_from(["fire", "resolve", "hold", "wait", "wait", "crash1", "crash2", "step"])
+
+
+@given(
+    happenings=st.lists(events, max_size=60),
+    baseline=st.integers(1, 9),
+    by=st.one_of(st.integers(1, 5), st.sampled_from(["10%", "50%", "300%"])),
+    others=st.integers(1, 3),
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_happens_the_baseline_comes_back(
+    happenings: list[str], baseline: int, by: int | str, others: int
+) -> None:
+    wanted = spec(actions=[{"scaleUp": {"by": by, "maxReplicas": 10}}])
+    responders = tuple(
+        responder(f"r{i}", spec=wanted, signal=RESOLVED) for i in range(others)
+    )
+    world = World(replace(TARGET, replicas=baseline), responders)
+    for happening in happenings:
+        match happening:
+            case "fire":
+                world.signal(FIRING)
+            case "resolve":
+                world.signal(RESOLVED)
+            case "hold":
+                world.signal(HOLD)
+            case "wait":
+                world.wait(4)
+            case "crash1":
+                world.step(crash_after=1)
+            case "crash2":
+                world.step(crash_after=2)
+            case _:
+                world.step()
+        assert baseline <= world.replicas <= 10
+    world.signal(RESOLVED)
+    for _ in range(40):
+        world.step()
+        world.wait(6)
+    assert (world.replicas, world.ledger) == (baseline, None)
