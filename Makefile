@@ -1,0 +1,100 @@
+# Firewatch: `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CACHE := $(HOME)/.cache/firewatch
+UV_HOME := $(CACHE)/uv/$(shell sha256sum requirements/uv.txt | cut -c1-12)
+UV := $(UV_HOME)/bin/uv
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+export PYTHONPATH := operator:.
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(STAMP) ## Install the locked Python packages into .venv
+
+$(UV): requirements/uv.txt
+	@command -v python3 >/dev/null || { echo "Python 3.11 or newer is needed: install python3 and python3-venv" >&2; exit 1; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, this is $$(python3 -V)" >&2; exit 1; }
+	@rm -rf $(UV_HOME)
+	@python3 -m venv $(UV_HOME)
+	@$(UV_HOME)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $(UV)
+
+$(STAMP): requirements/dev.txt | $(UV)
+	@echo "installing the locked Python packages into $(VENV)"
+	@test -x $(PYTHON) || $(UV) venv --quiet $(VENV)
+	@$(UV) pip sync --quiet --require-hashes --python $(PYTHON) requirements/dev.txt
+	@touch $(STAMP)
+
+.PHONY: lock
+lock: | $(UV) ## Resolve the dependencies anew and write the lock files
+	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements/operator.txt
+	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
+
+.PHONY: demo
+demo: $(STAMP) ## The main job for real: load, alert, scale-up, restore, on a real cluster
+	@$(PYTHON) -m e2e.demo
+
+.PHONY: test
+test: $(STAMP) ## Every tier of tests, on a fresh machine too
+	@$(PYTHON) -m tests.tiers
+
+.PHONY: test-lint test-unit test-golden test-apiserver test-e2e
+test-lint test-unit test-golden test-apiserver test-e2e: test-%: $(STAMP) ## One tier of tests
+	@$(PYTHON) -m tests.tiers $*
+
+.PHONY: lint
+lint: test-lint ## Format, style, types, import contracts, generated files
+
+.PHONY: format
+format: $(STAMP) ## Format the code
+	@$(VENV)/bin/ruff check --quiet --fix . || true
+	@$(VENV)/bin/ruff format --quiet .
+
+.PHONY: generate
+generate: $(STAMP) ## Write crds/, the chart's copies and the generated docs
+	@$(PYTHON) -m firewatch.generate
+
+.PHONY: generate-check
+generate-check: $(STAMP) ## Fail if a generated file is stale
+	@$(PYTHON) -m firewatch.generate --check
+
+.PHONY: golden
+golden: $(STAMP) ## Write the golden files anew
+	@$(PYTHON) -m pytest tests/golden --update-golden -q
+
+.PHONY: cluster-up
+cluster-up: $(STAMP) ## Start a real Kubernetes cluster on this machine, or use FIREWATCH_KUBECONFIG
+	@$(PYTHON) -m e2e.cluster up
+
+.PHONY: cluster-down
+cluster-down: $(STAMP) ## Stop the cluster and remove everything of it but the cache
+	@$(PYTHON) -m e2e.cluster down
+
+.PHONY: cluster-status
+cluster-status: $(STAMP) ## Say what runs
+	@$(PYTHON) -m e2e.cluster status
+
+.PHONY: bench-latency
+bench-latency: $(STAMP) ## 30 episodes: from firing to patched, into build/bench/latency.json
+	@$(PYTHON) -m bench.latency
+
+.PHONY: bench-import
+bench-import: $(STAMP) ## Memory and time of the operator at import, into build/bench/import.json
+	@$(PYTHON) -m bench.importing
+
+.PHONY: bench-quiet
+bench-quiet: $(STAMP) ## Five quiet minutes and a restart: writes, memory, CPU, into build/bench/quiet.json
+	@$(PYTHON) -m bench.quiet
+
+.PHONY: campaign-kill
+campaign-kill: $(STAMP) ## Kill the operator before and after every write of an episode
+	@$(PYTHON) -m e2e.kill_campaign

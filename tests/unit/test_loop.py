@@ -1,0 +1,136 @@
+"""The loop: serial per key, deduplicated, backing off, never stopped by a pass."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from firewatch.api.resource import Key
+from firewatch.metrics import Metrics
+from firewatch.reconcile.loop import Loop, Pass
+
+KEY = Key("Thing", "ns", "a")
+
+
+@asynccontextmanager
+async def running(run: Pass, workers: int = 4) -> AsyncIterator[Loop]:
+    loop = Loop({"Thing": run}, Metrics(), workers=workers)
+    task = asyncio.create_task(loop.run())
+    try:
+        yield loop
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_waking_a_key_often_runs_one_pass_and_one_more_if_it_was_running() -> None:
+    passes: list[Key] = []
+    gate = asyncio.Event()
+
+    async def run(key: Key) -> float | None:
+        passes.append(key)
+        await gate.wait()
+        return None
+
+    async with running(run) as loop:
+        for _ in range(10):
+            loop.wake(KEY)
+        await until(lambda: len(passes) == 1)
+        for _ in range(10):
+            loop.wake(KEY)
+        gate.set()
+        await until(lambda: len(passes) == 2)
+        await asyncio.sleep(0.05)
+        assert passes == [KEY, KEY]
+
+
+async def test_a_key_is_worked_on_by_one_pass_at_a_time_and_keys_side_by_side() -> None:
+    working: list[Key] = []
+    most = {"same": 0, "all": 0}
+
+    async def run(key: Key) -> float | None:
+        working.append(key)
+        most["same"] = max(most["same"], working.count(key))
+        most["all"] = max(most["all"], len(working))
+        await asyncio.sleep(0.002)
+        working.remove(key)
+        return 0.001
+
+    async with running(run, workers=3) as loop:
+        for name in "abcdef":
+            loop.wake(Key("Thing", "ns", name))
+        await asyncio.sleep(0.1)
+    assert most == {"same": 1, "all": 3}
+
+
+async def test_a_failing_pass_is_tried_again_later_and_stops_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failed: list[float] = []
+    good: list[Key] = []
+    clock = asyncio.get_running_loop()
+
+    async def run(key: Key) -> float | None:
+        if key.name == "bad":
+            failed.append(clock.time())
+            raise RuntimeError("no")
+        good.append(key)
+        return None
+
+    async with running(run) as loop:
+        loop.wake(Key("Thing", "ns", "bad"))
+        loop.wake(KEY)
+        await until(lambda: len(failed) == 2 and good == [KEY])
+    assert failed[1] - failed[0] >= 0.9
+    assert "pass over Thing ns/bad failed" in caplog.text
+
+
+async def test_a_pass_says_when_the_next_one_is_due_and_when_to_forget_the_key() -> None:
+    delays = iter([0.01, 0.01, math.inf])
+    passes: list[Key] = []
+
+    async def run(key: Key) -> float | None:
+        passes.append(key)
+        return next(delays)
+
+    async with running(run) as loop:
+        loop.wake(KEY)
+        assert loop.keys("Thing", "ns") == [KEY]
+        await until(lambda: loop.keys("Thing", "ns") == [])
+    assert passes == [KEY] * 3
+
+
+async def test_a_pass_under_way_ends_before_the_loop_does() -> None:
+    done: list[Key] = []
+
+    async def run(key: Key) -> float | None:
+        await asyncio.sleep(0.05)
+        done.append(key)
+        return None
+
+    async with running(run) as loop:
+        loop.wake(KEY)
+        await asyncio.sleep(0.01)
+    assert done == [KEY]
+
+
+async def test_a_pass_that_does_not_move_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firewatch.reconcile.loop._STALL_SECONDS", 0.01)
+    gate = asyncio.Event()
+
+    async def run(_: Key) -> float | None:
+        await gate.wait()
+        return None
+
+    async with running(run) as loop:
+        loop.wake(KEY)
+        await until(lambda: loop.stalled() == "the pass over Thing ns/a")
+        gate.set()
