@@ -26,7 +26,11 @@ def spec(**overrides: object) -> AutoResponseSpec:
         "trigger": {"preset": "cpu_high"},
         "target": {"name": "api"},
         "actions": [{"scaleUp": {"by": 2, "maxReplicas": 10}}],
-        "recovery": {"hold": "10s", "rampDown": {"step": "50%", "every": "5s"}, "orphanAfter": "1m"},
+        "recovery": {
+            "hold": "10s",
+            "rampDown": {"step": "50%", "every": "5s"},
+            "orphanAfter": "1m",
+        },
         "rails": {"cooldown": "60s"},
         "mode": "enforce",
     }
@@ -76,9 +80,7 @@ class World:
             steps += 1
             if crash_after == steps or decision.scale_to is None or self.target is None:
                 return decision
-            self.target = replace(
-                self.target, replicas=decision.scale_to, last_writer="firewatch"
-            )
+            self.target = replace(self.target, replicas=decision.scale_to, last_writer="firewatch")
             self.writes += 1
             steps += 1
             if crash_after == steps:
@@ -292,9 +294,7 @@ def test_whatever_happens_the_baseline_comes_back(
     happenings: list[str], baseline: int, by: int | str, others: int
 ) -> None:
     wanted = spec(actions=[{"scaleUp": {"by": by, "maxReplicas": 10}}])
-    responders = tuple(
-        responder(f"r{i}", spec=wanted, signal=RESOLVED) for i in range(others)
-    )
+    responders = tuple(responder(f"r{i}", spec=wanted, signal=RESOLVED) for i in range(others))
     world = World(replace(TARGET, replicas=baseline), responders)
     for happening in happenings:
         match happening:

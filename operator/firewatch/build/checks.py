@@ -7,12 +7,10 @@ verdict on an expression is the server's own; this module never looks into one.
 from collections.abc import Iterator, Sequence
 
 from firewatch.api.alerts import PrometheusRule
-from firewatch.api.resource import parse_duration
 from firewatch.build.rules import RESERVED_PREFIX, Group, Place
 from firewatch.build.template_lexer import TemplateError
 from firewatch.build.templates import check_template
 
-_LONGEST_SECONDS = 2**63 / 1e9
 _NAME = "__name__"
 
 Fault = tuple[str, str]
@@ -42,9 +40,6 @@ def _group_fault(group: Group, seen: set[str]) -> Fault | None:
         return "DuplicateGroup", f"the policy has another group named {group.name}; rename one"
     if _NAME in group.header.get("labels", {}):
         return "BadLabel", f"labels of the group: {_NAME} is not a label that can be set"
-    for field in ("interval", "query_offset"):
-        if fault := _duration_fault(field, group.header.get(field)):
-            return fault
     return None
 
 
@@ -55,17 +50,8 @@ def _rule_faults(rule: PrometheusRule) -> Iterator[Fault]:
         yield "BadRule", "a recording rule has no for, keep_firing_for or annotations"
     if _NAME in rule.labels:
         yield "BadLabel", f"labels: {_NAME} is not a label that can be set"
-    for field, text in (("for", rule.for_), ("keep_firing_for", rule.keep_firing_for)):
-        if fault := _duration_fault(field, text):
-            yield fault
     if rule.alert is not None:
         yield from _template_faults(rule)
-
-
-def _duration_fault(field: str, text: str | None) -> Fault | None:
-    if text is not None and parse_duration(text) > _LONGEST_SECONDS:
-        return "BadDuration", f"{field}: {text} is longer than Prometheus can count (292 years)"
-    return None
 
 
 def _template_faults(rule: PrometheusRule) -> Iterator[Fault]:

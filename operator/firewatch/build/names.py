@@ -3,13 +3,12 @@
 import hashlib
 import re
 
-from firewatch.settings import MANAGED_BY
+from firewatch.settings import MANAGED_BY, STACK_LABEL
 
 NAME_LABEL = "app.kubernetes.io/name"
 INSTANCE_LABEL = "app.kubernetes.io/instance"
 COMPONENT_LABEL = "app.kubernetes.io/component"
 PART_OF_LABEL = "app.kubernetes.io/part-of"
-STACK_LABEL = "monitoring.freeagentics.io/stack"
 
 METRICS = "metrics"
 EXPORTERS = "exporters"

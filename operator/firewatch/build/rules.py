@@ -1,5 +1,6 @@
 """Rule files: what a policy asks for, as Prometheus reads it."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ MARKER_ALERT = "FirewatchMarker"
 MARKER_LABEL = "firewatch_hash"
 PRESET_LABEL = "firewatch_preset"
 
+_MARKER_REVISION = re.compile(rf"^ *{MARKER_LABEL}: '?([-0-9a-fr]+)'?$", re.MULTILINE)
 _DEFAULT_NAMES = {Signal.CPU: "HighCPUUsage"}
 _PRESETS = {Signal.CPU: "cpu_high"}
 
@@ -90,6 +92,12 @@ def render_marker(slot: int, revision: str) -> RuleFile:
     rule = {"alert": MARKER_ALERT, "expr": "vector(0) > 1", "labels": {MARKER_LABEL: revision}}
     group = {"name": MARKER_GROUP, "interval": "1d", "rules": [rule]}
     return RuleFile(names.marker_file(slot), dump_yaml({"groups": [group]}), slot)
+
+
+def marker_revision(text: str) -> str:
+    """Return the hash in a marker file of ours; empty if there is none."""
+    match = _MARKER_REVISION.search(text)
+    return match[1] if match else ""
 
 
 def slot_revision(files: Mapping[str, str]) -> str:

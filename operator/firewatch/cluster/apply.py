@@ -8,7 +8,7 @@ from typing import Any
 
 from firewatch.api.resource import Object
 from firewatch.cluster.client import Cluster, Verb, Write
-from firewatch.cluster.errors import NotFoundError, absent_is_fine
+from firewatch.cluster.errors import ConflictError, absent_is_fine
 from firewatch.cluster.kinds import Kind
 from firewatch.settings import FIELD_MANAGER, MANAGED_BY
 
@@ -59,22 +59,31 @@ class Applied:
     written: bool
 
 
-async def apply(cluster: Cluster, kind: Kind, desired: Object) -> Applied:
+async def apply(
+    cluster: Cluster, kind: Kind, desired: Object, *, known: Object | None = None
+) -> Applied:
     """Make one object as desired, without a write if it is so already.
 
-    ``ConflictError`` if an object of that name is there and is not ours.
+    ``known`` is the object as just read, so that it need not be read again. ``ConflictError`` if an
+    object of that name is there and is not ours.
     """
     wanted = with_hash(desired)
     metadata = wanted["metadata"]
     namespace, name = metadata.get("namespace", ""), metadata["name"]
-    try:
-        live = await cluster.get(kind, namespace, name)
-    except NotFoundError:
-        live = None
+    live = known
+    if live is None:
+        with absent_is_fine():
+            live = await cluster.get(kind, namespace, name)
     if live is not None and covers(live, wanted):
         return Applied(live, written=False)
-    force = live is not None and is_ours(live)
-    write = Write(Verb.APPLY, kind, namespace, name, wanted, force=force)
+    if live is not None and not is_ours(live):
+        # The API server reports a conflict only if both set the same field.
+        raise ConflictError(
+            f"{kind.kind} {name} is there already and was not made by Firewatch;"
+            " rename or delete it, or rename the resource that needs it"
+        )
+    # Without force where nothing was: somebody may have made it in between.
+    write = Write(Verb.APPLY, kind, namespace, name, wanted, force=live is not None)
     return Applied(await cluster.write(write), written=True)
 
 
@@ -97,13 +106,19 @@ async def prune(
             key = (kind.kind, metadata["name"])
             if key in keep or "deletionTimestamp" in metadata:
                 continue
-            body = {
-                "apiVersion": "v1",
-                "kind": "DeleteOptions",
-                "preconditions": {"uid": metadata["uid"]},
-                "propagationPolicy": "Background",
-            }
-            with absent_is_fine():
-                await cluster.write(Write(Verb.DELETE, kind, namespace, metadata["name"], body))
+            await delete(cluster, kind, live)
             deleted.append("/".join(key))
     return deleted
+
+
+async def delete(cluster: Cluster, kind: Kind, live: Object) -> None:
+    """Delete this very object; it is fine if it is gone already."""
+    metadata = live["metadata"]
+    body = {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": {"uid": metadata["uid"]},
+        "propagationPolicy": "Background",
+    }
+    with absent_is_fine():
+        await cluster.write(Write(Verb.DELETE, kind, metadata["namespace"], metadata["name"], body))

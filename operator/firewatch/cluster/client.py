@@ -70,9 +70,14 @@ class Cluster(Protocol):
         """Return one object; ``NotFoundError`` if it is not there."""
 
     async def list(
-        self, kind: Kind, namespace: str = "", labels: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        namespace: str = "",
+        labels: Mapping[str, str] | None = None,
+        *,
+        fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
-        """Return the objects of a kind with these labels, in one namespace or in all."""
+        """Return the objects of a kind with these labels and fields, in one namespace or in all."""
 
     async def write(self, write: Write) -> Object:
         """Send one change and return the object as the server now has it."""
@@ -90,17 +95,22 @@ class KubernetesCluster:
         return await self._request("get", _path(kind, namespace, name))
 
     async def list(
-        self, kind: Kind, namespace: str = "", labels: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        namespace: str = "",
+        labels: Mapping[str, str] | None = None,
+        *,
+        fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
-        """Return the objects of a kind with these labels, in one namespace or in all."""
-        selector = ",".join(f"{k}={v}" for k, v in sorted((labels or {}).items()))
+        """Return the objects of a kind with these labels and fields, in one namespace or in all."""
         items: list[Object] = []
         token: str | None = None
         while True:
             page = await self._request(
                 "get",
                 _path(kind, namespace),
-                label_selector=selector or None,
+                label_selector=_selector(labels),
+                field_selector=_selector(fields),
                 limit=_PAGE,
                 _continue=token,
             )
@@ -155,6 +165,10 @@ class KubernetesCluster:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnreachableError(f"the API server does not answer: {error!r}") from error
         return answer
+
+
+def _selector(wanted: Mapping[str, str] | None) -> str | None:
+    return ",".join(f"{k}={v}" for k, v in sorted((wanted or {}).items())) or None
 
 
 def _path(kind: Kind, namespace: str, name: str = "", subresource: str = "") -> str:

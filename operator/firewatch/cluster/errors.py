@@ -45,10 +45,20 @@ _BY_STATUS: dict[int, type[ClusterError]] = {
 }
 
 
+_UNPROCESSABLE = 422
+_OTHER_THAN_READ = (
+    # All that the API server says of a JSON patch whose ``test`` found another value.
+    "the server rejected our request due to an error in our request",
+    # A merge patch with the uid of an object that has been made anew.
+    "metadata.uid: Invalid value",
+)
+
+
 def error_of(status: int, message: str, reason: str) -> ClusterError:
     """Return the error for an answer of the API server."""
-    if "test failed" in message:  # a JSON patch whose ``test`` found another value
-        return ConflictError(message, status=status, reason=reason)
+    if status == _UNPROCESSABLE and any(text in message for text in _OTHER_THAN_READ):
+        text = "the object is not the one that was read, or has changed since"
+        return ConflictError(text, status=status, reason=reason)
     kind = _BY_STATUS.get(status, UnreachableError if status >= 500 else ClusterError)  # noqa: PLR2004
     return kind(message, status=status, reason=reason)
 

@@ -102,7 +102,8 @@ RIGHTS: tuple[Right, ...] = (
     Right(Scope.CLUSTER, TOKEN_REVIEW, ("create",)),
     *(Right(Scope.STACKS, kind, _CHILD) for kind in STACK_CHILDREN),
     Right(Scope.STACKS, POD, (*_READ, "patch")),
-    Right(Scope.STACKS, EVENT, ("create",)),
+    # Why pods of a DaemonSet are refused stands in Events only.
+    Right(Scope.STACKS, EVENT, ("create", "list")),
     Right(Scope.STACKS, CLUSTER_ROLE, ("bind",), names=(PROMETHEUS_ROLE,)),
     Right(Scope.TARGETS, DEPLOYMENT, ("get",)),
     Right(Scope.TARGETS, DEPLOYMENT, ("patch",), "scale"),

@@ -109,12 +109,20 @@ class Prometheus:
             async with self.session.get(
                 self.url + path, params=parameters, timeout=_TIMEOUT
             ) as response:
-                body = await response.content.read(_ANSWER_LIMIT)
-                if not response.content.at_eof():
-                    raise PrometheusError(f"the answer of {path} is too long")
+                body = await _read(response, path)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PrometheusError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
         return _data(response.status, body)
+
+
+async def _read(response: aiohttp.ClientResponse, path: str) -> bytes:
+    """Return the whole body, if it is not too long; ``read(n)`` would end with the first chunk."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _ANSWER_LIMIT:
+            raise PrometheusError(f"the answer of {path} is too long")
+    return bytes(body)
 
 
 def _data(status: int, body: bytes) -> Any:

@@ -21,35 +21,32 @@ async def write_status(
 ) -> Object:
     """Make the status of a live object as given and return the object as it then is.
 
-    With ``at_version`` the write is refused with ``ConflictError`` unless the object is still the
-    one that was read.
+    ``ConflictError`` if it is another object by now, and with ``at_version`` also if it has
+    changed in any way since it was read.
     """
     before = live.get("status", {})
     after = dump_status(status) if isinstance(status, Status) else status
     if before == after:
         return live
-    removed = dict.fromkeys(before.keys() - after.keys())
-    changed = {key: value for key, value in after.items() if before.get(key) != value}
     metadata = live["metadata"]
-    body: Object = {
-        "metadata": {"uid": metadata["uid"]},
-        "status": _patch(before, changed, removed),
-    }
+    # Not a merge patch: on /status the API server pays no heed to the uid in it.
+    patch = [{"op": "test", "path": "/metadata/uid", "value": metadata["uid"]}]
     if at_version:
-        body["metadata"]["resourceVersion"] = metadata["resourceVersion"]
+        seen = metadata["resourceVersion"]
+        patch.append({"op": "test", "path": "/metadata/resourceVersion", "value": seen})
+    patch += _changes(before, after)
     return await cluster.write(
-        Write(Verb.MERGE, kind, metadata["namespace"], metadata["name"], body, "status")
+        Write(Verb.JSON_PATCH, kind, metadata["namespace"], metadata["name"], patch, "status")
     )
 
 
-def _patch(before: Object, changed: Object, removed: Object) -> Object:
-    """Return the merge patch; nested maps need nulls for keys that go."""
-    patch: Object = dict(removed)
-    for key, value in changed.items():
-        old = before.get(key)
-        if isinstance(value, dict) and isinstance(old, dict):
-            gone = dict.fromkeys(old.keys() - value.keys())
-            patch[key] = _patch(old, value, gone)
-        else:
-            patch[key] = value
-    return patch
+def _changes(before: Object, after: Object) -> list[Object]:
+    """Return the JSON patch of the parts that differ, so that another writer's parts stay."""
+    if not before:
+        return [{"op": "add", "path": "/status", "value": after}]
+    gone = sorted(before.keys() - after.keys())
+    changed = sorted(key for key, value in after.items() if before.get(key) != value)
+    return [
+        *({"op": "remove", "path": f"/status/{key}"} for key in gone),
+        *({"op": "add", "path": f"/status/{key}", "value": after[key]} for key in changed),
+    ]

@@ -47,7 +47,7 @@ class Receiver:
             return self._answer(HTTPStatus.UNAUTHORIZED, "unauthenticated")
         try:
             items = _read_list(await request.read())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return self._answer(HTTPStatus.BAD_REQUEST, "malformed", str(error))
         self._take(source, items)
         return self._answer(HTTPStatus.OK, "accepted")

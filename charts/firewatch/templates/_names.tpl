@@ -1,0 +1,57 @@
+{{- define "firewatch.name" -}}
+{{- .Values.nameOverride | default .Chart.Name -}}
+{{- end -}}
+
+{{- /* Short enough that "-receiver" and the like still fit into 63 characters. */ -}}
+{{- define "firewatch.fullname" -}}
+{{- $name := include "firewatch.name" . -}}
+{{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- .Values.fullnameOverride | default $full | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "firewatch.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "firewatch.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end -}}
+
+{{- /* Our own labels win over the user's, so that no value can break a selector. */ -}}
+{{- define "firewatch.labels" -}}
+{{- $own := dict
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_")
+  "app.kubernetes.io/version" .Chart.AppVersion
+  "app.kubernetes.io/part-of" "firewatch"
+  "app.kubernetes.io/managed-by" .Release.Service
+-}}
+{{- $own = merge (include "firewatch.selectorLabels" . | fromYaml) $own -}}
+{{- merge $own .Values.commonLabels | toYaml -}}
+{{- end -}}
+
+{{- define "firewatch.podLabels" -}}
+{{- merge (include "firewatch.labels" . | fromYaml) .Values.podLabels | toYaml -}}
+{{- end -}}
+
+{{- define "firewatch.image" -}}
+{{- $image := .Values.image -}}
+{{- if $image.digest -}}
+{{ $image.repository }}{{ with $image.tag }}:{{ . }}{{ end }}@{{ $image.digest }}
+{{- else -}}
+{{ $image.repository }}:{{ $image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{- /* What the operator's container and the test's container are allowed: nothing. */ -}}
+{{- define "firewatch.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "firewatch.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}

@@ -1,0 +1,35 @@
+"""What the passes over stacks and policies work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import aiohttp
+
+from firewatch.api.resource import Key
+from firewatch.cluster.client import Cluster
+from firewatch.metrics import Metrics
+from firewatch.reconcile.servers import Nudges
+from firewatch.settings import Settings
+
+RULES = "Rules"
+"""Kind of the keys for the rules of one stack or, with an empty name, of one namespace."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Dependencies of the passes, and the little that they remember between passes.
+
+    Nothing remembered proves anything: losing it costs a request or a second look.
+    """
+
+    cluster: Cluster
+    session: aiohttp.ClientSession
+    settings: Settings
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    """The present time in UTC."""
+    wake: Callable[[Key], None]
+    nudges: Nudges = field(default_factory=Nudges)
+    ready: dict[Key, frozenset[str]] = field(default_factory=dict)
+    """Uids of the ready Prometheus pods that a stack had at its last pass."""

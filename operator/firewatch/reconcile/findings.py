@@ -1,0 +1,48 @@
+"""Conditions that stacks and policies have in common (pure)."""
+
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from firewatch.api.conditions import Finding, bad
+from firewatch.api.resource import Object, Status
+from firewatch.cluster.errors import ClusterError, ConflictError, ForbiddenError, InvalidError
+
+ACCEPTED = "Accepted"
+APPLIED = "Applied"
+AVAILABLE = "Available"
+LOADED = "Loaded"
+
+S = TypeVar("S", bound=Status)
+
+
+def read_status(model: type[S], live: Object) -> S:
+    """Return the status of a live object, or an empty one if it cannot be read."""
+    try:
+        return model.model_validate(live.get("status", {}))
+    except ValidationError:
+        return model()
+
+
+def not_applied(kind: str, name: str, error: ClusterError) -> Finding:
+    """Return why an object could not be written, and what to do."""
+    what = f"{kind} {name}"
+    if isinstance(error, ConflictError):
+        return bad(
+            APPLIED,
+            "Conflict",
+            f"{what} is there and somebody else's: {error}; delete or rename it",
+        )
+    if isinstance(error, ForbiddenError):
+        return bad(APPLIED, "Forbidden", f"{what}: {error}")
+    if isinstance(error, InvalidError) and "updates to statefulset spec" in str(error):
+        return bad(
+            APPLIED,
+            "ImmutableField",
+            f"{what}: spec.metrics.storage cannot be changed on a StatefulSet that is there; put it"
+            f" back as it was, or run kubectl delete statefulset {name} --cascade=orphan (pods and"
+            " volumes stay; a volume that is there keeps its size)",
+        )
+    if isinstance(error, InvalidError):
+        return bad(APPLIED, "Invalid", f"{what}: {error}")
+    return bad(APPLIED, "Failed", f"{what}: {error}")

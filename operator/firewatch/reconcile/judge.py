@@ -1,0 +1,114 @@
+"""Judging the policies of a stack, each once per version of its spec."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from firewatch.api.alerts import AlertPolicyStatus
+from firewatch.api.resource import Object
+from firewatch.build import names
+from firewatch.build.rules import RuleFile, digest
+from firewatch.cluster.prometheus import PrometheusError
+from firewatch.reconcile.findings import read_status
+from firewatch.reconcile.judging import Examined, Judged, examine, is_trusted
+from firewatch.reconcile.policies import Scene
+from firewatch.reconcile.verdicts import Verdicts
+
+_NEW_IN_A_PASS = 1000
+_YIELD_EVERY = 20
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What has been found about a policy."""
+
+    judged: Judged | None
+    """None while no server has judged its expressions."""
+    file: RuleFile | None
+    """Its rules, if any may run."""
+
+
+Opinions = Mapping[str, Opinion]
+"""By uid of the policy; policies that are left for the next pass are missing."""
+
+
+async def judge_policies(scene: Scene, verdicts: Verdicts, memory: dict[str, Judged]) -> Opinions:
+    """Judge the policies of a stack; ``memory`` holds what was found before, by uid."""
+    live_files = scene.slots.files()
+    opinions: dict[str, Opinion] = {}
+    examined: list[tuple[Object, Examined]] = []
+    for policy in scene.policies:
+        uid = policy["metadata"]["uid"]
+        known = _recall(policy, memory.get(uid), live_files)
+        if known:
+            opinions[uid] = known
+        elif len(examined) < _NEW_IN_A_PASS:
+            if len(opinions) % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+            found = examine(policy)
+            if isinstance(found, Judged):
+                opinions[uid] = Opinion(found, None)
+            else:
+                examined.append((policy, found))
+    opinions |= await _judge_new(scene, verdicts, examined)
+    present = {policy["metadata"]["uid"] for policy in scene.policies}
+    for uid in memory.keys() - present:
+        del memory[uid]
+    memory.update({uid: o.judged for uid, o in opinions.items() if o.judged})
+    return opinions
+
+
+def _recall(policy: Object, judged: Judged | None, files: Mapping[str, str]) -> Opinion | None:
+    """Return what is known about this very form of a policy, with its text from the live slot."""
+    metadata = policy["metadata"]
+    if judged is None or judged.generation != metadata["generation"]:
+        return None
+    if not judged.digest:
+        return Opinion(judged, None)
+    namespace, name = metadata["namespace"], metadata["name"]
+    file = names.policy_file(namespace, name)
+    text = files.get(file)
+    if text is None or digest(text) != judged.digest:
+        return None
+    return Opinion(judged, RuleFile(file, text, names.policy_slot(namespace, name)))
+
+
+async def _judge_new(
+    scene: Scene, verdicts: Verdicts, examined: list[tuple[Object, Examined]]
+) -> dict[str, Opinion]:
+    """Judge policies with the verdicts of their own status, else with those of a server."""
+    trusted = {policy["metadata"]["uid"] for policy, _ in examined if is_trusted(policy)}
+    unknown = [e for policy, e in examined if policy["metadata"]["uid"] not in trusted]
+    version = await _ask(scene, verdicts, unknown)
+    opinions = {}
+    for index, (policy, found) in enumerate(examined):
+        if index % _YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+        uid = policy["metadata"]["uid"]
+        outcome = (
+            found.recall(read_status(AlertPolicyStatus, policy))
+            if uid in trusted
+            else found.judge(lambda expression: verdicts.get(version, expression))
+        )
+        opinions[uid] = _opinion(outcome)
+    return opinions
+
+
+def _opinion(outcome: tuple[Judged, RuleFile] | None) -> Opinion:
+    if outcome is None:
+        return Opinion(None, None)
+    judged, file = outcome
+    return Opinion(judged, file if judged.digest else None)
+
+
+async def _ask(scene: Scene, verdicts: Verdicts, examined: list[Examined]) -> str:
+    """Have a ready server judge the expressions; return its version, empty if none answers."""
+    if not examined or not scene.servers.ready:
+        return ""
+    server = scene.servers.ready[0].api
+    try:
+        version = await server.version()
+        await verdicts.ask(server, version, (e for x in examined for e in x.expressions()))
+    except PrometheusError:
+        return ""
+    return version

@@ -1,0 +1,119 @@
+"""How a policy stands, as its status (pure)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from firewatch.api.alerts import AlertPolicyStatus, RejectedRule, RuleCounts
+from firewatch.api.conditions import Finding, bad, good, merge_conditions, unknown
+from firewatch.api.resource import Object
+from firewatch.reconcile.findings import ACCEPTED, APPLIED, LOADED, read_status
+from firewatch.reconcile.judging import REJECTED_BY_SERVER, Judged
+
+
+class Standing(StrEnum):
+    """How far a policy's rules have come."""
+
+    LOADED = "loaded"
+    WAITING = "waiting"
+    """They are written, the server has not confirmed them yet."""
+    NO_SERVER = "noServer"
+    """No server has judged them, so they are held back."""
+    NO_ROOM = "noRoom"
+    NOT_WRITTEN = "notWritten"
+    REFUSED = "refused"
+    """Prometheus refuses the file, although each expression parses."""
+
+
+def policy_status(
+    live: Object,
+    findings: Sequence[Finding],
+    *,
+    now: datetime,
+    stack: str | None = None,
+    judged: Judged | None = None,
+    loaded: bool = False,
+) -> AlertPolicyStatus:
+    """Return the status of a policy with these findings."""
+    generation = live["metadata"]["generation"]
+    rejected: Sequence[RejectedRule] = judged.rejected if judged else ()
+    counts = RuleCounts()
+    if judged:
+        running = judged.total - judged.left_out if loaded else 0
+        counts = RuleCounts(total=judged.total, loaded=running)
+    return AlertPolicyStatus(
+        observed_generation=generation,
+        conditions=merge_conditions(
+            read_status(AlertPolicyStatus, live).conditions,
+            findings,
+            generation=generation,
+            now=now,
+        ),
+        stack=stack,
+        rules=counts,
+        rejected=[*rejected],
+    )
+
+
+def findings(judged: Judged, standing: Standing, fault: Finding | None = None) -> list[Finding]:
+    """Return the conditions of a policy; ``fault`` is why its slot could not be written."""
+    if judged.fault:
+        return [judged.fault]
+    if standing is Standing.NO_SERVER:
+        return [_NO_SERVER]
+    if not judged.digest:
+        return [_accepted(judged), _NO_RULES]
+    if standing is Standing.NOT_WRITTEN and fault:
+        return [_accepted(judged), fault]
+    return [_accepted(judged), *_STANDINGS[standing]]
+
+
+def _accepted(judged: Judged) -> Finding:
+    if not judged.left_out:
+        return good(ACCEPTED, "Accepted", "every rule is understood")
+    first = judged.rejected[0]
+    where = f"group {first.group}, rule {first.index}" + (f" ({first.rule})" if first.rule else "")
+    return bad(
+        ACCEPTED,
+        "RulesRejected",
+        f"{judged.left_out} of {judged.total} rules left out: {where}: {first.reason}:"
+        f" {first.message}",
+    )
+
+
+_NO_SERVER = unknown(
+    ACCEPTED,
+    "NoServer",
+    "no Prometheus of the stack is ready to check the expressions; the rules are held back",
+)
+_NO_RULES = bad(LOADED, "NoRules", "no rule is left that could run")
+_APPLIED = good(APPLIED, "Applied", "the rules are written")
+_STANDINGS = {
+    Standing.LOADED: (
+        _APPLIED,
+        good(LOADED, "Loaded", "Prometheus confirms that it runs these rules"),
+    ),
+    Standing.WAITING: (
+        _APPLIED,
+        unknown(LOADED, "Reloading", "Prometheus has not confirmed these rules yet"),
+    ),
+    Standing.NO_ROOM: (
+        bad(
+            APPLIED,
+            "RulesTooLarge",
+            "the stack's rule ConfigMaps have no room for these rules; make the policy smaller, or"
+            " move policies to another stack",
+        ),
+    ),
+    Standing.NOT_WRITTEN: (bad(APPLIED, "Failed", "the rules could not be written"),),
+    Standing.REFUSED: (
+        _APPLIED,
+        bad(
+            LOADED,
+            REJECTED_BY_SERVER,
+            "Prometheus refuses the rule file, although it accepts every expression; its log says"
+            " why (kubectl logs, 'loading groups failed'). What it ran of this policy before, it"
+            " still runs.",
+        ),
+    ),
+}

@@ -1,0 +1,144 @@
+"""The Prometheus pods of a stack: who answers, and getting new files to them at once."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import aiohttp
+
+from firewatch.api.resource import Object
+from firewatch.build import names
+from firewatch.cluster.client import Cluster, Verb, Write
+from firewatch.cluster.errors import ConflictError, NotFoundError
+from firewatch.cluster.kinds import POD
+from firewatch.cluster.prometheus import Prometheus
+
+_NUDGES = tuple(timedelta(seconds=seconds) for seconds in (0, 1, 2, 4))
+"""When a pod is nudged, counted from the first time: kubelet's own view may lag behind."""
+_PATIENCE = timedelta(seconds=8)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A ready Prometheus pod."""
+
+    pod: Object
+    api: Prometheus
+
+    @property
+    def uid(self) -> str:
+        """Return the pod's uid."""
+        return str(self.pod["metadata"]["uid"])
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The Prometheus pods of a stack."""
+
+    pods: Sequence[Object]
+    ready: Sequence[Server]
+
+    @property
+    def crashing(self) -> bool:
+        """Tell whether a pod that is not ready has died before: perhaps of its rules."""
+        ready = {server.uid for server in self.ready}
+        return any(pod["metadata"]["uid"] not in ready and restarts(pod) for pod in self.pods)
+
+
+def restarts(pod: Object) -> int:
+    """Return how often the pod's containers have been started again."""
+    return sum(
+        container.get("restartCount", 0)
+        for container in pod.get("status", {}).get("containerStatuses") or ()
+    )
+
+
+async def gather_servers(
+    cluster: Cluster, session: aiohttp.ClientSession, *, namespace: str, stack: str
+) -> Servers:
+    """Read the stack's Prometheus pods."""
+    labels = names.selector(stack, names.PROMETHEUS)
+    pods = [
+        pod
+        for pod in await cluster.list(POD, namespace, labels)
+        if "deletionTimestamp" not in pod["metadata"]
+    ]
+    ready = [Server(pod, Prometheus(session, _url(pod))) for pod in pods if _is_ready(pod)]
+    return Servers(pods, ready)
+
+
+def _is_ready(pod: Object) -> bool:
+    status = pod.get("status", {})
+    return bool(status.get("podIP")) and any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for condition in status.get("conditions") or ()
+    )
+
+
+def _url(pod: Object) -> str:
+    address = pod["status"]["podIP"]
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{names.PROMETHEUS_PORT}"
+
+
+@dataclass
+class _Nudge:
+    revision: str
+    first: datetime
+    sent: int = 0
+
+
+@dataclass
+class Nudges:
+    """Bumps of annotations on pods, which make kubelet sync a pod's files within a second.
+
+    Without them a changed ConfigMap takes up to a minute.
+    """
+
+    _sent: dict[tuple[str, str], _Nudge] = field(default_factory=dict)
+
+    async def nudge(
+        self,
+        cluster: Cluster,
+        servers: Iterable[Server],
+        *,
+        annotation: str,
+        revision: str,
+        now: datetime,
+    ) -> None:
+        """Bump the annotation of the pods that are behind, if it is time to."""
+        for server in servers:
+            state = self._state(server, annotation, revision, now)
+            if state.sent < len(_NUDGES) and now - state.first >= _NUDGES[state.sent]:
+                suffix = f".{state.sent}" if state.sent else ""
+                state.sent += 1
+                await _bump(cluster, server.pod, annotation, revision + suffix)
+
+    def patience_over(self, server: Server, annotation: str, now: datetime) -> bool:
+        """Tell whether the pod has been nudged so often that its files must be there by now."""
+        state = self._sent.get((server.uid, annotation))
+        return state is not None and now - state.first >= _PATIENCE
+
+    def settle(self, servers: Iterable[Server], annotation: str) -> None:
+        """Forget about pods that are up to date."""
+        for server in servers:
+            self._sent.pop((server.uid, annotation), None)
+
+    def _state(self, server: Server, annotation: str, revision: str, now: datetime) -> _Nudge:
+        key = (server.uid, annotation)
+        state = self._sent.get(key)
+        if state is None or state.revision != revision:
+            state = self._sent[key] = _Nudge(revision, now)
+        return state
+
+
+async def _bump(cluster: Cluster, pod: Object, annotation: str, value: str) -> None:
+    """Set an annotation on this very pod; it is fine if the pod is gone."""
+    metadata = pod["metadata"]
+    if metadata.get("annotations", {}).get(annotation) == value:
+        return
+    body = {"metadata": {"uid": metadata["uid"], "annotations": {annotation: value}}}
+    try:
+        await cluster.write(Write(Verb.MERGE, POD, metadata["namespace"], metadata["name"], body))
+    except (NotFoundError, ConflictError):
+        return

@@ -1,0 +1,110 @@
+"""A real etcd and kube-apiserver for the whole run, with our CRDs; no controllers, no nodes."""
+
+import itertools
+import os
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from e2e.cluster import binaries
+from e2e.cluster.controlplane import ControlPlane
+from e2e.cluster.progress import ConsoleProgress
+from firewatch.cluster.client import KubernetesCluster, connect
+from firewatch.metrics import Metrics
+
+ROOT = Path(__file__).parents[2]
+
+Kubectl = Callable[..., str]
+"""Runs kubectl with arguments and an input and returns its output; fails the test on an error."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.apiserver)
+
+
+class KubectlError(AssertionError):
+    """kubectl failed; ``str()`` is what it said."""
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Return an API server that runs for the session."""
+    folder = tmp_path_factory.mktemp("control-plane")
+    with ControlPlane.prepare(folder, ConsoleProgress()) as control:
+        yield control
+
+
+@pytest.fixture(scope="session")
+def kubectl(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    """Return kubectl as the administrator."""
+    program = binaries.ensure(["kubectl"], ConsoleProgress()) / "kubectl"
+    home = str(tmp_path_factory.mktemp("kubectl"))
+
+    def run(*arguments: str, text: str = "") -> str:
+        result = subprocess.run(
+            [str(program), f"--kubeconfig={control_plane.kubeconfig}", *arguments],
+            input=text,
+            env=os.environ | {"HOME": home},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            raise KubectlError(result.stderr)
+        return result.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def crds(kubectl: Kubectl) -> str:
+    """Apply our CRDs as a user does and return what kubectl said, once they are served."""
+    said = kubectl("apply", "-f", str(ROOT / "crds"))
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            kubectl("get", "mstack,apol,aresp", "-A")
+        except KubectlError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return said
+
+
+@pytest_asyncio.fixture(scope="session")
+async def cluster(
+    control_plane: ControlPlane, metrics: Metrics
+) -> AsyncIterator[KubernetesCluster]:
+    """Return the operator's own client, as the administrator."""
+    async with connect(str(control_plane.kubeconfig), metrics) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="session")
+def metrics() -> Metrics:
+    """Return the metrics that the client counts its writes in."""
+    return Metrics()
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[int]:
+    """Return numbers for names that must differ."""
+    return itertools.count()
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl, numbers: Iterator[int]) -> str:
+    """Return the name of a new namespace."""
+    name = f"test-{next(numbers)}"
+    kubectl("create", "namespace", name)
+    return name

@@ -1,0 +1,284 @@
+"""The CRDs before a real API server."""
+
+import json
+import time
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from firewatch.api.kinds import CUSTOM_KINDS
+from firewatch.api.resource import API_VERSION, CustomKind, Object
+from firewatch.cluster.client import KubernetesCluster, Verb, Write
+from firewatch.cluster.errors import InvalidError
+from firewatch.cluster.kinds import OWN_KINDS
+from firewatch.generate import build_crd
+from firewatch.schema import with_defaults
+from tests.apiserver.conftest import ROOT, Kubectl, KubectlError
+
+KINDS = {kind.kind: kind for kind in OWN_KINDS}
+CUSTOM = {custom.kind: custom for custom in CUSTOM_KINDS}
+EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml"))
+
+RULE = {"alert": "A", "expr": "up == 0"}
+STACK: Object = {"metrics": {}}
+POLICY: Object = {"groups": [{"name": "g", "rules": [RULE]}]}
+RESPONSE: Object = {
+    "trigger": {"alert": "A"},
+    "target": {"name": "api"},
+    "actions": [{"scaleUp": {"by": 1, "maxReplicas": 6}}],
+}
+
+
+def stack(**metrics: Any) -> Object:
+    return {"metrics": metrics}
+
+
+def job(**fields: Any) -> Object:
+    return stack(scrapeJobs=[{"name": "a", "targets": ["a:1"], **fields}])
+
+
+def rule(**fields: Any) -> Object:
+    return {"groups": [{"name": "g", "rules": [{"expr": "up == 0", **fields}]}]}
+
+
+def response(**fields: Any) -> Object:
+    return {**deepcopy(RESPONSE), **fields}
+
+
+def scale_up(**fields: Any) -> Object:
+    return response(actions=[{"scaleUp": {"by": 1, "maxReplicas": 6, **fields}}])
+
+
+def build(kind: str, spec: Any, namespace: str, name: str = "x") -> Object:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+async def create(
+    cluster: KubernetesCluster, kind: str, spec: Any, namespace: str = "default"
+) -> Object:
+    body = build(kind, spec, namespace)
+    return await cluster.write(Write(Verb.CREATE, KINDS[kind], namespace, "x", body, dry_run=True))
+
+
+def test_the_api_server_takes_the_crds_as_structural(kubectl: Kubectl, crds: str) -> None:
+    assert crds.count("created") == len(CUSTOM_KINDS)
+    for crd in json.loads(kubectl("get", "crd", "-o", "json"))["items"]:
+        conditions = {c["type"]: c["status"] for c in crd["status"]["conditions"]}
+        assert conditions == {"NamesAccepted": "True", "Established": "True"}
+
+
+@pytest.mark.usefixtures("crds")
+def test_client_side_apply_works_again_and_changes_nothing(kubectl: Kubectl) -> None:
+    said = kubectl("apply", "-f", str(ROOT / "crds"))
+    assert said.count("unchanged") == len(CUSTOM_KINDS)
+
+
+@pytest.mark.usefixtures("crds")
+@pytest.mark.parametrize("custom", CUSTOM_KINDS, ids=lambda custom: custom.kind)
+def test_explain_tells_what_the_models_say(kubectl: Kubectl, custom: CustomKind) -> None:
+    explained = eventually(kubectl, "explain", f"{custom.short}.spec")
+    for name, field in custom.spec.model_fields.items():
+        assert (field.alias or name) in explained
+
+
+@pytest.mark.usefixtures("crds")
+def test_explain_a_nested_field(kubectl: Kubectl) -> None:
+    explained = eventually(kubectl, "explain", "mstack.spec.metrics")
+    assert "scrapeJobs" in explained
+    assert "What is scraped besides Prometheus itself" in explained
+    severity = kubectl("explain", "apol.spec.thresholds.severity")
+    assert "ENUM:\n    critical\n    warning\n    info" in severity
+
+
+def eventually(kubectl: Kubectl, *arguments: str) -> str:
+    """Run kubectl until it succeeds: the OpenAPI document of a new CRD lags a little."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return kubectl(*arguments)
+        except KubectlError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+@pytest.mark.usefixtures("crds")
+def test_printer_columns_and_category(kubectl: Kubectl, namespace: str) -> None:
+    made = build("AutoResponse", RESPONSE, namespace)
+    kubectl("apply", "-f", "-", text=json.dumps(made))
+    header, row = kubectl("get", "firewatch", "-n", namespace).splitlines()
+    assert header.split() == ["NAME", "MODE", "TARGET", "STATE", "READY", "AGE"]
+    assert row.split()[1:3] == ["observe", "api"]
+
+
+@pytest.mark.usefixtures("crds")
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_example_is_accepted(kubectl: Kubectl, path: Path) -> None:
+    objects = [found for found in yaml.safe_load_all(path.read_text()) if found]
+    assert objects
+    for name in sorted({found["metadata"].get("namespace", "default") for found in objects}):
+        made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", text=json.dumps(made))
+    kubectl("apply", "--validate=strict", "-f", str(path))
+
+
+def test_there_are_examples() -> None:
+    assert EXAMPLES
+
+
+DEFAULTED: list[tuple[str, Object]] = [
+    ("MonitoringStack", {}),
+    ("MonitoringStack", stack()),
+    ("MonitoringStack", stack(retention={}, storage={"size": 5}, resources={})),
+    ("MonitoringStack", stack(resources={"limits": {"cpu": 1, "memory": "1Gi"}})),
+    ("MonitoringStack", {**job(), "exporters": {"node": {}}}),
+    ("AlertPolicy", POLICY),
+    ("AlertPolicy", rule(record="a:b")),
+    ("AlertPolicy", {"thresholds": [{"signal": "cpu", "above": 80}]}),
+    ("AutoResponse", RESPONSE),
+    ("AutoResponse", response(recovery={}, rails={})),
+    ("AutoResponse", response(recovery={"rampDown": {"every": "1s"}, "hold": "0s"})),
+    ("AutoResponse", scale_up(by="50%")),
+]
+
+
+@pytest.mark.usefixtures("crds")
+@pytest.mark.parametrize(("kind", "spec"), DEFAULTED)
+async def test_the_api_server_fills_in_the_models_defaults(
+    cluster: KubernetesCluster, kind: str, spec: Object
+) -> None:
+    model = CUSTOM[kind].spec
+    stored = (await create(cluster, kind, spec))["spec"]
+    assert model.model_validate(stored) == model.model_validate(spec)
+    written = model.model_validate(spec).model_dump(mode="json", by_alias=True)
+    assert bare(stored) == bare(written)
+
+
+def bare(value: Any) -> Any:
+    """Return the value without what says nothing, and quantities as texts."""
+    if isinstance(value, list):
+        return [bare(entry) for entry in value]
+    if isinstance(value, dict):
+        kept = {name: bare(v) for name, v in value.items()}
+        return {
+            name: str(v) if name in ("cpu", "size") else v
+            for name, v in kept.items()
+            if v not in (None, [], {})
+        }
+    return value
+
+
+@pytest.mark.usefixtures("crds")
+@pytest.mark.parametrize(("kind", "spec"), DEFAULTED[:4])
+async def test_our_own_picture_of_defaulting_is_right(
+    cluster: KubernetesCluster, kind: str, spec: Object
+) -> None:
+    version = build_crd(CUSTOM[kind])["spec"]["versions"][0]
+    schema = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    assert (await create(cluster, kind, spec))["spec"] == with_defaults(spec, schema)
+
+
+BAD: list[tuple[str, Any, str]] = [
+    ("MonitoringStack", None, "spec"),
+    ("MonitoringStack", {"metric": {}}, 'unknown field "spec.metric"'),
+    ("MonitoringStack", stack(scrapeinterval="5s"), 'unknown field "spec.metrics.scrapeinterval"'),
+    ("MonitoringStack", stack(scrapeInterval="5"), "spec.metrics.scrapeInterval"),
+    ("MonitoringStack", stack(scrapeInterval="5 seconds"), "spec.metrics.scrapeInterval"),
+    ("MonitoringStack", stack(scrapeInterval="1s1m"), "spec.metrics.scrapeInterval"),
+    ("MonitoringStack", stack(scrapeInterval=15), "spec.metrics.scrapeInterval"),
+    ("MonitoringStack", stack(scrapeInterval="0s"), "it must be longer than 0"),
+    ("MonitoringStack", stack(evaluationInterval="1000y"), "spec.metrics.evaluationInterval"),
+    ("MonitoringStack", stack(retention={"size": "40Gi"}), "spec.metrics.retention.size"),
+    ("MonitoringStack", stack(storage={}), "spec.metrics.storage.size"),
+    ("MonitoringStack", stack(storage={"size": "big"}), "spec.metrics.storage.size"),
+    ("MonitoringStack", stack(storage={"size": -1}), "spec.metrics.storage.size"),
+    ("MonitoringStack", stack(externalLabels={"a-b": "c"}), "spec.metrics.externalLabels"),
+    ("MonitoringStack", stack(externalLabels={"a" * 129: "c"}), "at most 128 characters"),
+    ("MonitoringStack", stack(externalLabels={"a": 1}), "spec.metrics.externalLabels.a"),
+    ("MonitoringStack", job(name="node"), "the names prometheus and node belong to"),
+    ("MonitoringStack", job(name="a b"), "spec.metrics.scrapeJobs[0].name"),
+    ("MonitoringStack", job(targets=[]), "spec.metrics.scrapeJobs[0].targets"),
+    ("MonitoringStack", job(targets=["http://a:1"]), "spec.metrics.scrapeJobs[0].targets[0]"),
+    ("MonitoringStack", job(path="metrics"), "spec.metrics.scrapeJobs[0].path"),
+    ("MonitoringStack", job(scheme="ftp"), "spec.metrics.scrapeJobs[0].scheme"),
+    (
+        "MonitoringStack",
+        stack(scrapeJobs=[{"name": "a", "targets": ["a:1"]}] * 2),
+        "spec.metrics.scrapeJobs[1]",
+    ),
+    ("MonitoringStack", {"exporters": {"node": {}}}, "exporters.node needs metrics"),
+    ("MonitoringStack", {**STACK, "exporters": {"node": {"port": 0}}}, "spec.exporters.node.port"),
+    ("AlertPolicy", {}, "set groups, thresholds or both"),
+    ("AlertPolicy", {"groups": [], "thresholds": []}, "set groups, thresholds or both"),
+    ("AlertPolicy", rule(alert="A", record="b"), "set exactly one of alert and record"),
+    ("AlertPolicy", rule(), "set exactly one of alert and record"),
+    ("AlertPolicy", rule(record="a:b", annotations={"a": "b"}), "a recording rule has no for"),
+    ("AlertPolicy", {"groups": [{"name": "g", "rules": [{"alert": "A"}]}]}, "rules[0].expr"),
+    ("AlertPolicy", rule(alert="A", keepFiringFor="5m"), "keepFiringFor"),
+    ("AlertPolicy", rule(alert="A", **{"for": "soon"}), "spec.groups[0].rules[0].for"),
+    ("AlertPolicy", rule(alert="A", **{"for": 300}), "spec.groups[0].rules[0].for"),
+    ("AlertPolicy", rule(alert="A", labels={"a b": "c"}), "spec.groups[0].rules[0].labels"),
+    ("AlertPolicy", {"groups": [*POLICY["groups"], *POLICY["groups"]]}, "spec.groups[1]"),
+    ("AlertPolicy", {"thresholds": [{"signal": "cpu", "above": 101}]}, "spec.thresholds[0].above"),
+    ("AlertPolicy", {"thresholds": [{"signal": "heat", "above": 1}]}, "spec.thresholds[0].signal"),
+    ("AutoResponse", scale_up(by=0), "spec.actions[0].scaleUp.by"),
+    ("AutoResponse", scale_up(by=1001), "spec.actions[0].scaleUp.by"),
+    ("AutoResponse", scale_up(by="50"), "spec.actions[0].scaleUp.by"),
+    ("AutoResponse", scale_up(by="0%"), "spec.actions[0].scaleUp.by"),
+    ("AutoResponse", scale_up(by=1.5), "spec.actions[0].scaleUp.by"),
+    ("AutoResponse", scale_up(maxReplicas=0), "spec.actions[0].scaleUp.maxReplicas"),
+    ("AutoResponse", response(actions=[]), "spec.actions"),
+    ("AutoResponse", response(actions=[{}]), "set one action: scaleUp"),
+    ("AutoResponse", response(actions=RESPONSE["actions"] * 2), "scaleUp may stand only once"),
+    ("AutoResponse", response(trigger={}), "set exactly one of alert and preset"),
+    (
+        "AutoResponse",
+        response(trigger={"alert": "A", "preset": "cpu_high"}),
+        "set exactly one of alert and preset",
+    ),
+    ("AutoResponse", response(target={"kind": "DaemonSet", "name": "a"}), "spec.target.kind"),
+    ("AutoResponse", response(target={"name": "A"}), "spec.target.name"),
+    ("AutoResponse", response(mode="force"), "spec.mode"),
+    (
+        "AutoResponse",
+        response(recovery={"rampDown": {"step": "0%"}}),
+        "spec.recovery.rampDown.step",
+    ),
+    ("AutoResponse", response(rails={"cooldown": "never"}), "spec.rails.cooldown"),
+]
+
+
+@pytest.mark.usefixtures("crds")
+@pytest.mark.parametrize(("kind", "spec", "named"), BAD)
+async def test_a_bad_object_is_refused_and_the_field_named(
+    cluster: KubernetesCluster, kind: str, spec: Any, named: str
+) -> None:
+    with pytest.raises(InvalidError) as caught:
+        await create(cluster, kind, spec)
+    assert named in str(caught.value)
+
+
+@pytest.mark.usefixtures("crds")
+def test_kubectl_refuses_a_typing_error_by_default(kubectl: Kubectl) -> None:
+    mistyped = build("MonitoringStack", {"metric": {}}, "default")
+    with pytest.raises(KubectlError, match=r'unknown field "spec\.metric"'):
+        kubectl("apply", "-f", "-", text=json.dumps(mistyped))
+
+
+@pytest.mark.usefixtures("crds")
+def test_two_managers_share_a_list_of_named_things(kubectl: Kubectl, namespace: str) -> None:
+    def apply_jobs(manager: str, *names: str) -> list[str]:
+        jobs = [{"name": name, "targets": [f"{name}:80"]} for name in names]
+        text = json.dumps(build("MonitoringStack", stack(scrapeJobs=jobs), namespace))
+        kubectl("apply", "--server-side", f"--field-manager={manager}", "-f", "-", text=text)
+        found = json.loads(kubectl("get", "mstack", "x", "-n", namespace, "-o", "json"))
+        return sorted(entry["name"] for entry in found["spec"]["metrics"]["scrapeJobs"])
+
+    apply_jobs("team-a", "a", "both")
+    assert apply_jobs("team-b", "b", "both") == ["a", "b", "both"]
+    assert apply_jobs("team-a", "a") == ["a", "b", "both"]
+    assert apply_jobs("team-b", "b") == ["a", "b"]

@@ -1,0 +1,54 @@
+"""Golden files, and the chart as Helm renders it.
+
+`pytest tests/golden --update-golden` rewrites the golden files that differ.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from e2e.cluster import binaries
+from e2e.cluster.progress import SilentProgress
+from tests.golden.rendering import CASES, NAMES, Helm, Object
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Compare a text with a committed file."""
+
+    def compare(path: Path, text: str) -> None:
+        if request.config.getoption("--update-golden", default=False):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        assert text == (path.read_text() if path.exists() else ""), (
+            f"{path.name} differs: look at it, then `pytest tests/golden --update-golden`"
+        )
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    program = binaries.ensure(["helm"], SilentProgress()) / "helm"
+    return Helm(program, tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="session", params=NAMES)
+def case(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def values(case: str) -> Path:
+    return CASES / f"{case}.values.yaml"
+
+
+@pytest.fixture(scope="session")
+def objects(helm: Helm, values: Path) -> list[Object]:
+    return helm.objects("--values", values)

@@ -1,0 +1,97 @@
+"""The Helm chart: the operator's pod, how it is found and what it is told."""
+
+import yaml
+
+from firewatch.settings import Settings, parse_settings
+from tests.golden.rendering import CASES, Helm, Object, name_of, of_kind
+
+
+def pods(objects: list[Object]) -> list[Object]:
+    """Return the operator's pod and the pod of `helm test`."""
+    (deployment,) = of_kind(objects, "Deployment")
+    (test,) = of_kind(objects, "Pod")
+    return [deployment["spec"]["template"], test]
+
+
+def environment(objects: list[Object]) -> dict[str, str]:
+    container = pods(objects)[0]["spec"]["containers"][0]
+    # The one variable without a value is the pod's namespace.
+    return {entry["name"]: entry.get("value", "firewatch") for entry in container["env"]}
+
+
+def test_pods_meet_the_restricted_level_with_a_read_only_root(objects: list[Object]) -> None:
+    for pod in pods(objects):
+        spec = pod["spec"]
+        assert spec["securityContext"] == {
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "runAsGroup": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+        assert not {"hostNetwork", "hostPID", "hostIPC", "volumes"} & spec.keys()
+        (container,) = spec["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert "memory" in container["resources"]["limits"]
+        assert "cpu" not in container["resources"]["limits"]
+
+
+def test_two_operators_never_run_at_once(objects: list[Object]) -> None:
+    (deployment,) = of_kind(objects, "Deployment")
+    assert deployment["spec"]["replicas"] == 1
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_operator_understands_its_environment(helm: Helm) -> None:
+    rendered = helm.objects("--values", CASES / "namespaces.values.yaml")
+    assert parse_settings(environment(rendered)) == Settings(
+        namespace="firewatch",
+        stack_namespaces=("platform", "shop"),
+        target_namespaces=("shop",),
+        receiver="firewatch-receiver.firewatch.svc:9095",
+        receiver_port=9095,
+        health_port=8080,
+        kubeconfig="",
+        workers=16,
+    )
+
+
+def test_ports_are_the_same_everywhere(objects: list[Object]) -> None:
+    settings = parse_settings(environment(objects))
+    container = pods(objects)[0]["spec"]["containers"][0]
+    ports = {entry["name"]: entry["containerPort"] for entry in container["ports"]}
+    assert ports == {"http-alerts": settings.receiver_port, "http-health": settings.health_port}
+    receiver, metrics = of_kind(objects, "Service")
+    assert f"{name_of(receiver)}.firewatch.svc:{settings.receiver_port}" == settings.receiver
+    # Without an address of its own, so nothing translates the port.
+    assert receiver["spec"]["clusterIP"] == "None"
+    assert receiver["spec"]["publishNotReadyAddresses"] is True
+    assert receiver["spec"]["ports"][0]["name"] == "http-alerts"
+    assert receiver["spec"]["ports"][0]["port"] == settings.receiver_port
+    assert metrics["spec"]["ports"][0]["port"] == settings.health_port
+
+
+def test_services_lead_to_the_operator_and_not_to_the_test(objects: list[Object]) -> None:
+    operator, test = pods(objects)
+    (deployment,) = of_kind(objects, "Deployment")
+    selectors = [service["spec"]["selector"] for service in of_kind(objects, "Service")]
+    for selector in (*selectors, deployment["spec"]["selector"]["matchLabels"]):
+        assert operator["metadata"]["labels"].items() >= selector.items()
+        assert not test["metadata"]["labels"].items() >= selector.items()
+
+
+def test_extra_labels_are_on_everything_and_win_over_nothing(helm: Helm) -> None:
+    rendered = helm.objects("--values", CASES / "everything.values.yaml")
+    for item in rendered:
+        labels = item["metadata"]["labels"]
+        assert labels["cost-centre"] == "42", name_of(item)
+        assert labels["app.kubernetes.io/instance"] == "firewatch", name_of(item)
+    assert pods(rendered)[0]["metadata"]["labels"]["team"] == "sre"
+
+
+def test_names_fit_however_long_the_release_is_called(helm: Helm) -> None:
+    rendered = [*yaml.safe_load_all(helm.template(release="r" * 53))]
+    assert max(len(name_of(item)) for item in of_kind(rendered, "Service", "Deployment")) <= 63

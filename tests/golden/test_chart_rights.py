@@ -1,0 +1,107 @@
+"""The Helm chart: which rights it gives, to whom, and where."""
+
+from pathlib import Path
+
+import yaml
+
+from firewatch.api.kinds import CUSTOM_KINDS
+from firewatch.api.resource import GROUP
+from firewatch.cluster.kinds import Scope
+from firewatch.settings import PROMETHEUS_ROLE
+from tests.golden.rendering import CHART, Helm, Object, name_of, of_kind
+
+RIGHTS: dict[str, list[Object]] = yaml.safe_load((CHART / "files" / "rbac.yaml").read_text())
+
+
+def rules_of(objects: list[Object], name: str) -> list[Object]:
+    (role,) = (item for item in of_kind(objects, "ClusterRole") if name_of(item) == name)
+    rules: list[Object] = role["rules"]
+    return rules
+
+
+def test_roles_are_the_operators_table_of_rights(objects: list[Object]) -> None:
+    assert sorted(RIGHTS) == sorted(Scope)
+    (account,) = of_kind(objects, "ServiceAccount")
+    for scope in (Scope.CLUSTER, Scope.STACKS, Scope.TARGETS):
+        assert rules_of(objects, f"{name_of(account)}-{scope}") == RIGHTS[scope]
+    own = [rule for role in of_kind(objects, "Role") for rule in role["rules"]]
+    assert own == RIGHTS[Scope.OWN]
+
+
+def test_cluster_wide_rights_are_own_kinds_crds_and_token_reviews() -> None:
+    names = {f"{custom.plural}.{GROUP}" for custom in CUSTOM_KINDS}
+    for rule in RIGHTS[Scope.CLUSTER]:
+        match rule["apiGroups"]:
+            case ["apiextensions.k8s.io"]:
+                assert rule["resources"] == ["customresourcedefinitions"]
+                assert {*rule["verbs"]} <= {"get", "list", "watch"}
+                assert {*rule["resourceNames"]} <= names
+            case ["authentication.k8s.io"]:
+                assert (rule["resources"], rule["verbs"]) == (["tokenreviews"], ["create"])
+            case groups:
+                assert groups == [GROUP]
+                assert not {*rule["verbs"]} & {"create", "delete", "deletecollection", "*"}
+
+
+def test_nothing_else_is_bound_cluster_wide(case: str, objects: list[Object]) -> None:
+    bound = {item["roleRef"]["name"] for item in of_kind(objects, "ClusterRoleBinding")}
+    everywhere = {"watcher-cluster", "watcher-stacks", "watcher-targets"}
+    assert bound == (everywhere if case == "everything" else {"firewatch-cluster"})
+
+
+def test_bindings_are_in_the_given_namespaces_only(objects: list[Object], values: Path) -> None:
+    given = yaml.safe_load(values.read_text())
+    for scope in (Scope.STACKS, Scope.TARGETS):
+        bound = [
+            item["metadata"]["namespace"]
+            for item in of_kind(objects, "RoleBinding")
+            if item["roleRef"]["name"].endswith(f"-{scope}")
+        ]
+        namespaces = given.get(scope, {}).get("namespaces", [])
+        assert bound == [name for name in namespaces if name != "*"]
+
+
+def test_every_binding_is_to_the_operators_account(objects: list[Object]) -> None:
+    (account,) = of_kind(objects, "ServiceAccount")
+    subject = {"kind": "ServiceAccount", "name": name_of(account), "namespace": "firewatch"}
+    bindings = of_kind(objects, "RoleBinding", "ClusterRoleBinding")
+    assert bindings
+    assert all(item["subjects"] == [subject] for item in bindings)
+
+
+def test_no_role_reaches_secrets_or_has_wildcards(objects: list[Object]) -> None:
+    for role in of_kind(objects, "Role", "ClusterRole"):
+        for rule in role["rules"]:
+            assert "secrets" not in rule["resources"], name_of(role)
+            assert "nonResourceURLs" not in rule
+            for part in ("apiGroups", "resources", "verbs"):
+                assert not [entry for entry in rule[part] if "*" in entry], name_of(role)
+
+
+def test_the_only_power_over_rights_is_to_bind_the_role_of_prometheus() -> None:
+    powers = [
+        rule
+        for rules in RIGHTS.values()
+        for rule in rules
+        if {*rule["verbs"]} & {"bind", "escalate", "impersonate"}
+    ]
+    (power,) = powers
+    assert power in RIGHTS[Scope.STACKS]
+    assert power["verbs"] == ["bind"]
+    assert power["resourceNames"] == [PROMETHEUS_ROLE]
+
+
+def test_prometheus_may_read_pods(objects: list[Object]) -> None:
+    pods = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
+    assert rules_of(objects, PROMETHEUS_ROLE) == [pods]
+
+
+def test_user_roles_cover_every_kind_and_no_status(helm: Helm) -> None:
+    rendered = helm.objects()
+    reads = {"get", "list", "watch"}
+    writes = {"create", "update", "patch", "delete", "deletecollection"}
+    for name, verbs in (("firewatch-view", reads), ("firewatch-edit", reads | writes)):
+        (rule,) = rules_of(rendered, name)
+        assert rule["apiGroups"] == [GROUP]
+        assert sorted(rule["resources"]) == sorted(custom.plural for custom in CUSTOM_KINDS)
+        assert {*rule["verbs"]} == verbs
