@@ -1,0 +1,1 @@
+"""Measurements; never asserted as tests. docs/benchmarks.md has the figures."""

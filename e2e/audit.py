@@ -1,0 +1,77 @@
+"""The API server's audit log: who asked what, and when it was answered."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from e2e.cluster.interface import Cluster
+from e2e.installation import NAMESPACE, RELEASE
+
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
+_READS = frozenset({"get", "list", "watch"})
+
+
+@dataclass(frozen=True)
+class Call:
+    """One answered request."""
+
+    user: str
+    verb: str
+    resource: str
+    """With its subresource, for example ``deployments/scale``."""
+    namespace: str
+    name: str
+    code: int
+    received: datetime
+    answered: datetime
+    dry_run: bool
+
+    @property
+    def is_write(self) -> bool:
+        """Tell whether it could change something."""
+        return self.verb not in _READS and not self.dry_run
+
+
+class AuditLog:
+    """The part of the log that is written after this object was made, or the whole."""
+
+    def __init__(self, cluster: Cluster, *, whole: bool = False) -> None:
+        if cluster.audit_log is None:
+            raise RuntimeError(
+                f"the backend {cluster.backend} has no audit log, which this test counts calls in;"
+                " use the local backend"
+            )
+        self._path: Path = cluster.audit_log
+        self._offset = 0 if whole else self._path.stat().st_size
+
+    def calls(self, user: str = OPERATOR) -> list[Call]:
+        """Return the answered requests of a user so far."""
+        return [call for call in self._read() if call.user == user]
+
+    def _read(self) -> Iterator[Call]:
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if line.endswith(b"\n"):
+                    event = json.loads(line)
+                    if event["stage"] == "ResponseComplete" and "objectRef" in event:
+                        yield _call(event)
+
+
+def _call(event: dict[str, Any]) -> Call:
+    reference = event["objectRef"]
+    parts = [reference.get("resource", ""), reference.get("subresource", "")]
+    return Call(
+        user=event["user"]["username"],
+        verb=event["verb"],
+        resource="/".join(filter(None, parts)),
+        namespace=reference.get("namespace", ""),
+        name=reference.get("name", ""),
+        code=event["responseStatus"]["code"],
+        received=datetime.fromisoformat(event["requestReceivedTimestamp"]),
+        answered=datetime.fromisoformat(event["stageTimestamp"]),
+        dry_run="dryRun=" in event["requestURI"],
+    )

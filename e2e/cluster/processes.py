@@ -1,0 +1,215 @@
+"""Starts, records and stops the processes of a cluster.
+
+A record holds the process id together with the time at which that process started, so an id
+that the kernel has given to somebody else since is never taken for ours.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from e2e.cluster.cgroups import Cgroup
+from e2e.cluster.files import write_atomically
+from e2e.cluster.interface import ClusterError, ProcessState
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class Record:
+    """Who was started, and with what."""
+
+    pid: int
+    started: int
+    boot: str
+    fingerprint: str
+    """A hash of the command line; another one means that the process must be replaced."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program to run and its surroundings."""
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str] | None = None
+    inputs: Sequence[Path] = ()
+    """Files that the program reads only when it starts."""
+
+    def fingerprint(self) -> str:
+        """Return a hash of all that decides how the program behaves."""
+        digest = hashlib.sha256(json.dumps(list(self.arguments)).encode())
+        for path in self.inputs:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+
+class Processes:
+    """The processes recorded in one folder."""
+
+    def __init__(
+        self,
+        records: Path,
+        logs: Path,
+        *,
+        cgroup: Cgroup | None = None,
+        bound: bool = False,
+    ) -> None:
+        """Keep records and logs in the folders.
+
+        With `bound`, processes die with the one that started them, however that ends; without
+        it they survive it.
+        """
+        self._records = records
+        self._logs = logs
+        self._cgroup = cgroup
+        self._bound = bound
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, command: Command) -> bool:
+        """Start a program unless it runs already just so; tell whether it was started."""
+        record = self._read(command.name)
+        if record and _is_alive(record):
+            if record.fingerprint == command.fingerprint():
+                return False
+            self.stop(command.name)
+        self._end_unrecorded(command)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._records.mkdir(parents=True, exist_ok=True)
+        with self.log(command.name).open("ab") as log:
+            child = subprocess.Popen(
+                [*self._prefix(), *command.arguments],
+                env=command.environment,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._children[command.name] = child
+        record = Record(child.pid, _start_time(child.pid), _boot(), command.fingerprint())
+        write_atomically(self._record_path(command.name), json.dumps(asdict(record)))
+        return True
+
+    def stop(self, name: str, *, grace: float = 10) -> None:
+        """End a process: politely, then by force."""
+        record = self._read(name)
+        if record and _is_alive(record):
+            for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
+                with suppress(ProcessLookupError):
+                    os.kill(record.pid, number)
+                if wait_until(lambda: not self._runs(name), timeout=patience, pause=0.02):
+                    break
+        child = self._children.pop(name, None)
+        if child:
+            child.wait()
+        self._record_path(name).unlink(missing_ok=True)
+
+    def require(self, name: str) -> None:
+        """Raise, with the end of its log, if a process has ended."""
+        if not self._runs(name):
+            raise ClusterError(f"{name} has ended. The end of {self.log(name)}:\n{self.tail(name)}")
+
+    def states(self) -> list[ProcessState]:
+        """Return what was started and whether it still runs."""
+        found = []
+        for path in sorted(self._records.glob("*.json")):
+            record = self._read(path.stem)
+            if record:
+                found.append(ProcessState(path.stem, record.pid, _is_alive(record)))
+        return found
+
+    def log(self, name: str) -> Path:
+        """Return a process's log file."""
+        return self._logs / f"{name}.log"
+
+    def tail(self, name: str) -> str:
+        """Return the last lines of a process's log."""
+        lines = self.log(name).read_text(errors="replace").splitlines()
+        return "\n".join(line[:400] for line in lines[-12:])
+
+    def _runs(self, name: str) -> bool:
+        child = self._children.get(name)
+        if child:
+            # Also reaps: a dead child of ours would otherwise stay, and seem alive.
+            return child.poll() is None
+        record = self._read(name)
+        return record is not None and _is_alive(record)
+
+    def _end_unrecorded(self, command: Command) -> None:
+        """End what a start left behind that was killed before it could write a record."""
+        if not self._cgroup:
+            return
+        program = str(command.arguments[0])
+
+        def strays() -> list[int]:
+            assert self._cgroup
+            return [pid for pid in self._cgroup.pids() if command_line(pid)[0] == program]
+
+        for pid in strays():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not strays(), timeout=10, pause=0.02)
+
+    def _prefix(self) -> list[str]:
+        prefix = ["setpriv", "--pdeathsig", "KILL", "--"] if self._bound else []
+        if self._cgroup:
+            # The process joins before it is the program, so no kill comes in between.
+            join = f'echo $$ > "{self._cgroup.entry}" && exec "$@"'
+            prefix = [*prefix, "/bin/sh", "-c", join, "join"]
+        return prefix
+
+    def _record_path(self, name: str) -> Path:
+        return self._records / f"{name}.json"
+
+    def _read(self, name: str) -> Record | None:
+        try:
+            return Record(**json.loads(self._record_path(name).read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+
+def wait_until(condition: Callable[[], bool], *, timeout: float, pause: float = 0.1) -> bool:
+    """Wait for a condition; tell whether it came true in time."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+    return True
+
+
+def command_line(pid: int) -> list[str]:
+    """Return a process's arguments; an empty one if it has none or is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return [""]
+
+
+def _boot() -> str:
+    return _BOOT.read_text().strip()
+
+
+def _stat(pid: int) -> list[str]:
+    # The name in parentheses may hold spaces; what follows it does not.
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _start_time(pid: int) -> int:
+    return int(_stat(pid)[19])
+
+
+def _is_alive(record: Record) -> bool:
+    try:
+        stat = _stat(record.pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat[0] != "Z" and int(stat[19]) == record.started and record.boot == _boot()

@@ -1,0 +1,67 @@
+"""One installation of Firewatch for all scenarios; every scenario has a namespace of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.cluster.backend import choose
+from e2e.cluster.progress import ConsoleProgress
+from e2e.host_operator import HostOperator
+from e2e.images import PROJECT
+from e2e.installation import Testbed, Values, bring_up, install, uninstall
+from e2e.station import Station
+
+NAMESPACES = ("e2e-stack", "e2e-response", "e2e-faults", "e2e-gone", "e2e-kill")
+
+
+@pytest.fixture(scope="session")
+def testbed() -> Iterator[Testbed]:
+    """Bring the cluster up and install the operator; leave the cluster as it was found."""
+    progress = ConsoleProgress()
+    was_up = choose().status().state == "up"
+    testbed = bring_up(progress)
+    for namespace in NAMESPACES:
+        testbed.kubectl.delete("namespace", namespace)
+    install(testbed, Values(NAMESPACES, NAMESPACES), progress)
+    yield testbed
+    for namespace in NAMESPACES:
+        testbed.kubectl.delete("namespace", namespace)
+    uninstall(testbed)
+    if not was_up:
+        testbed.backend.down(progress)
+
+
+def _station(testbed: Testbed, namespace: str, *, node_exporter: bool = False) -> Station:
+    station = Station(testbed, namespace)
+    station.set_up(node_exporter=node_exporter)
+    return station
+
+
+@pytest.fixture(scope="session")
+def stack_station(testbed: Testbed) -> Station:
+    """Return a namespace with a node exporter."""
+    return _station(testbed, "e2e-stack", node_exporter=True)
+
+
+@pytest.fixture(scope="session")
+def response_station(testbed: Testbed) -> Station:
+    """Return a namespace for responses."""
+    return _station(testbed, "e2e-response")
+
+
+@pytest.fixture(scope="session")
+def fault_station(testbed: Testbed) -> Station:
+    """Return a namespace in which things break."""
+    return _station(testbed, "e2e-faults")
+
+
+@pytest.fixture(scope="session")
+def kill_station(testbed: Testbed) -> Station:
+    """Return a namespace for an operator that is killed."""
+    return _station(testbed, "e2e-kill")
+
+
+@pytest.fixture(scope="session")
+def host_operator(testbed: Testbed) -> HostOperator:
+    """Return an operator on this machine, for the kill sweep."""
+    return HostOperator(testbed, PROJECT / "build" / "e2e", "e2e-kill")

@@ -1,0 +1,101 @@
+"""Firewatch on a cluster: image built on this machine, installed by its chart."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from e2e.cluster.backend import choose
+from e2e.cluster.images import NODE_EXPORTER_IMAGE, PROMETHEUS_IMAGE
+from e2e.cluster.interface import Backend, Cluster, Progress
+from e2e.images import PROJECT, example_app_image, operator_image
+from e2e.kubectl import Kubectl
+
+NAMESPACE = "firewatch"
+RELEASE = "firewatch"
+CHART = PROJECT / "charts" / "firewatch"
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images that are on the cluster's nodes."""
+
+    operator: str
+    example_app: str
+    prometheus: str
+    node_exporter: str
+
+
+@dataclass(frozen=True)
+class Testbed:
+    """A running cluster with every image that Firewatch and the examples need."""
+
+    backend: Backend
+    cluster: Cluster
+    images: Images
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """Return kubectl for this cluster."""
+        return Kubectl(self.cluster)
+
+
+def bring_up(progress: Progress) -> Testbed:
+    """Bring the cluster up and put the images on its nodes."""
+    backend = choose()
+    cluster = backend.up(progress)
+    operator, app = operator_image(progress), example_app_image(progress)
+    with progress.step("Loading Firewatch's images"):
+        for image in (operator, app):
+            backend.load_image(image.archive)
+    images = Images(operator.name, app.name, PROMETHEUS_IMAGE, NODE_EXPORTER_IMAGE)
+    return Testbed(backend, cluster, images)
+
+
+@dataclass(frozen=True)
+class Values:
+    """What an installation differs in."""
+
+    stacks: Sequence[str]
+    targets: Sequence[str]
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+def install(testbed: Testbed, values: Values, progress: Progress) -> None:
+    """Install or upgrade Firewatch by its chart and wait until it is ready."""
+    repository, _, tag = testbed.images.operator.rpartition(":")
+    content = {
+        "image": {"repository": repository, "tag": tag},
+        "stacks": {"namespaces": list(values.stacks)},
+        "targets": {"namespaces": list(values.targets)},
+        **values.more,
+    }
+    with progress.step("Installing Firewatch by its Helm chart"):
+        _helm(
+            testbed,
+            *("upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE),
+            *("--create-namespace", "--wait", "--timeout", "120s", "--values", "-"),
+            stdin=json.dumps(content),
+        )
+
+
+def uninstall(testbed: Testbed) -> None:
+    """Remove Firewatch; its CRDs stay."""
+    _helm(testbed, "uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--ignore-not-found")
+
+
+def _helm(testbed: Testbed, *arguments: str, stdin: str = "") -> str:
+    command = [str(Path(testbed.cluster.tools) / "helm"), *arguments]
+    done = subprocess.run(
+        command,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=testbed.kubectl.environment,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"helm {arguments[0]} failed: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,189 @@
+"""A namespace in which things can be made to happen: a signal, a target, a stack, a policy."""
+
+import json
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any
+
+from e2e.installation import Testbed
+from e2e.kubectl import Kubectl, Object, condition, wait_for
+
+ALERT = "LoadHigh"
+STACK = "main"
+OPT_IN = "monitoring.freeagentics.io/auto-response"
+_API = "monitoring.freeagentics.io/v1alpha1"
+
+
+@dataclass(frozen=True)
+class Station:
+    """One namespace of the cluster under test."""
+
+    testbed: Testbed
+    namespace: str
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """Return kubectl for this cluster."""
+        return self.testbed.kubectl
+
+    # --- what is there -----------------------------------------------------------------------
+
+    def set_up(self, *, node_exporter: bool = False) -> None:
+        """Create the namespace with a signal, a target, a stack and a policy; wait until ready."""
+        self.kubectl.apply(
+            _namespace(self.namespace),
+            *_application(self.namespace, "signal", 1, self.testbed.images.example_app),
+            *_application(self.namespace, "api", 1, self.testbed.images.example_app),
+            self.stack(node_exporter=node_exporter),
+            self.policy(),
+        )
+        self.wait_ready("mstack", STACK, seconds=120)
+        self.wait_ready("apol", "load")
+        wait_for("the signal's metrics", lambda: self.query("freeagentics_demo_load"))
+
+    def stack(self, *, node_exporter: bool = False, **metrics: Any) -> Object:
+        """Return a MonitoringStack that scrapes and evaluates every second."""
+        images = self.testbed.images
+        spec: Object = {
+            "metrics": {
+                "image": images.prometheus,
+                "scrapeInterval": "1s",
+                "evaluationInterval": "1s",
+                "externalLabels": {"cluster": "e2e"},
+                "scrapeJobs": [{"name": "signal", "targets": ["signal:8000"]}],
+                **metrics,
+            }
+        }
+        if node_exporter:
+            spec["exporters"] = {"node": {"image": images.node_exporter}}
+        return self.resource("MonitoringStack", STACK, spec)
+
+    def policy(self, name: str = "load", alert: str = ALERT, above: float = 5) -> Object:
+        """Return an AlertPolicy that fires at once while the signal's gauge is above a value."""
+        rule = {
+            "alert": alert,
+            "expr": f"freeagentics_demo_load > {above}",
+            "labels": {"severity": "warning"},
+        }
+        group = {"name": "load", "interval": "1s", "rules": [rule]}
+        return self.resource("AlertPolicy", name, {"groups": [group]})
+
+    def response(self, name: str = "scale", **overrides: Any) -> Object:
+        """Return an AutoResponse that doubles the target while the alert fires."""
+        spec = {
+            "trigger": {"alert": ALERT},
+            "target": {"name": "api"},
+            "actions": [{"scaleUp": {"by": "100%", "maxReplicas": 4}}],
+            "recovery": {"hold": "2s"},
+            "rails": {"cooldown": "0s"},
+            "mode": "enforce",
+        }
+        return self.resource("AutoResponse", name, spec | overrides)
+
+    def resource(self, kind: str, name: str, spec: Object) -> Object:
+        """Return a resource of ours in this namespace."""
+        metadata = {"name": name, "namespace": self.namespace}
+        return {"apiVersion": _API, "kind": kind, "metadata": metadata, "spec": spec}
+
+    # --- what happens ------------------------------------------------------------------------
+
+    def signal(self, value: float) -> None:
+        """Set the gauge that the policy watches."""
+        path = f"/api/v1/namespaces/{self.namespace}/services/signal:8000/proxy/gauge"
+        self.kubectl.run("replace", "--raw", path, "-f", "-", stdin=json.dumps({"value": value}))
+
+    def wait_replicas(self, count: int, *, seconds: float = 30, target: str = "api") -> None:
+        """Wait until the target is to have so many replicas."""
+        wait_for(
+            f"{count} replicas of {target}",
+            lambda: self.kubectl.replicas(target, self.namespace) == count,
+            seconds=seconds,
+        )
+
+    def wait_ready(self, kind: str, name: str, *, seconds: float = 60) -> None:
+        """Wait for the condition Ready as a user would."""
+        self.kubectl.run(
+            *("wait", f"{kind}/{name}", "-n", self.namespace),
+            *("--for=condition=Ready", f"--timeout={seconds:g}s"),
+        )
+
+    def wait_reason(self, kind: str, name: str, type_: str, reason: str) -> Object:
+        """Wait until a condition has a reason; return the condition."""
+
+        def probe() -> Object | None:
+            found = condition(self.kubectl.get(kind, name, self.namespace), type_)
+            assert found.get("reason") == reason, found
+            return found
+
+        found = wait_for(f"{kind} {name}: {type_} with reason {reason}", probe, seconds=60)
+        assert found is not None
+        return found
+
+    def wait_state(self, name: str, *states: str, seconds: float = 30) -> Object:
+        """Wait until an AutoResponse is in one of the states; return it."""
+
+        def probe() -> Object | None:
+            found = self.kubectl.get("aresp", name, self.namespace)
+            assert found is not None
+            status = found.get("status", {})
+            assert status.get("state") in states, status
+            return found
+
+        found = wait_for(f"AutoResponse {name} to be {' or '.join(states)}", probe, seconds=seconds)
+        assert found is not None
+        return found
+
+    def history(self, name: str = "scale") -> list[str]:
+        """Return the events in an AutoResponse's history, oldest first."""
+        found = self.kubectl.get("aresp", name, self.namespace) or {}
+        entries = found.get("status", {}).get("history", [])
+        return [entry["event"] for entry in reversed(entries)]
+
+    def query(self, expression: str) -> list[Object]:
+        """Ask the stack's Prometheus."""
+        found = self.prometheus(f"query?query={urllib.parse.quote(expression)}")
+        result: list[Object] = found["result"]
+        return result
+
+    def prometheus(self, path: str) -> Any:
+        """Ask the API of the stack's Prometheus through the API server."""
+        service = f"/api/v1/namespaces/{self.namespace}/services/{STACK}-prometheus:9090/proxy"
+        answer = json.loads(self.kubectl.run("get", "--raw", f"{service}/api/v1/{path}"))
+        return answer["data"]
+
+
+def _namespace(name: str) -> Object:
+    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def _application(namespace: str, name: str, replicas: int, image: str) -> list[Object]:
+    metadata = {"name": name, "namespace": namespace}
+    selector = {"app": name}
+    container = {
+        "name": "app",
+        "image": image,
+        "args": ["api"],
+        "ports": [{"containerPort": 8000}],
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8000}, "periodSeconds": 1},
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {**metadata, "labels": {OPT_IN: "enabled"}},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": selector},
+            "template": {
+                "metadata": {"labels": selector},
+                "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
+            },
+        },
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata,
+        "spec": {"selector": selector, "ports": [{"port": 8000}]},
+    }
+    return [deployment, service]

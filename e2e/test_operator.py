@@ -1,0 +1,62 @@
+"""The operator itself: quiet when nothing happens, small in its rights, safe to kill."""
+
+import time
+
+import pytest
+
+from bench.quiet import restart, settle, writes
+from e2e.audit import AuditLog
+from e2e.host_operator import HostOperator
+from e2e.installation import Testbed
+from e2e.kill_campaign import prepare
+from e2e.station import Station
+
+SAMPLE = ("after:1", "before:2", "after:2", "before:3", "after:3", "after:4")
+"""Kill points around the first writes of an episode: finalizer, ledger, target, ledger."""
+
+
+def test_a_quiet_cluster_and_a_restart_see_no_write(
+    testbed: Testbed, stack_station: Station
+) -> None:
+    stack_station.wait_ready("mstack", "main")
+    settle(testbed)
+    audit = AuditLog(testbed.cluster)
+    time.sleep(20)
+    restart(testbed)
+    time.sleep(20)
+    assert writes(audit.calls()) == []
+
+
+def test_no_request_of_the_operator_was_forbidden(testbed: Testbed) -> None:
+    audit = AuditLog(testbed.cluster, whole=True)
+    refused = {(c.verb, c.resource, c.namespace) for c in audit.calls() if c.code == 403}
+    assert {each for each in refused if each[1] not in ("events", "deployments")} == set()
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource", "allowed"),
+    [
+        ("list", "monitoringstacks.monitoring.freeagentics.io", True),
+        ("get", "secrets", False),
+        ("list", "pods", False),
+        ("patch", "deployments.apps", False),
+        ("create", "clusterroles.rbac.authorization.k8s.io", False),
+        ("update", "monitoringstacks.monitoring.freeagentics.io", False),
+    ],
+)
+def test_cluster_wide_the_operator_may_do_what_the_design_says_and_no_more(
+    testbed: Testbed, verb: str, resource: str, *, allowed: bool
+) -> None:
+    user = "--as=system:serviceaccount:firewatch:firewatch"
+    answer = testbed.kubectl.run("auth", "can-i", verb, resource, "-A", user, check=False)
+    assert answer.strip() == ("yes" if allowed else "no")
+
+
+def test_a_kill_at_any_write_changes_nothing_in_the_end(
+    kill_station: Station, host_operator: HostOperator
+) -> None:
+    with host_operator.instead():
+        campaign = prepare(kill_station, host_operator)
+        written = campaign.record()
+        outcomes = list(campaign.sweep(written, SAMPLE))
+    assert [(o.point, o.violations) for o in outcomes] == [(point, []) for point in SAMPLE]
