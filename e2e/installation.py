@@ -1,8 +1,9 @@
 """Firewatch on a cluster: image built on this machine, installed by its chart."""
 
 import json
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,15 @@ from e2e.cluster.backend import choose
 from e2e.cluster.images import NODE_EXPORTER_IMAGE, PROMETHEUS_IMAGE
 from e2e.cluster.interface import Backend, Cluster, Progress
 from e2e.images import PROJECT, example_app_image, operator_image
-from e2e.kubectl import Kubectl
+from e2e.kubectl import Kubectl, Object
+from firewatch.build import versions
 
 NAMESPACE = "firewatch"
 RELEASE = "firewatch"
 CHART = PROJECT / "charts" / "firewatch"
+OPERATOR_IMAGE = "FIREWATCH_OPERATOR_IMAGE"
+EXAMPLE_APP_IMAGE = "FIREWATCH_EXAMPLE_APP_IMAGE"
+"""Environment: images for a cluster of the user's own, to which no image can be copied."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +48,25 @@ class Testbed:
 
 
 def bring_up(progress: Progress) -> Testbed:
-    """Bring the cluster up and put the images on its nodes."""
+    """Bring the cluster up and put the images on its nodes, unless they are named already."""
     backend = choose()
     cluster = backend.up(progress)
+    if named := _named_images(os.environ):
+        return Testbed(backend, cluster, named)
     operator, app = operator_image(progress), example_app_image(progress)
     with progress.step("Loading Firewatch's images"):
         for image in (operator, app):
             backend.load_image(image.archive)
     images = Images(operator.name, app.name, PROMETHEUS_IMAGE, NODE_EXPORTER_IMAGE)
     return Testbed(backend, cluster, images)
+
+
+def _named_images(environment: Mapping[str, str]) -> Images | None:
+    """Return images in a registry that the cluster's nodes can reach, if the user names them."""
+    operator, app = environment.get(OPERATOR_IMAGE), environment.get(EXAMPLE_APP_IMAGE)
+    if not operator or not app:
+        return None
+    return Images(operator, app, versions.PROMETHEUS, versions.NODE_EXPORTER)
 
 
 @dataclass(frozen=True)
@@ -73,12 +88,22 @@ def install(testbed: Testbed, values: Values, progress: Progress) -> None:
         **values.more,
     }
     with progress.step("Installing Firewatch by its Helm chart"):
+        for name in {*values.stacks, *values.targets}:
+            testbed.kubectl.apply(namespace(name))
         _helm(
             testbed,
             *("upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE),
             *("--create-namespace", "--wait", "--timeout", "120s", "--values", "-"),
+            # CRDs that were applied from crds/ come under the release.
+            "--take-ownership",
             stdin=json.dumps(content),
         )
+
+
+def namespace(name: str) -> Object:
+    """Return a namespace in which a node exporter may run."""
+    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 def uninstall(testbed: Testbed) -> None:

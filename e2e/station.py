@@ -5,7 +5,7 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Any
 
-from e2e.installation import Testbed
+from e2e.installation import Testbed, namespace
 from e2e.kubectl import Kubectl, Object, condition, wait_for
 
 ALERT = "LoadHigh"
@@ -31,7 +31,7 @@ class Station:
     def set_up(self, *, node_exporter: bool = False) -> None:
         """Create the namespace with a signal, a target, a stack and a policy; wait until ready."""
         self.kubectl.apply(
-            _namespace(self.namespace),
+            namespace(self.namespace),
             *_application(self.namespace, "signal", 1, self.testbed.images.example_app),
             *_application(self.namespace, "api", 1, self.testbed.images.example_app),
             self.stack(node_exporter=node_exporter),
@@ -150,11 +150,6 @@ class Station:
         service = f"/api/v1/namespaces/{self.namespace}/services/{STACK}-prometheus:9090/proxy"
         answer = json.loads(self.kubectl.run("get", "--raw", f"{service}/api/v1/{path}"))
         return answer["data"]
-
-
-def _namespace(name: str) -> Object:
-    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 def _application(namespace: str, name: str, replicas: int, image: str) -> list[Object]:

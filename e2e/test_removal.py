@@ -21,13 +21,11 @@ def test_a_stack_deleted_in_mid_rollout_leaves_nothing_behind(testbed: Testbed) 
 
     wait_for("the rollout to start", rolling)
     station.kubectl.delete("mstack", STACK, NAMESPACE)
-    for kind in ("statefulset", "service", "configmap"):
-        wait_for(
-            f"each {kind} to go",
-            lambda kind=kind: (
-                not station.kubectl.list(kind, NAMESPACE, "app.kubernetes.io/managed-by=firewatch")
-            ),
-        )
+    ours = "app.kubernetes.io/managed-by=firewatch"
+    wait_for(
+        "the stack's objects to go",
+        lambda: not station.kubectl.list("statefulset,service,configmap", NAMESPACE, ours),
+    )
     station.wait_reason("apol", "load", "Accepted", "NoStack")
 
 

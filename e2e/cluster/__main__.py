@@ -16,7 +16,7 @@ from e2e.cluster.given import KUBECONFIG
 from e2e.cluster.local import LocalBackend
 from e2e.cluster.progress import ConsoleProgress
 
-_OUT = Console()
+_OUT = Console(highlight=False)
 
 
 def _up(_: argparse.Namespace) -> int:

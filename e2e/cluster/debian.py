@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.cluster.files import locked
-from e2e.cluster.interface import ClusterError, Progress
+from e2e.cluster.interface import ClusterError, Progress, Step
 from e2e.cluster.places import cache_root
 
 PACKAGES = {
@@ -24,6 +24,8 @@ PACKAGES = {
     "ptp": "containernetworking-plugins",
     "host-local": "containernetworking-plugins",
     "loopback": "containernetworking-plugins",
+    "buildah": "buildah",
+    "mmdebstrap": "mmdebstrap",
 }
 _FOLDERS = ("usr/bin", "usr/sbin", "usr/lib/cni")
 
@@ -59,26 +61,40 @@ def unpacked() -> Programs:
 
 def ensure(names: Iterable[str], progress: Progress) -> Programs:
     """Unpack the packages of those programs that are missing."""
-    root = unpacked().root
-    missing = sorted({PACKAGES[name] for name in names if not _is_there(root, name)})
-    if not missing:
-        return Programs(root)
+    names = list(names)
+    programs = unpacked()
+    if not _missing(programs.root, names):
+        return programs
     with (
-        progress.step(f"Unpacking Debian packages: {', '.join(missing)}") as step,
-        locked(root.parent / ".lock", lambda: step.detail("waiting for another process")),
+        progress.step("Unpacking Debian packages") as step,
+        locked(
+            programs.root.parent / ".lock",
+            lambda: step.detail("waiting for another process"),
+        ),
     ):
-        archives = root.parent / "archives"
-        (archives / "partial").mkdir(parents=True, exist_ok=True)
-        if not _download(missing, archives):
-            step.detail("refreshing the package lists")
-            _run(["apt-get", "update", "-q"])
-            step.detail("downloading")
-            if not _download(missing, archives):
-                raise ClusterError(f"apt-get could not download {', '.join(missing)}.")
-        _unpack(archives, root)
-        for package in missing:
-            _marker(root, package).touch()
-    return Programs(root)
+        # Whoever held the lock may have done it.
+        if packages := _missing(programs.root, names):
+            step.detail(", ".join(packages))
+            _get(packages, programs.root, step)
+    return programs
+
+
+def _missing(root: Path, names: Iterable[str]) -> list[str]:
+    return sorted({PACKAGES[name] for name in names if not _is_there(root, name)})
+
+
+def _get(packages: list[str], root: Path, step: Step) -> None:
+    archives = root.parent / "archives"
+    (archives / "partial").mkdir(parents=True, exist_ok=True)
+    if not _download(packages, archives):
+        step.detail("refreshing the package lists")
+        _run(["apt-get", "update", "-q"])
+        step.detail("downloading")
+        if not _download(packages, archives):
+            raise ClusterError(f"apt-get could not download {', '.join(packages)}.")
+    _unpack(archives, root)
+    for package in packages:
+        _marker(root, package).touch()
 
 
 def _marker(root: Path, package: str) -> Path:

@@ -55,9 +55,13 @@ class GivenBackend:
             pass
 
     def status(self) -> Status:
-        """Say which cluster is meant, without asking it."""
-        detail = f"context {self._context}; run by somebody else"
-        return Status("given", "up", detail, self._kubeconfig)
+        """Ask whether the cluster calls itself ready."""
+        folder = binaries.binaries_folder()
+        try:
+            self._kubectl(folder, "get", "--raw=/readyz")
+        except ClusterError as error:
+            return Status("given", "down", str(error), self._kubeconfig)
+        return Status("given", "up", f"context {self._context}", self._kubeconfig)
 
     def load_image(self, archive: Path) -> Sequence[str]:
         """Refuse: only whoever runs the cluster can reach its nodes."""
@@ -67,8 +71,13 @@ class GivenBackend:
         )
 
     def _kubectl(self, tools: Path, *arguments: str) -> Any:
-        command = [str(tools / "kubectl"), f"--kubeconfig={self._kubeconfig}", *arguments]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        built = tools / "kubectl"
+        program = str(built) if built.exists() else "kubectl"
+        command = [program, f"--kubeconfig={self._kubeconfig}", *arguments]
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError as error:
+            raise ClusterError("There is no kubectl to ask the cluster with.") from error
         if result.returncode:
             raise ClusterError(f"kubectl {arguments[0]} failed: {result.stderr.strip()}")
         return yaml.safe_load(result.stdout)

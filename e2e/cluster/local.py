@@ -22,7 +22,9 @@ from e2e.cluster.node import (
     claim_folders,
     clear_runtime_state,
     release_folders,
+    share_root_mount,
     unmount_below,
+    unshare_root_mount,
 )
 from e2e.cluster.places import Places, local_cluster
 from e2e.cluster.processes import Processes, command_line, wait_until
@@ -127,7 +129,7 @@ class LocalBackend:
         return locked(self._places.root.with_suffix(".lock"), say_waiting)
 
     def _prepare(self) -> None:
-        foreign = [pid for pid in DAEMONS.pids() if not self._is_ours(pid)]
+        foreign = [pid for pid in DAEMONS.pids() if self._is_foreign(pid)]
         if foreign:
             raise ClusterError(
                 f"Another local cluster runs on this machine (process {foreign[0]}: "
@@ -142,11 +144,16 @@ class LocalBackend:
         PODS.create()
         self._network().up()
         claim_folders(self._places)
+        share_root_mount(self._places)
 
-    def _is_ours(self, pid: int) -> bool:
-        """Tell by the arguments: each of our processes is given a path in our folder."""
-        line = " ".join(command_line(pid))
-        return not line or str(self._places.root.parent) in line
+    def _is_foreign(self, pid: int) -> bool:
+        """Tell by the arguments: each of our daemons is given a path in our folder.
+
+        What the daemons themselves start for a moment is theirs, whatever its arguments.
+        """
+        arguments = command_line(pid)
+        is_daemon = Path(arguments[0]).name in _STOP_ORDER
+        return is_daemon and not any(str(self._places.root) in each for each in arguments)
 
     def _is_running(self, name: str) -> bool:
         return any(state.name == name and state.running for state in self._processes.states())
@@ -187,6 +194,7 @@ class LocalBackend:
             unmount_below(self._places.root)
             clear_runtime_state(self._places)
             release_folders(self._places)
+            unshare_root_mount(self._places)
             self._network().down()
             shutil.rmtree(self._places.root)
         PODS.remove()

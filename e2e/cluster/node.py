@@ -140,27 +140,10 @@ class Node:
         return path
 
     def _kubelet_configuration(self) -> dict[str, Any]:
-        serving = self.control.authority.issue(
-            "kubelet-serving",
-            f"system:node:{NODE_NAME}",
-            groups=["system:nodes"],
-            names=[NODE_NAME],
-            addresses=[NODE_IP],
-        )
-        authority = str(self.control.authority.pair.certificate)
         return {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
-            "address": NODE_IP,
-            "healthzBindAddress": NODE_IP,
-            "authentication": {
-                "anonymous": {"enabled": False},
-                "webhook": {"enabled": True},
-                "x509": {"clientCAFile": authority},
-            },
-            "authorization": {"mode": "Webhook"},
-            "tlsCertFile": str(serving.certificate),
-            "tlsPrivateKeyFile": str(serving.key),
+            **self._kubelet_server(),
             "clusterDNS": [DNS_IP],
             "clusterDomain": "cluster.local",
             "resolvConf": str(self.places.node / "resolv.conf"),
@@ -182,6 +165,29 @@ class Node:
                 "nodefs.inodesFree": "0%",
                 "imagefs.available": "0%",
             },
+        }
+
+    def _kubelet_server(self) -> dict[str, Any]:
+        """Return how the kubelet serves logs, exec and metrics, and to whom."""
+        serving = self.control.authority.issue(
+            "kubelet-serving",
+            f"system:node:{NODE_NAME}",
+            groups=["system:nodes"],
+            names=[NODE_NAME],
+            addresses=[NODE_IP],
+        )
+        authority = str(self.control.authority.pair.certificate)
+        return {
+            "address": NODE_IP,
+            "healthzBindAddress": NODE_IP,
+            "authentication": {
+                "anonymous": {"enabled": False},
+                "webhook": {"enabled": True},
+                "x509": {"clientCAFile": authority},
+            },
+            "authorization": {"mode": "Webhook"},
+            "tlsCertFile": str(serving.certificate),
+            "tlsPrivateKeyFile": str(serving.key),
         }
 
     def _containerd_configuration(self, network: Path) -> str:
@@ -226,6 +232,27 @@ def release_folders(places: Places) -> None:
     for folder in _SHIM_SOCKETS:
         with suppress(OSError):
             folder.rmdir()
+
+
+def share_root_mount(places: Places) -> None:
+    """Let mounts reach into containers that ask for it, as on every machine run by systemd."""
+    if not _root_is_shared():
+        write_atomically(places.node / "root-mount-was-private", "")
+        subprocess.run(["mount", "--make-shared", "/"], check=True)
+
+
+def unshare_root_mount(places: Places) -> None:
+    """Put the root mount back as it was."""
+    if (places.node / "root-mount-was-private").exists():
+        subprocess.run(["mount", "--make-private", "/"], check=True)
+
+
+def _root_is_shared() -> bool:
+    lines = (line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    # Optional fields, of which this is one, stand between the sixth and a dash.
+    return any(
+        line[4] == "/" and any(part.startswith("shared:") for part in line) for line in lines
+    )
 
 
 def unmount_below(folder: Path) -> None:

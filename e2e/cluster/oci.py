@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from e2e.cluster.files import locked
 from e2e.cluster.places import cache_root
 
 _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -45,9 +46,10 @@ def scratch_image(image: ScratchImage) -> Path:
     label = image.name.rpartition("/")[2].replace(":", "-")
     archive = folder / f"{label}-{digest.hexdigest()[:12]}.tar"
     if not archive.exists():
-        temporary = archive.with_name(f".{archive.name}")
-        _write_archive(temporary, image, files)
-        temporary.replace(archive)
+        with locked(folder / ".lock"):
+            temporary = archive.with_name(f".{archive.name}")
+            _write_archive(temporary, image, files)
+            temporary.replace(archive)
     return archive
 
 

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -71,7 +70,6 @@ class Processes:
         self._logs = logs
         self._cgroup = cgroup
         self._bound = bound
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, command: Command) -> bool:
         """Start a program unless it runs already just so; tell whether it was started."""
@@ -83,18 +81,8 @@ class Processes:
         self._end_unrecorded(command)
         self._logs.mkdir(parents=True, exist_ok=True)
         self._records.mkdir(parents=True, exist_ok=True)
-        with self.log(command.name).open("ab") as log:
-            child = subprocess.Popen(
-                [*self._prefix(), *command.arguments],
-                env=command.environment,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._children[command.name] = child
-        record = Record(child.pid, _start_time(child.pid), _boot(), command.fingerprint())
+        pid = self._spawn(command)
+        record = Record(pid, _start_time(pid), _boot(), command.fingerprint())
         write_atomically(self._record_path(command.name), json.dumps(asdict(record)))
         return True
 
@@ -107,9 +95,6 @@ class Processes:
                     os.kill(record.pid, number)
                 if wait_until(lambda: not self._runs(name), timeout=patience, pause=0.02):
                     break
-        child = self._children.pop(name, None)
-        if child:
-            child.wait()
         self._record_path(name).unlink(missing_ok=True)
 
     def require(self, name: str) -> None:
@@ -136,10 +121,6 @@ class Processes:
         return "\n".join(line[:400] for line in lines[-12:])
 
     def _runs(self, name: str) -> bool:
-        child = self._children.get(name)
-        if child:
-            # Also reaps: a dead child of ours would otherwise stay, and seem alive.
-            return child.poll() is None
         record = self._read(name)
         return record is not None and _is_alive(record)
 
@@ -158,13 +139,31 @@ class Processes:
                 os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not strays(), timeout=10, pause=0.02)
 
+    def _spawn(self, command: Command) -> int:
+        """Start a program in a session of its own; return its process id.
+
+        The process is meant to outlive this one, which `subprocess` would warn about.
+        """
+        arguments = [*self._prefix(), *command.arguments]
+        appended = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        log = str(self.log(command.name))
+        return os.posix_spawnp(
+            arguments[0],
+            arguments,
+            os.environ if command.environment is None else command.environment,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, log, appended, 0o644),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+
     def _prefix(self) -> list[str]:
-        prefix = ["setpriv", "--pdeathsig", "KILL", "--"] if self._bound else []
-        if self._cgroup:
-            # The process joins before it is the program, so no kill comes in between.
-            join = f'echo $$ > "{self._cgroup.entry}" && exec "$@"'
-            prefix = [*prefix, "/bin/sh", "-c", join, "join"]
-        return prefix
+        # It joins the group before it is the program, so no kill comes in between.
+        join = f'echo $$ > "{self._cgroup.entry}" && ' if self._cgroup else ""
+        shell = ["/bin/sh", "-c", f'cd / && {join}exec "$@"', "start"]
+        return ["setpriv", "--pdeathsig", "KILL", "--", *shell] if self._bound else shell
 
     def _record_path(self, name: str) -> Path:
         return self._records / f"{name}.json"
@@ -208,6 +207,9 @@ def _start_time(pid: int) -> int:
 
 
 def _is_alive(record: Record) -> bool:
+    with suppress(ChildProcessError):
+        # A dead child of ours would otherwise stay, and count as one of the machine's processes.
+        os.waitpid(record.pid, os.WNOHANG)
     try:
         stat = _stat(record.pid)
     except (FileNotFoundError, ProcessLookupError):

@@ -29,7 +29,9 @@ class ShownStep:
         if self._spinner:
             self._spinner.update(line)
         else:
-            self._console.print(f"    {self.elapsed:7.1f}s  {text}", markup=False, highlight=False)
+            self._console.print(
+                f"    {self.elapsed:7.1f}s  {text}", markup=False, highlight=False, soft_wrap=True
+            )
 
 
 class ConsoleProgress:
@@ -46,7 +48,7 @@ class ConsoleProgress:
                 step = ShownStep(self._console, title, spinner)
                 yield from self._outcome(step, title)
         else:
-            self._console.print(f"... {title}", markup=False, highlight=False)
+            self._console.print(f"... {title}", markup=False, highlight=False, soft_wrap=True)
             step = ShownStep(self._console, title, None)
             yield from self._outcome(step, title)
 
@@ -59,7 +61,8 @@ class ConsoleProgress:
         self._end("ok    ", "green", title, step.elapsed)
 
     def _end(self, word: str, style: str, title: str, seconds: float) -> None:
-        self._console.print(Text.assemble((word, style), f" {seconds:6.1f}s  {title}"))
+        line = Text.assemble((word, style), f" {seconds:6.1f}s  {title}")
+        self._console.print(line, soft_wrap=True)
 
 
 class SilentStep:

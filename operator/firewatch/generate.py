@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from firewatch.api.kinds import CUSTOM_KINDS
-from firewatch.api.resource import CATEGORY, GROUP, VERSION, Column, CustomKind, Object
+from firewatch.api.resource import CATEGORY, GROUP, VERSION, Column, CustomKind, Object, rules
 from firewatch.cluster.kinds import RIGHTS, Right, Scope
 from firewatch.guide import parse_map, render_runbook
 from firewatch.reference import render_reference
@@ -67,6 +67,7 @@ def _root_schema(custom: CustomKind) -> Object:
         "description": custom.description,
         "type": "object",
         "required": ["spec"],
+        **(rules(*custom.rules) if custom.rules else {}),
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},

@@ -23,6 +23,11 @@ from firewatch.cluster.kinds import (
 )
 from firewatch.settings import MANAGED_BY, STACK_LABEL, Settings
 
+_IDENTITY: Any = "firewatch"
+"""Our name among kopf's peers, of which there are none; without it kopf asks for the user's name,
+which a container need not have. (kopf does not export the type.)
+"""
+
 Wake = Callable[[Key], object]
 """Wakes a key; called in kopf's thread."""
 WakeAll = Callable[[str, str], object]
@@ -136,6 +141,7 @@ class Watcher(threading.Thread):
             registry=own_kinds(self._settings, self._wake, self._wake_all),
             settings=_settings(),
             clusterwide=True,
+            identity=_IDENTITY,
             stop_flag=self._stop_flag,
         )
 
@@ -150,5 +156,6 @@ class Watcher(threading.Thread):
             settings=settings,
             clusterwide=everywhere,
             namespaces=() if everywhere else self._settings.stack_namespaces,
+            identity=_IDENTITY,
             stop_flag=self._stop_flag,
         )

@@ -21,9 +21,13 @@ def test_lint(helm: Helm, values: Path) -> None:
     assert "[WARNING]" not in result.stdout
 
 
-def test_rendered(helm: Helm, case: str, values: Path, golden: Callable[[Path, str], None]) -> None:
+def test_rendered(
+    helm: Helm, case: str, values: Path, check_golden: Callable[[Path, str], None]
+) -> None:
     # The CRDs are compared with their source below; here they would hide everything else.
-    golden(CASES / f"{case}.yaml", helm.template("--values", values, "--set", "crds.install=false"))
+    check_golden(
+        CASES / f"{case}.yaml", helm.template("--values", values, "--set", "crds.install=false")
+    )
 
 
 # CRDs

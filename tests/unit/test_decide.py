@@ -99,6 +99,10 @@ class World:
         self.seconds += seconds
 
     @property
+    def end(self) -> tuple[int, Ledger | None]:
+        return self.replicas, self.ledger
+
+    @property
     def replicas(self) -> int:
         assert self.target is not None
         return self.target.replicas
@@ -123,7 +127,8 @@ def test_an_episode_goes_up_holds_ramps_down_and_cools_down() -> None:
     world.wait(5)
     last = world.step()
     assert [n.event for n in last.notes] == ["Restored"]
-    assert (world.replicas, world.ledger, last.ended) == (2, None, {"r"})
+    assert world.end == (2, None)
+    assert last.ended == {"r"}
     world.signal(FIRING)
     assert world.step().views["r"].state is State.COOLDOWN
     assert world.replicas == 2
@@ -192,7 +197,7 @@ def test_a_claim_whose_rule_is_gone_ends_after_orphan_after_and_hold() -> None:
     world.step()
     world.wait(30)
     world.step()
-    assert (world.replicas, world.ledger) == (2, None)
+    assert world.end == (2, None)
 
 
 @pytest.mark.parametrize("foreign", [1, 2, 3, 7])
@@ -211,7 +216,7 @@ def test_a_foreign_write_ends_the_episode_without_restore_and_names_the_writer(
     world.step()
     world.signal(RESOLVED)
     assert [note.event for note in world.step().notes] == ["RestoreSkipped"]
-    assert (world.replicas, world.ledger) == (foreign, None)
+    assert world.end == (foreign, None)
 
 
 def test_a_target_made_anew_closes_the_ledger_without_restore() -> None:
@@ -219,7 +224,7 @@ def test_a_target_made_anew_closes_the_ledger_without_restore() -> None:
     world.step()
     world.target = replace(TARGET, uid="uid-2", replicas=5)
     assert [note.event for note in world.step().notes] == ["TargetGone"]
-    assert (world.replicas, world.ledger) == (5, None)
+    assert world.end == (5, None)
 
 
 def test_the_highest_claim_wins_and_the_baseline_is_kept() -> None:
@@ -242,7 +247,7 @@ def test_deletion_restores_at_once_and_tells_of_it() -> None:
     world.step()
     world.responders = (replace(world.responders[0], leaving=True),)
     decision = world.step()
-    assert (world.replicas, world.ledger) == (2, None)
+    assert world.end == (2, None)
     assert [note.event for note in decision.notes] == ["Restored"]
 
 
@@ -317,4 +322,4 @@ def test_whatever_happens_the_baseline_comes_back(
     for _ in range(40):
         world.step()
         world.wait(6)
-    assert (world.replicas, world.ledger) == (baseline, None)
+    assert world.end == (baseline, None)

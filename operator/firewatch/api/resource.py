@@ -69,6 +69,14 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """A CEL validation rule of the CRD, with the message a user sees."""
+
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True)
 class CustomKind:
     """A kind of ours: everything the CRD says besides the schema."""
 
@@ -80,14 +88,8 @@ class CustomKind:
     spec: type[Model]
     status: type[Status]
     columns: tuple[Column, ...]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A CEL validation rule of the CRD, with the message a user sees."""
-
-    rule: str
-    message: str
+    rules: tuple[Rule, ...] = ()
+    """CEL rules on the whole resource, its metadata.name included."""
 
 
 def rules(*entries: Rule) -> dict[str, Any]:

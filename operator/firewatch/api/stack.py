@@ -203,4 +203,10 @@ MONITORING_STACK = CustomKind(
         Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
         Column("Age", ".metadata.creationTimestamp", type="date"),
     ),
+    rules=(
+        Rule(
+            "size(self.metadata.name) <= 63",
+            "metadata.name: at most 63 characters, since it is a label of every object of the stack",
+        ),
+    ),
 )

@@ -58,6 +58,6 @@ def _template_faults(rule: PrometheusRule) -> Iterator[Fault]:
     for kind, texts in (("label", rule.labels), ("annotation", rule.annotations)):
         for name, text in texts.items():
             try:
-                check_template(text)
+                check_template(text, alert=rule.alert or "")
             except TemplateError as error:
                 yield "BadTemplate", f"{kind} {name}: {error}"

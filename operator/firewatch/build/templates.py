@@ -37,12 +37,12 @@ _FLOAT = re.compile(
 _INTEGERS = range(-(2**63), 2**64)
 
 
-def check_template(text: str) -> None:
-    """Raise ``TemplateError`` if Prometheus would refuse the template."""
+def check_template(text: str, *, alert: str) -> None:
+    """Raise ``TemplateError`` if Prometheus would refuse the template in a rule of this alert."""
     if "{{" not in text:
         return
     try:
-        _Parser(list(tokens(text))).parse()
+        _Parser(list(tokens(text)), f"__alert_{alert}").parse()
     except RecursionError:
         raise TemplateError("nested too deeply") from None
 
@@ -50,12 +50,12 @@ def check_template(text: str) -> None:
 class _Parser:
     """Recursive descent over the words; it builds nothing, since only the verdict counts."""
 
-    def __init__(self, words: list[Token]) -> None:
+    def __init__(self, words: list[Token], name: str) -> None:
         self._words = words
         self._position = 0
         self._variables = [*_VARIABLES]
         self._ranges = 0
-        self._defined: set[str] = set()
+        self._defined = {name}
 
     def parse(self) -> None:
         """Parse the whole template: texts, actions and definitions, up to the end."""

@@ -125,49 +125,43 @@ async def _markers_or_none(server: Server) -> dict[int, str] | None:
         return None
 
 
-@dataclass(frozen=True)
-class Delivered:
-    """Outcome of writing the slots."""
+async def gather_health(servers: Sequence[Server]) -> frozenset[str]:
+    """Return the uids of the servers whose last reload succeeded."""
+    answers = await asyncio.gather(*map(_reloads, servers))
+    return frozenset(server.uid for server, good in zip(servers, answers, strict=True) if good)
 
-    wrote: bool
-    faults: Mapping[int, Finding]
-    """Why slots could not be written."""
+
+async def _reloads(server: Server) -> bool:
+    try:
+        return await server.api.reload_succeeded()
+    except PrometheusError:
+        return False
 
 
 async def write_slots(
     cluster: Cluster, stack: Stack, slots: Slots, live: LiveSlots, *, attempt: str = ""
-) -> Delivered:
-    """Make the rule ConfigMaps as planned.
+) -> dict[int, Finding]:
+    """Make the rule ConfigMaps as planned; return why slots could not be written.
 
     A file that moves is written to its new slot before it is removed from the old one, and a slot
     that is empty goes.
     """
-    moved = {
-        name
-        for slot, texts in slots.items()
-        for name in texts.keys() - live.texts.get(slot, {}).keys()
-    }
-    gaining = [slot for slot in slots if moved & slots[slot].keys()]
-    others = [slot for slot in slots if slot not in gaining]
     limit = asyncio.Semaphore(_WRITES_AT_A_TIME)
 
-    async def write(slot: int) -> tuple[int, bool, Finding | None]:
+    async def write(slot: int) -> tuple[int, Finding | None]:
         desired = build_slot(stack, slot, slots[slot], attempt=attempt)
         async with limit:
             try:
-                applied = await apply(cluster, CONFIG_MAP, desired, known=live.objects.get(slot))
+                await apply(cluster, CONFIG_MAP, desired, known=live.objects.get(slot))
             except UnreachableError:
                 raise
             except ClusterError as error:
-                return slot, False, not_applied("ConfigMap", desired["metadata"]["name"], error)
-            return slot, applied.written, None
+                return slot, not_applied("ConfigMap", desired["metadata"]["name"], error)
+            return slot, None
 
-    results = [*await asyncio.gather(*map(write, gaining))]
-    results += await asyncio.gather(*map(write, others))
-    gone = [live.objects[slot] for slot in live.objects.keys() - slots.keys()]
-    for each in gone:
-        await delete(cluster, CONFIG_MAP, each)
-    return Delivered(
-        wrote=bool(gone) or any(written for _, written, _ in results),
-        faults={slot: fault for slot, _, fault in results if fault},
-    )
+    gaining = {slot for slot in slots if slots[slot].keys() - live.texts.get(slot, {}).keys()}
+    results = await asyncio.gather(*map(write, sorted(gaining)))
+    results += await asyncio.gather(*map(write, sorted(slots.keys() - gaining)))
+    for slot in live.objects.keys() - slots.keys():
+        await delete(cluster, CONFIG_MAP, live.objects[slot])
+    return {slot: fault for slot, fault in results if fault}

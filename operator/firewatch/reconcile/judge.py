@@ -37,8 +37,7 @@ async def judge_policies(scene: Scene, verdicts: Verdicts, memory: dict[str, Jud
     live_files = scene.slots.files()
     opinions: dict[str, Opinion] = {}
     examined: list[tuple[Object, Examined]] = []
-    for policy in scene.policies:
-        uid = policy["metadata"]["uid"]
+    for uid, policy in scene.policies.items():
         known = _recall(policy, memory.get(uid), live_files)
         if known:
             opinions[uid] = known
@@ -51,8 +50,7 @@ async def judge_policies(scene: Scene, verdicts: Verdicts, memory: dict[str, Jud
             else:
                 examined.append((policy, found))
     opinions |= await _judge_new(scene, verdicts, examined)
-    present = {policy["metadata"]["uid"] for policy in scene.policies}
-    for uid in memory.keys() - present:
+    for uid in memory.keys() - scene.policies.keys():
         del memory[uid]
     memory.update({uid: o.judged for uid, o in opinions.items() if o.judged})
     return opinions

@@ -1,6 +1,6 @@
 """What a policy asks for, and which of its rules cannot run (pure)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -19,7 +19,7 @@ from firewatch.build.rules import (
     render_rules,
     rule_name,
 )
-from firewatch.reconcile.findings import ACCEPTED, LOADED, read_status
+from firewatch.reconcile.findings import ACCEPTED, LOADED
 from firewatch.reconcile.invalid import explain_invalid
 
 REJECTED_SHOWN = 50
@@ -131,18 +131,23 @@ def examine(live: Object) -> Examined | Judged:
     )
 
 
-def is_trusted(live: Object) -> bool:
+def is_loaded(live: Object) -> bool:
     """Tell whether a server has confirmed the policy in its present form before.
 
     The policy's own status says so, which outlives a restart of the operator.
     """
-    status = read_status(AlertPolicyStatus, live)
-    return len(status.rejected) < REJECTED_SHOWN and any(
-        condition.type == LOADED
-        and condition.status is ConditionStatus.TRUE
-        and condition.observed_generation == live["metadata"]["generation"]
-        for condition in status.conditions
+    return any(
+        condition.get("type") == LOADED
+        and condition.get("status") == ConditionStatus.TRUE
+        and condition.get("observedGeneration") == live["metadata"]["generation"]
+        for condition in _conditions(live)
     )
+
+
+def is_trusted(live: Object) -> bool:
+    """Tell whether the policy's status says all about its rules, so that no server need be asked."""
+    rejected = live.get("status", {}).get("rejected") or ()
+    return is_loaded(live) and len(rejected) < REJECTED_SHOWN
 
 
 def is_culprit(live: Object) -> bool:
@@ -151,5 +156,9 @@ def is_culprit(live: Object) -> bool:
         condition.get("type") == LOADED
         and condition.get("reason") == REJECTED_BY_SERVER
         and condition.get("observedGeneration") == live["metadata"]["generation"]
-        for condition in live.get("status", {}).get("conditions") or ()
+        for condition in _conditions(live)
     )
+
+
+def _conditions(live: Object) -> Sequence[Object]:
+    return live.get("status", {}).get("conditions") or ()

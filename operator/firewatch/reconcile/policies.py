@@ -8,7 +8,7 @@ from firewatch.api.resource import Object
 from firewatch.build.objects import Stack
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.kinds import ALERT_POLICY, MONITORING_STACK
-from firewatch.reconcile.delivery import LiveSlots, gather_slots
+from firewatch.reconcile.delivery import LiveSlots
 from firewatch.reconcile.servers import Servers
 from firewatch.reconcile.stackref import resolve_stack
 
@@ -31,7 +31,8 @@ class Scene:
     live: Object
     """The MonitoringStack."""
     stack: Stack
-    policies: Sequence[Object]
+    policies: dict[str, Object]
+    """By uid; replaced by their newer forms as they are reported to."""
     servers: Servers
     slots: LiveSlots
 

@@ -1,6 +1,7 @@
 """How a policy stands, as its status (pure)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -23,6 +24,29 @@ class Standing(StrEnum):
     NOT_WRITTEN = "notWritten"
     REFUSED = "refused"
     """Prometheus refuses the file, although each expression parses."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What there is to say about a policy."""
+
+    judged: Judged | None
+    """None while no server has judged it."""
+    standing: Standing
+    fault: Finding | None = None
+    """Why its slot could not be written."""
+
+
+def status_of(live: Object, outcome: Outcome, *, stack: str, now: datetime) -> AlertPolicyStatus:
+    """Return the status of a policy for an outcome."""
+    return policy_status(
+        live,
+        findings(outcome),
+        now=now,
+        stack=stack,
+        judged=outcome.judged,
+        loaded=outcome.standing is Standing.LOADED,
+    )
 
 
 def policy_status(
@@ -55,17 +79,18 @@ def policy_status(
     )
 
 
-def findings(judged: Judged, standing: Standing, fault: Finding | None = None) -> list[Finding]:
-    """Return the conditions of a policy; ``fault`` is why its slot could not be written."""
+def findings(outcome: Outcome) -> list[Finding]:
+    """Return the conditions of a policy."""
+    judged = outcome.judged
+    if judged is None:
+        return [_NO_SERVER]
     if judged.fault:
         return [judged.fault]
-    if standing is Standing.NO_SERVER:
-        return [_NO_SERVER]
     if not judged.digest:
         return [_accepted(judged), _NO_RULES]
-    if standing is Standing.NOT_WRITTEN and fault:
-        return [_accepted(judged), fault]
-    return [_accepted(judged), *_STANDINGS[standing]]
+    if outcome.standing is Standing.NOT_WRITTEN and outcome.fault:
+        return [_accepted(judged), outcome.fault]
+    return [_accepted(judged), *_STANDINGS[outcome.standing]]
 
 
 def _accepted(judged: Judged) -> Finding:
@@ -105,7 +130,6 @@ _STANDINGS = {
             " move policies to another stack",
         ),
     ),
-    Standing.NOT_WRITTEN: (bad(APPLIED, "Failed", "the rules could not be written"),),
     Standing.REFUSED: (
         _APPLIED,
         bad(

@@ -7,89 +7,42 @@ once, and earlier versions still prove what a server runs.
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from firewatch.api.alerts import AlertPolicyStatus
 from firewatch.api.conditions import Finding, bad, unknown
 from firewatch.api.resource import Key, Object
-from firewatch.api.stack import MonitoringStackStatus, RulesStatus
 from firewatch.build import names
-from firewatch.build.bisection import Bisection, Phase
+from firewatch.build.objects import Stack
 from firewatch.build.rules import RuleFile, digest
-from firewatch.build.slots import SlotPlan, plan_slots
-from firewatch.cluster.errors import absent_is_fine
-from firewatch.cluster.kinds import ALERT_POLICY, MONITORING_STACK
-from firewatch.cluster.prometheus import PrometheusError
-from firewatch.cluster.status import write_status
+from firewatch.build.slots import plan_slots
 from firewatch.reconcile.context import RULES, Context
 from firewatch.reconcile.delivery import (
-    Loaded,
     Proof,
-    Versions,
+    gather_health,
     gather_proof,
     gather_slots,
     write_slots,
 )
-from firewatch.reconcile.findings import ACCEPTED, LOADED, read_status
-from firewatch.reconcile.judge import Opinion, Opinions, judge_policies
-from firewatch.reconcile.judging import Judged, is_culprit, is_trusted
+from firewatch.reconcile.findings import ACCEPTED, LOADED
+from firewatch.reconcile.judge import Opinions, judge_policies
+from firewatch.reconcile.judging import is_culprit, is_loaded
 from firewatch.reconcile.policies import Scene, fingerprint, gather_policies
-from firewatch.reconcile.policy_report import Standing, findings, policy_status
-from firewatch.reconcile.servers import Server, gather_servers
+from firewatch.reconcile.refusals import advance_search, is_refused
+from firewatch.reconcile.rule_reports import report_finding, report_policies, report_stack
+from firewatch.reconcile.rule_work import Memory, Work
+from firewatch.reconcile.servers import gather_servers
 from firewatch.reconcile.stack import parse_stack
 from firewatch.reconcile.verdicts import Verdicts
 
 _POLL_SECONDS = 0.2
 _PASS = timedelta(seconds=5)
-"""How long a pass waits for the servers before it gives others a turn."""
-_SLOW = timedelta(seconds=5)
-"""After this long without confirmation the policies' statuses say so."""
-_REFUSAL = timedelta(seconds=0.7)
-"""A reload takes place at most a second after the files are there, seldom sooner."""
-_PATIENCE = timedelta(seconds=8)
+"""How long a pass waits for the servers before others have their turn."""
+_REST = 4
+_UNCONFIRMED_SECONDS = 1.0
 _NO_SERVER_SECONDS = 5.0
-_HOPELESS_SECONDS = 60.0
-_STATUSES_AT_A_TIME = 16
-_STATUSES_PER_POLL = 128
-
-
-@dataclass
-class _Memory:
-    """What is remembered about a stack between passes: hashes, and texts only while unconfirmed."""
-
-    fingerprint: int | None = None
-    changed: bool = False
-    """Whether policies have changed since the last pass read them."""
-    judged: dict[str, Judged] = field(default_factory=dict)
-    versions: Versions = field(default_factory=Versions)
-    written_at: datetime | None = None
-    """When slots were last written that are not confirmed yet."""
-    healthy: frozenset[str] = frozenset()
-    """Servers whose last reload had succeeded before that."""
-    sound: dict[str, str] = field(default_factory=dict)
-    """Texts that ran before and have been replaced by unconfirmed ones."""
-    search: Bisection | None = None
-    reported: dict[str, tuple[str, object]] = field(default_factory=dict)
-    """Resource version and outcome of each policy's last report, by uid."""
-
-
-@dataclass
-class _Work:
-    """One pass in progress."""
-
-    scene: Scene
-    memory: _Memory
-    opinions: Opinions
-    culprits: frozenset[str]
-    """Files that this pass has found to be refused."""
-    plan: SlotPlan = field(default_factory=lambda: SlotPlan({}, frozenset()))
-    faults: Mapping[int, Finding] = field(default_factory=dict)
-    revisions: Mapping[int, str] = field(default_factory=dict)
-    attempt: str = ""
 
 
 class RulesReconciler:
@@ -97,20 +50,204 @@ class RulesReconciler:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._cluster = context.cluster
         self._verdicts = Verdicts()
-        self._memory: dict[Key, _Memory] = {}
+        self._memory: dict[Key, Memory] = {}
+        self._rest_until: dict[str, datetime] = {}
+        """When the policies of a namespace may be handed out again."""
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at the rules of one stack; with an empty name, hand out a namespace's policies."""
         if not key.name:
             return await self._hand_out(key.namespace)
-        memory = self._memory.setdefault(key, _Memory())
+        memory = self._memory.setdefault(key, Memory())
         memory.changed = False
-        scene = await self._gather(key, memory)
-        if scene is None:
+        policies = await gather_policies(self._context.cluster, key.namespace)
+        live = policies.stacks.get(key.name)
+        if live is None:
             del self._memory[key]
             return math.inf
-        if isinstance(scene, float):
+        mine = policies.of_stack[key.name]
+        memory.fingerprint = fingerprint(live, mine)
+        stack = self._usable(live)
+        if isinstance(stack, Finding):
+            for policy in mine:
+                await report_finding(self._context, policy, stack, stack=key.name)
             return None
-        return await self._deliver(scene, memory)
+        return await self._work(await self._scene(stack, live, mine), memory)
+
+    async def _hand_out(self, namespace: str) -> float | None:
+        """Wake the stacks whose policies have changed, and answer policies without a stack.
+
+        Each status that is written wakes the namespace, so that this rests for some time after it
+        has worked, in proportion.
+        """
+        started = self._context.clock()
+        if (wait := self._rest_until.get(namespace, started) - started) > timedelta(0):
+            return wait.total_seconds()
+        policies = await gather_policies(self._context.cluster, namespace)
+        for name, stack in policies.stacks.items():
+            self._notice(Key(RULES, namespace, name), fingerprint(stack, policies.of_stack[name]))
+        for policy, finding in policies.homeless:
+            await report_finding(self._context, policy, finding)
+        now = self._context.clock()
+        self._rest_until[namespace] = now + _REST * (now - started)
+        return None if policies.stacks or policies.homeless else math.inf
+
+    def _notice(self, key: Key, fingerprint_now: int) -> None:
+        """Wake a stack's rules if their last pass has seen other policies than there are now."""
+        memory = self._memory.get(key)
+        if memory is None:
+            self._context.wake(key)
+        elif memory.fingerprint != fingerprint_now:
+            memory.changed = True
+            self._context.wake(key)
+
+    def _usable(self, live: Object) -> Stack | Finding:
+        """Return the stack as the builders need it, or why it runs no rules."""
+        metadata = live["metadata"]
+        name = metadata["name"]
+        try:
+            stack = parse_stack(live)
+        except ValidationError:
+            return unknown(LOADED, "StackInvalid", f"see the status of MonitoringStack {name}")
+        if not self._context.settings.grants_stacks(metadata["namespace"]):
+            return unknown(LOADED, "StackInvalid", f"see the status of MonitoringStack {name}")
+        if stack.spec.metrics is None:
+            return bad(
+                ACCEPTED,
+                "NoMetrics",
+                f"MonitoringStack {name} has no Prometheus to run rules; give it spec.metrics",
+            )
+        return stack
+
+    async def _scene(self, stack: Stack, live: Object, policies: Sequence[Object]) -> Scene:
+        cluster, session = self._context.cluster, self._context.session
+        where = {"namespace": stack.namespace, "stack": stack.name}
+        return Scene(
+            live=live,
+            stack=stack,
+            policies={policy["metadata"]["uid"]: policy for policy in policies},
+            servers=await gather_servers(cluster, session, **where),
+            slots=await gather_slots(cluster, **where),
+        )
+
+    async def _work(self, scene: Scene, memory: Memory) -> float | None:
+        opinions = await judge_policies(scene, self._verdicts, memory.judged)
+        if len(opinions) < len(scene.policies):
+            memory.changed = True
+        memory.versions.remember(scene.slots.texts)
+        ready = scene.servers.ready
+        proof = await gather_proof(ready, memory.versions, scene.slots.revisions)
+        culprits = await advance_search(scene, memory, proof, self._context.clock())
+        work = Work(scene, memory, opinions, culprits)
+        self._plan(work)
+        await self._write(work, proof)
+        if not ready:
+            await report_policies(self._context, work, None, limit=None)
+            await report_stack(self._context, work)
+            return _NO_SERVER_SECONDS
+        return await self._confirm(work)
+
+    def _plan(self, work: Work) -> None:
+        """Decide what goes into which slot."""
+        search, scene = work.memory.search, work.scene
+        files = _files(scene, work.opinions, work.culprits)
+        if search:
+            homes = {file.name: file.home for file in files}
+            texts = search.files()
+            files = [RuleFile(name, texts[name], homes.get(name, 0)) for name in sorted(texts)]
+            work.attempt = search.attempt
+        plan = plan_slots(files, scene.slots.texts)
+        work.homeless = plan.homeless
+        # Prometheus reloads only if something differs, so even an empty set shows the attempt.
+        work.slots = plan.slots or ({0: {}} if work.attempt else {})
+        revisions = work.memory.versions.remember(work.slots)
+        work.revisions = {slot: text + work.attempt for slot, text in revisions.items()}
+
+    async def _write(self, work: Work, proof: Proof) -> None:
+        """Make the slots as planned, and note what it takes to tell how that went."""
+        memory, scene = work.memory, work.scene
+        if work.revisions != scene.slots.revisions or work.slots != scene.slots.texts:
+            memory.keep_sound(scene.slots.files(), work.files(), proof.loaded)
+            if not proof.behind or memory.search:
+                memory.healthy = await gather_health(scene.servers.ready)
+            memory.written_at = self._context.clock()
+        elif proof.behind and memory.written_at is None:
+            memory.written_at = self._context.clock()
+        work.faults = await write_slots(
+            self._context.cluster, scene.stack, work.slots, scene.slots, attempt=work.attempt
+        )
+
+    async def _confirm(self, work: Work) -> float | None:
+        """Ask the servers until they show what was written, telling the policies meanwhile."""
+        context, memory, ready = self._context, work.memory, work.scene.servers.ready
+        end = context.clock() + _PASS
+        while True:
+            proof = await gather_proof(ready, memory.versions, work.revisions)
+            await self._nudge(work, proof)
+            reported = await report_policies(context, work, proof)
+            if not proof.behind and reported:
+                return await self._settle(work)
+            now = context.clock()
+            if memory.changed or await is_refused(memory, proof.behind, now):
+                return 0.0
+            if now >= end:
+                await report_stack(context, work)
+                return _UNCONFIRMED_SECONDS
+            if reported:
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def _nudge(self, work: Work, proof: Proof) -> None:
+        await self._context.nudges.nudge(
+            self._context.cluster,
+            proof.behind,
+            annotation=names.RULES_ANNOTATION,
+            revision=_combined(work),
+            now=self._context.clock(),
+        )
+
+    async def _settle(self, work: Work) -> float | None:
+        """End the pass after every server has shown what was written."""
+        self._context.nudges.settle(work.scene.servers.ready, names.RULES_ANNOTATION)
+        if work.memory.search:
+            return 0.0
+        work.memory.settle(work.revisions)
+        await report_stack(self._context, work)
+        return 0.0 if work.memory.changed else None
+
+
+def _combined(work: Work) -> str:
+    """Return one revision for all slots."""
+    return names.short_hash(repr(sorted(work.revisions.items())), 16)
+
+
+def _files(scene: Scene, opinions: Opinions, culprits: dict[str, str]) -> list[RuleFile]:
+    """Return the files that should run.
+
+    A policy on which there is no opinion yet, or that the server refuses, keeps what ran of it
+    before. While Prometheus cannot even start, only what has run before stays.
+    """
+    live = scene.slots.files()
+    starting_fails = scene.servers.crashing and not scene.servers.ready
+    found: list[RuleFile] = []
+    for uid, policy in scene.policies.items():
+        if starting_fails and not is_loaded(policy):
+            continue
+        opinion = opinions.get(uid)
+        file = opinion.file if opinion else None
+        refused = is_culprit(policy) or (
+            file is not None and culprits.get(file.name) == digest(file.text)
+        )
+        if refused or opinion is None or opinion.judged is None:
+            file = _as_before(policy, live)
+        if file is not None:
+            found.append(file)
+    return found
+
+
+def _as_before(policy: Object, live: dict[str, str]) -> RuleFile | None:
+    namespace, name = policy["metadata"]["namespace"], policy["metadata"]["name"]
+    file = names.policy_file(namespace, name)
+    if file not in live:
+        return None
+    return RuleFile(file, live[file], names.policy_slot(namespace, name))

@@ -14,23 +14,25 @@ def has_finalizer(live: Object) -> bool:
 
 async def add_finalizer(cluster: Cluster, live: Object) -> Object:
     """Make deletion wait for us, and return the object as it then is."""
-    return await _write(cluster, live, [*live["metadata"].get("finalizers", ()), FINALIZER])
+    held = live["metadata"].get("finalizers", [])
+    return await _write(cluster, live, [*held, FINALIZER])
 
 
 async def remove_finalizer(cluster: Cluster, live: Object) -> Object:
     """Let deletion go on, and return the object as it then is."""
-    others = [name for name in live["metadata"]["finalizers"] if name != FINALIZER]
-    return await _write(cluster, live, others)
+    return await _write(
+        cluster, live, [f for f in live["metadata"]["finalizers"] if f != FINALIZER]
+    )
 
 
 async def _write(cluster: Cluster, live: Object, finalizers: list[str]) -> Object:
+    """Replace the finalizers if they still are as they were read."""
     metadata = live["metadata"]
-    body = {
-        "metadata": {
-            "uid": metadata["uid"],
-            "resourceVersion": metadata["resourceVersion"],
-            "finalizers": finalizers,
-        }
-    }
-    write = Write(Verb.MERGE, AUTO_RESPONSE, metadata["namespace"], metadata["name"], body)
+    patch = [
+        {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
+        # A path that is not there equals null.
+        {"op": "test", "path": "/metadata/finalizers", "value": metadata.get("finalizers")},
+        {"op": "add", "path": "/metadata/finalizers", "value": finalizers},
+    ]
+    write = Write(Verb.JSON_PATCH, AUTO_RESPONSE, metadata["namespace"], metadata["name"], patch)
     return await cluster.write(write)

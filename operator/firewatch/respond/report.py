@@ -23,6 +23,7 @@ from firewatch.cluster.events import post_event
 from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT
 from firewatch.cluster.status import dump_status, write_status
 from firewatch.respond.actuator import scale_write
+from firewatch.respond.ahead import put_live, write_ahead
 from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import add_finalizer, has_finalizer, remove_finalizer
 from firewatch.respond.registry import Entry
@@ -73,11 +74,11 @@ async def report(
     """
     entries = context.registry.on_target(key)
     keeper = _keeper(key, entries, decision.ledger)
-    if keeper is not None and not has_finalizer(keeper.live):
-        keeper = _put(context, keeper, await add_finalizer(context.cluster, keeper.live))
-    if decision.scale_to is not None and keeper is not None:
-        await _write_status(context, key, keeper, decision, keeper=True)
+    if keeper is not None and decision.ledger is not None and decision.scale_to is not None:
+        await write_ahead(context, keeper, decision.ledger)
         return
+    if keeper is not None and not has_finalizer(keeper.live):
+        keeper = put_live(context, keeper, await add_finalizer(context.cluster, keeper.live))
     notes = _news(entries, decision)
     notes = await _try_dry_run(context, key, situation, decision, notes)
     decision = replace(decision, notes=tuple(notes))
@@ -103,12 +104,6 @@ def _keeper(key: Key, entries: list[Entry], ledger: Ledger | None) -> Entry | No
     return next(iter([*staying, *having]), None)
 
 
-def _put(context: RespondContext, entry: Entry, live: Object) -> Entry:
-    updated = replace(entry, live=live)
-    context.registry.put(updated)
-    return updated
-
-
 async def _write_status(
     context: RespondContext, key: Key, entry: Entry, decision: Decision, *, keeper: bool
 ) -> None:
@@ -119,7 +114,7 @@ async def _write_status(
     elif raw is not None and (entry.owed != key or decision.keeps_ledger):
         status["ledger"] = raw
     live = await write_status(context.cluster, AUTO_RESPONSE, entry.live, status, at_version=True)
-    _put(context, entry, live)
+    put_live(context, entry, live)
 
 
 def _status(context: RespondContext, key: Key, entry: Entry, decision: Decision) -> Object:
@@ -251,7 +246,7 @@ async def _post(context: RespondContext, involved: Object, note: Note) -> None:
 async def _release_finalizers(context: RespondContext, key: Key) -> None:
     for entry in context.registry.on_target(key):
         if has_finalizer(entry.live) and entry.owed is None:
-            _put(context, entry, await remove_finalizer(context.cluster, entry.live))
+            put_live(context, entry, await remove_finalizer(context.cluster, entry.live))
 
 
 async def report_problem(context: RespondContext, key: Key, reason: str, message: str) -> None:

@@ -1,0 +1,74 @@
+"""What a pass over rules works with, and what is remembered between passes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from firewatch.api.conditions import Finding
+from firewatch.build.bisection import Bisection
+from firewatch.build.rules import digest
+from firewatch.reconcile.delivery import Loaded, Versions
+from firewatch.reconcile.judge import Opinions
+from firewatch.reconcile.judging import Judged
+from firewatch.reconcile.policies import Scene
+from firewatch.reconcile.policy_report import Outcome
+
+
+@dataclass
+class Memory:
+    """What is remembered about the rules of a stack: hashes, and texts only while unconfirmed."""
+
+    fingerprint: int | None = None
+    changed: bool = False
+    """Whether policies have changed since the last pass read them."""
+    judged: dict[str, Judged] = field(default_factory=dict)
+    versions: Versions = field(default_factory=Versions)
+    written_at: datetime | None = None
+    """When slots were last written that are not confirmed yet."""
+    healthy: frozenset[str] = frozenset()
+    """Servers whose last reload had succeeded before that."""
+    sound: dict[str, str] = field(default_factory=dict)
+    """Texts that ran before and have been replaced by unconfirmed ones."""
+    search: Bisection | None = None
+    no_search_before: datetime | None = None
+    reported: dict[str, tuple[str, Outcome]] = field(default_factory=dict)
+    """Resource version and outcome of each policy's last report, by uid."""
+
+    def keep_sound(
+        self, before: Mapping[str, str], after: Mapping[str, str], loaded: Loaded
+    ) -> None:
+        """Keep texts that run and are about to be replaced, in case the server refuses the new."""
+        for name, text in before.items():
+            if after.get(name) != text and (name, digest(text)) in loaded:
+                self.sound.setdefault(name, text)
+
+    def settle(self, revisions: Mapping[int, str]) -> None:
+        """Forget what was only needed until the servers had confirmed."""
+        self.sound.clear()
+        self.written_at = None
+        self.versions.forget_others(revisions)
+
+
+@dataclass
+class Work:
+    """One pass in progress."""
+
+    scene: Scene
+    memory: Memory
+    opinions: Opinions
+    culprits: dict[str, str]
+    """Digests of the files that this pass has found to be refused, by name."""
+    slots: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    homeless: frozenset[str] = frozenset()
+    faults: Mapping[int, Finding] = field(default_factory=dict)
+    """Why slots could not be written."""
+    revisions: Mapping[int, str] = field(default_factory=dict)
+    attempt: str = ""
+
+    def files(self) -> dict[str, str]:
+        """Return the texts of all planned files by name."""
+        return {name: text for texts in self.slots.values() for name, text in texts.items()}
+
+    def fault_of(self, file: str) -> Finding | None:
+        """Return why the slot of a file could not be written."""
+        return next((self.faults[slot] for slot in self.faults if file in self.slots[slot]), None)

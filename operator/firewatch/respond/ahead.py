@@ -1,0 +1,46 @@
+"""The write ahead: the ledger says what is about to be written to the target.
+
+It stands between an alert and its answer, so it is as small as it can be. It is refused if what it
+builds on has changed. Writing the finalizer beside it at the same time gains nothing: the API server
+then does one of the two twice.
+"""
+
+from dataclasses import replace
+
+from firewatch.api.resource import Object
+from firewatch.api.responses import Ledger
+from firewatch.cluster.client import Verb, Write
+from firewatch.cluster.kinds import AUTO_RESPONSE
+from firewatch.cluster.status import dump_status
+from firewatch.respond.context import RespondContext
+from firewatch.respond.finalizer import add_finalizer, has_finalizer
+from firewatch.respond.registry import Entry
+
+
+def put_live(context: RespondContext, entry: Entry, live: Object) -> Entry:
+    """Remember an AutoResponse as it was just written."""
+    updated = replace(entry, live=live)
+    context.registry.put(updated)
+    return updated
+
+
+async def write_ahead(context: RespondContext, keeper: Entry, ledger: Ledger) -> None:
+    """Write the finalizer, if it is missing, and the ledger."""
+    if not has_finalizer(keeper.live):
+        keeper = put_live(context, keeper, await add_finalizer(context.cluster, keeper.live))
+    put_live(context, keeper, await context.cluster.write(_ledger_write(keeper.live, ledger)))
+
+
+def _ledger_write(live: Object, ledger: Ledger) -> Write:
+    metadata = live["metadata"]
+    known = live.get("status", {}).get("ledger")
+    patch = [
+        {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
+        {"op": "test", "path": "/metadata/generation", "value": metadata["generation"]},
+        # A path that is not there equals null.
+        {"op": "test", "path": "/status/ledger", "value": known},
+        {"op": "add", "path": "/status/ledger", "value": dump_status(ledger)},
+    ]
+    return Write(
+        Verb.JSON_PATCH, AUTO_RESPONSE, metadata["namespace"], metadata["name"], patch, "status"
+    )
