@@ -37,6 +37,9 @@ class Images:
 class Testbed:
     """A running cluster with every image that Firewatch and the examples need."""
 
+    __test__ = False
+    """Not a class of tests, whatever pytest makes of its name."""
+
     backend: Backend
     cluster: Cluster
     images: Images

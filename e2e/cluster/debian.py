@@ -1,7 +1,8 @@
 """Takes programs from Debian packages without installing them.
 
 The packages are unpacked into the cache, so the machine is left as it was: no service that
-starts by itself, nothing to remove later.
+starts by itself, nothing to remove later. What the machine has installed is not used instead:
+it may come and go, and running processes would have to follow it.
 """
 
 import os
@@ -80,7 +81,7 @@ def ensure(names: Iterable[str], progress: Progress) -> Programs:
 
 
 def _missing(root: Path, names: Iterable[str]) -> list[str]:
-    return sorted({PACKAGES[name] for name in names if not _is_there(root, name)})
+    return sorted({PACKAGES[name] for name in names if not _marker(root, PACKAGES[name]).exists()})
 
 
 def _get(packages: list[str], root: Path, step: Step) -> None:
@@ -102,25 +103,17 @@ def _marker(root: Path, package: str) -> Path:
     return root / f".{package}"
 
 
-def _is_there(root: Path, name: str) -> bool:
-    return _marker(root, PACKAGES[name]).exists() or _installed(name) is not None
-
-
-def _installed(name: str) -> Path | None:
-    found = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin:/usr/lib/cni")
-    return Path(found) if found else None
-
-
 def _find(root: Path, name: str) -> Path | None:
     places = (root / folder / name for folder in _FOLDERS)
-    return next((path for path in places if path.exists()), None) or _installed(name)
+    return next((path for path in places if path.exists()), None)
 
 
 def _download(packages: list[str], archives: Path) -> bool:
     result = subprocess.run(
         [
             *("apt-get", "install", "--yes", "--no-install-recommends", "--download-only"),
-            *("-q", "-o", f"Dir::Cache::archives={archives}", *packages),
+            # Also what is installed already.
+            *("--reinstall", "-q", "-o", f"Dir::Cache::archives={archives}", *packages),
         ],
         capture_output=True,
         check=False,
@@ -140,6 +133,8 @@ def _unpack(archives: Path, root: Path) -> None:
         for name in files:
             (Path(folder) / name).replace(target / name)
     shutil.rmtree(staging)
+    for archive in archives.glob("*.deb"):
+        archive.unlink()
 
 
 def _run(command: list[str]) -> None:

@@ -27,6 +27,7 @@ from e2e.demo.report import (
     calculate,
     read_firing,
     read_patches,
+    read_ready,
     write_report,
 )
 from e2e.demo.screen import Screen, Story
@@ -85,7 +86,8 @@ class Demo:
         screen.save(_PICTURE)
         firing = read_firing(watcher.prometheus, watcher.rule.interval)
         patches = read_patches(audit, watcher)
-        figures = calculate(firing, patches, outcome)
+        ready = read_ready(audit, patches.first, outcome.ready_at)
+        figures = calculate(firing, patches, ready)
         write_report(build_report(figures, outcome, cluster))
         self._show_figures(figures, outcome, patches)
         if not outcome.before == outcome.after < outcome.peak == outcome.wanted:
@@ -101,12 +103,16 @@ class Demo:
         )
         text = OVERLAY.read_text(encoding="utf-8")
         patches = text[text.index("patches:") :]
-        self._console.print(
-            Syntax(patches, "yaml", theme="ansi_dark", background_color="default", word_wrap=True)
-        )
+        if self._console.is_terminal:
+            syntax = Syntax(patches, "yaml", theme="ansi_dark", background_color="default")
+            self._console.print(syntax, soft_wrap=True)
+        else:
+            print(patches)
 
     def _show_families(self, prometheus: Prometheus) -> None:
-        table = Table("metric family", "type", "labels", "series", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for header in ("metric family", "type", "labels", "series"):
+            table.add_column(header, no_wrap=header != "labels", overflow="fold")
         with self._progress.step("Asking Prometheus for the runbook's API metric families"):
             for proof in prove_families(prometheus):
                 family = proof.family
@@ -159,7 +165,7 @@ def main() -> int:
         Demo(console).run()
     except DemoError as error:
         _fail(str(error), error.look_at)
-    except (ClusterError, KubectlError, RuntimeError) as error:
+    except (ClusterError, KubectlError, RuntimeError, OSError) as error:
         _fail(str(error), ("make cluster-status",))
     except KeyboardInterrupt:
         _fail("interrupted; `make demo` starts again", ())

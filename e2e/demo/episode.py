@@ -14,6 +14,7 @@ from e2e.demo.watching import Watcher
 
 _PAUSE = 0.2
 _CALM_SECONDS = 3.0
+_CALM_PERCENT = 25.0
 _RETRY_SECONDS = 20.0
 """How long the cluster may not answer before that is an error of its own."""
 
@@ -33,9 +34,16 @@ _TARGET_HINTS = (
 )
 
 
+_ALERT_NEWS = {
+    "inactive": (f"{ALERT} has resolved; the replicas are held for a while", "bold"),
+    "pending": (f"node CPU is at {{percent:.0f}} %: {ALERT} is pending", "yellow"),
+    "firing": (f"{ALERT} fires", "bold red"),
+}
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What was seen of the episode; times are this machine's clock."""
+    """What was seen of the episode; the time is this machine's clock."""
 
     before: int
     wanted: int
@@ -43,7 +51,6 @@ class Outcome:
     peak: int
     after: int
     ready_at: datetime
-    restored_at: datetime
 
 
 class Episode:
@@ -55,46 +62,42 @@ class Episode:
         self._load = load
         self._answered = time.monotonic()
 
-    def settle(self) -> int:
-        """Wait until everything is at rest; return the replicas that the target has then."""
-        try:
-            sample = self._until("everything is at rest", _is_calm, 90, ())
-        except DemoError as error:
-            last = self._screen.story.samples[-1]
-            if last.cpu is not None and last.cpu > LIMIT:
-                raise too_busy(last.cpu) from error
-            raise
-        self._tell(f"at rest: {TARGET} has {sample.ready} replicas, {ALERT} is {sample.alert}")
-        self._linger(_CALM_SECONDS)
-        return sample.wanted
-
     def play(self) -> Outcome:
         """Play the whole episode; ``DemoError`` says what did not happen."""
-        before = self.settle()
+        before = self._settle()
         try:
             wanted, ready_at = self._overload(before)
         finally:
+            self._tell("load off", "bold")
             self._load.stop()
-        self._tell("load off", "bold")
         self._relieve(before)
-        restored_at = datetime.now(UTC)
         after = self._confirm(before)
         self._screen.story.waiting_for = ""
         peak = max(sample.wanted for sample in self._screen.story.samples)
-        return Outcome(before, wanted, peak, after, ready_at, restored_at)
+        return Outcome(before, wanted, peak, after, ready_at)
+
+    def _settle(self) -> int:
+        """Wait until everything is at rest; return the replicas that the target has then."""
+        try:
+            sample = self._until("everything is at rest", _is_calm, 90, _RESPONSE_HINTS)
+        except DemoError as error:
+            samples = self._screen.story.samples
+            last = samples[-1].cpu if samples else None
+            if last is not None and last > LIMIT:
+                raise too_busy(last) from error
+            raise
+        self._tell(f"at rest: {TARGET} has {sample.ready} replicas, {ALERT} is {sample.alert}")
+        self._linger("to see the quiet before", calm=True)
+        return sample.wanted
 
     def _overload(self, before: int) -> tuple[int, datetime]:
         cores = self._load.start()
         self._tell(f"load on: a BestEffort pod burns {cores} cores", "bold")
-        threshold = self._watcher.rule.threshold
         self._until("the alert is pending", lambda s: s.alert != "inactive", 90, _ALERT_HINTS)
-        self._tell(f"node CPU is above {threshold:.0f} %: {ALERT} is pending", "yellow")
         self._until("the alert fires", lambda s: s.alert == "firing", 60, _ALERT_HINTS)
-        self._tell(f"{ALERT} fires", "bold red")
         more = self._until(
-            "the operator asks for more", lambda s: s.wanted > before, 30, _RESPONSE_HINTS
+            "the operator asks for more replicas", lambda s: s.wanted > before, 30, _RESPONSE_HINTS
         )
-        self._tell(f"Firewatch has scaled {TARGET} {before} → {more.wanted}", "bold magenta")
         self._until(
             f"{more.wanted} replicas are ready",
             lambda s: s.ready == s.wanted > before,
@@ -102,26 +105,28 @@ class Episode:
             _TARGET_HINTS,
         )
         ready_at = datetime.now(UTC)
-        self._tell(f"{more.wanted} replicas are ready", "bold green")
-        self._linger(_CALM_SECONDS)
+        self._linger("to see them work")
         return more.wanted, ready_at
 
     def _relieve(self, before: int) -> None:
-        self._until("the alert resolves", lambda s: s.alert == "inactive", 120, _ALERT_HINTS)
-        self._tell(f"{ALERT} has resolved; the replicas are held for a while", "bold")
-        self._until(f"{before} replicas again", lambda s: s.wanted == before, 120, _RESPONSE_HINTS)
-        self._tell(f"Firewatch has put {TARGET} back to {before}", "bold magenta")
+        self._until("the alert has resolved", lambda s: s.alert == "inactive", 120, _ALERT_HINTS)
+        self._until(
+            f"{TARGET} is back at {before} replicas",
+            lambda s: s.wanted == before,
+            120,
+            _RESPONSE_HINTS,
+        )
 
     def _confirm(self, before: int) -> int:
         """Wait until the response is over and only the old replicas are left, and see it stay."""
         self._until(
-            "the response to end",
+            "the response is over",
             lambda s: s.ready == s.wanted == before and s.response == "Idle",
             60,
             _RESPONSE_HINTS,
         )
-        self._tell(f"{before} replicas are ready, as before; the response is idle", "bold green")
-        self._linger(_CALM_SECONDS)
+        self._linger("to see that it stays")
+        self._tell(f"at rest: {TARGET} has {before} replicas, as before")
         return self._screen.story.samples[-1].wanted
 
     def _until(
@@ -138,10 +143,15 @@ class Episode:
                 raise DemoError(f"Waited {seconds:.0f} s in vain until {what}.", *hints)
             time.sleep(_PAUSE)
 
-    def _linger(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self._look()
+    def _linger(self, why: str, *, calm: bool = False) -> None:
+        """Go on looking for a moment; if it is to be calm, somewhat longer while it is not."""
+        self._screen.story.waiting_for = f"waiting a moment {why}"
+        began = time.monotonic()
+        while (passed := time.monotonic() - began) < _CALM_SECONDS * (5 if calm else 1):
+            sample = self._look()
+            is_calm = sample is not None and (sample.cpu or 0.0) < _CALM_PERCENT
+            if calm and is_calm and passed >= _CALM_SECONDS:
+                return
             time.sleep(_PAUSE)
 
     def _look(self) -> Sample | None:
@@ -156,10 +166,22 @@ class Episode:
                 ) from error
             return None
         self._answered = time.monotonic()
-        for line in self._watcher.news():
-            self._tell(line, "cyan")
+        self._narrate(sample)
         self._screen.show(sample)
         return sample
+
+    def _narrate(self, sample: Sample) -> None:
+        """Tell what is different from the last look, and which Events have come."""
+        for earlier in self._screen.story.samples[-1:]:
+            if sample.alert != earlier.alert:
+                text, style = _ALERT_NEWS[sample.alert]
+                self._tell(text.format(percent=sample.cpu or 0.0), style)
+            if sample.wanted != earlier.wanted:
+                self._tell(f"{TARGET}: {earlier.wanted} → {sample.wanted} replicas", "bold magenta")
+            elif sample.ready == sample.wanted > earlier.ready:
+                self._tell(f"all {sample.ready} replicas are ready", "bold green")
+        for line in self._watcher.news():
+            self._tell(line, "cyan")
 
     def _tell(self, text: str, style: str = "") -> None:
         self._screen.tell(self._watcher.elapsed, text, style)

@@ -16,6 +16,7 @@ from e2e.kubectl import Object
 
 REPORT = BUILD / "report.json"
 _WINDOW = "15m"
+_CONTROLLER = "system:serviceaccount:kube-system:deployment-controller"
 _GAP = 3
 """Evaluations that a run of an alert's samples may lack."""
 
@@ -108,12 +109,27 @@ def read_patches(audit: AuditLog | None, watcher: Watcher) -> Patches:
     return Patches(moments[0], moments[-1], source)
 
 
-def calculate(firing: Firing, patches: Patches, outcome: Outcome) -> Figures:
+def read_ready(audit: AuditLog | None, patched: datetime, seen: datetime) -> datetime:
+    """Return when the Deployment's status said that all replicas are ready.
+
+    The last status that its controller had written before it was seen here, if that is known.
+    """
+    calls = audit.calls(_CONTROLLER) if audit else []
+    moments = [
+        call.answered
+        for call in calls
+        if (call.resource, call.namespace, call.name) == ("deployments/status", NAMESPACE, TARGET)
+        and patched < call.answered <= seen
+    ]
+    return max(moments, default=seen)
+
+
+def calculate(firing: Firing, patches: Patches, ready: datetime) -> Figures:
     """Return the figures in seconds."""
     return Figures(
         threshold_to_firing_s=_seconds(firing.above_since, firing.fired),
         firing_to_patched_s=_seconds(firing.fired, patches.first),
-        patched_to_ready_s=_seconds(patches.first, outcome.ready_at),
+        patched_to_ready_s=_seconds(patches.first, ready),
         restored_after_resolve_s=_seconds(firing.resolved, patches.last),
     )
 

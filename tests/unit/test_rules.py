@@ -90,7 +90,9 @@ def test_a_cpu_threshold_is_the_runbooks_rule_in_one_line() -> None:
     }
 
 
-@pytest.mark.parametrize(("above", "text"), [(80, "80"), (99.5, "99.5"), (0.1 + 0.2, "0.30000000000000004")])
+@pytest.mark.parametrize(
+    ("above", "text"), [(80, "80"), (99.5, "99.5"), (0.1 + 0.2, "0.30000000000000004")]
+)
 def test_a_threshold_is_written_exactly(above: float, text: str) -> None:
     (group,) = groups_of(thresholds=[{"signal": "cpu", "above": above}])
     assert group.rules[0].expr.endswith(f" > {text}")
@@ -103,7 +105,9 @@ def reasons(groups: Any) -> dict[Place, str]:
 def test_good_rules_pass_the_checks() -> None:
     groups = groups_of(
         thresholds=[{"signal": "cpu", "above": 80}],
-        groups=[{"name": "g", "rules": [{"alert": "A", "expr": "up"}, {"record": "r", "expr": "1"}]}],
+        groups=[
+            {"name": "g", "rules": [{"alert": "A", "expr": "up"}, {"record": "r", "expr": "1"}]}
+        ],
     )
     assert reasons(groups) == {}
 

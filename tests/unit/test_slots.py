@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build import names
 from firewatch.build.objects import Stack
-from firewatch.build.rules import RuleFile, digest, marker_revision, slot_revision
+from firewatch.build.rules import RuleFile, digest, marker_revision, render_marker, slot_revision
 from firewatch.build.slots import build_slot, plan_slots, split_slot
+from firewatch.build.yaml_text import load_yaml
 
 LIMIT = 1000
 STACK = Stack("shop", "main", "uid", MonitoringStackSpec())
@@ -84,9 +85,6 @@ def test_a_revision_depends_on_names_and_texts() -> None:
 
 def test_a_marker_of_digits_only_is_still_text() -> None:
     """YAML would read 1234567890123456 as a number; Prometheus wants a string."""
-    from firewatch.build.rules import render_marker
-    from firewatch.build.yaml_text import load_yaml
-
     for revision in ("1234567890123456", "12345678901e3456", "0000000000000000"):
         text = render_marker(1, revision).text
         rule = load_yaml(text)["groups"][0]["rules"][0]

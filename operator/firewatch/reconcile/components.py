@@ -9,6 +9,7 @@ from firewatch.api.stack import ComponentStatus
 from firewatch.reconcile.findings import AVAILABLE
 
 _PULL_ERRORS = frozenset(("ErrImagePull", "ImagePullBackOff", "InvalidImageName"))
+_STARTING = frozenset(("ContainerCreating", "PodInitializing"))
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,12 @@ def _pod_problem(pod: Object) -> str:
 def _container_problem(pod: str, container: Object) -> str:
     if container.get("ready"):
         return ""
-    waiting = container.get("state", {}).get("waiting", {}).get("reason", "")
-    if waiting in _PULL_ERRORS:
+    waiting = container.get("state", {}).get("waiting", {})
+    reason = waiting.get("reason", "")
+    if reason in _PULL_ERRORS:
         return f"pod {pod}: the image {container.get('image')} cannot be pulled"
+    if "not a shared or slave mount" in waiting.get("message", ""):
+        return f"pod {pod}: the root of its node is not a shared mount; run mount --make-shared / there"
     if container.get("restartCount"):
         return f"pod {pod} ends again and again; see kubectl logs {pod} --previous"
-    if waiting and waiting not in {"ContainerCreating", "PodInitializing"}:
-        return f"pod {pod}: {waiting}"
-    return ""
+    return f"pod {pod}: {reason}" if reason and reason not in _STARTING else ""

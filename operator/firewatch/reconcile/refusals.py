@@ -19,7 +19,7 @@ _SOON = timedelta(seconds=0.5)
 _LATE = timedelta(seconds=8)
 """By then every pod has its files, so that a failing reload is due to them."""
 _PAUSE = timedelta(minutes=10)
-"""How long no search begins after one in which even no rules at all were refused."""
+"""How long no search begins after the rules of policies have turned out not to be to blame."""
 
 
 async def is_refused(memory: Memory, behind: Sequence[Server], now: datetime) -> bool:
@@ -29,6 +29,8 @@ async def is_refused(memory: Memory, behind: Sequence[Server], now: datetime) ->
     had succeeded, or if so much time has passed that the last one must have been ours.
     """
     if memory.written_at is None or now - memory.written_at < _SOON:
+        return False
+    if memory.no_search_before and now < memory.no_search_before:
         return False
     late = now - memory.written_at >= _LATE
     for server in behind:
@@ -64,12 +66,11 @@ async def advance_search(
     if search.phase is Phase.HOPELESS:
         _log.warning("Prometheus of %s refuses even no rules at all", scene.stack.name)
         memory.no_search_before = now + _PAUSE
+        return {}
     return {name: digest(text) for name, text in search.culprits.items()}
 
 
 def _start(scene: Scene, memory: Memory, proof: Proof, now: datetime) -> Bisection | None:
-    if memory.no_search_before and now < memory.no_search_before:
-        return None
     files = scene.slots.files()
     suspects = {n: t for n, t in files.items() if (n, digest(t)) not in proof.loaded}
     good = {
@@ -77,7 +78,10 @@ def _start(scene: Scene, memory: Memory, proof: Proof, now: datetime) -> Bisecti
         for name, text in {**files, **memory.sound}.items()
         if name in files and (name, digest(text)) in proof.loaded
     }
-    return Bisection.start(good, suspects) if suspects else None
+    if not suspects:
+        memory.no_search_before = now + _PAUSE
+        return None
+    return Bisection.start(good, suspects)
 
 
 def _is_delivered(live: LiveSlots, search: Bisection) -> bool:

@@ -62,7 +62,8 @@ class Work:
     homeless: frozenset[str] = frozenset()
     faults: Mapping[int, Finding] = field(default_factory=dict)
     """Why slots could not be written."""
-    revisions: Mapping[int, str] = field(default_factory=dict)
+    revisions: dict[int, str] = field(default_factory=dict)
+    """What the servers should show."""
     attempt: str = ""
 
     def files(self) -> dict[str, str]:
@@ -72,3 +73,11 @@ class Work:
     def fault_of(self, file: str) -> Finding | None:
         """Return why the slot of a file could not be written."""
         return next((self.faults[slot] for slot in self.faults if file in self.slots[slot]), None)
+
+    def keep_revisions_of_faults(self) -> None:
+        """Expect of slots that could not be written what they held before."""
+        before = self.scene.slots.revisions
+        for slot in self.faults:
+            self.revisions.pop(slot, None)
+            if slot in before:
+                self.revisions[slot] = before[slot]

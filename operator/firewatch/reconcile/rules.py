@@ -177,6 +177,8 @@ class RulesReconciler:
         work.faults = await write_slots(
             self._context.cluster, scene.stack, work.slots, scene.slots, attempt=work.attempt
         )
+        if work.faults:
+            work.keep_revisions_of_faults()
 
     async def _confirm(self, work: Work) -> float | None:
         """Ask the servers until they show what was written, telling the policies meanwhile."""

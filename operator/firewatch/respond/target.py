@@ -39,6 +39,8 @@ async def reconcile_target(context: RespondContext, key: Key) -> float | None:
         return float("inf")
     try:
         situation = await _gather(context, key, entries)
+        if _is_blind(situation):
+            return RECHECK_SECONDS
         return await _act(context, key, situation)
     except ForbiddenError as error:
         message = f"{error}; grant the namespace in targets.namespaces of the chart"
@@ -49,6 +51,16 @@ async def reconcile_target(context: RespondContext, key: Key) -> float | None:
         _log.info("%s changed while it was being worked on: %s", key, error)
         await _read_again(context, entries)
         return 0.0
+
+
+def _is_blind(situation: Situation) -> bool:
+    """Tell whether nothing can be said before Prometheus has been asked, as after a start.
+
+    The poll wakes the target. Until then not even the status is written, so that a restart in a
+    quiet cluster changes nothing.
+    """
+    asked = (r.fires or r.leaving or r.signal.reason != "NotPolled" for r in situation.responders)
+    return bool(situation.responders) and not any(asked)
 
 
 async def _act(context: RespondContext, key: Key, situation: Situation) -> float | None:

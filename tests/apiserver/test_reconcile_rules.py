@@ -1,0 +1,358 @@
+"""Policies from ``kubectl apply`` to a real Prometheus and back into their status."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from firewatch.api.resource import Key, Object
+from firewatch.build import names
+from firewatch.cluster.client import KubernetesCluster
+from firewatch.cluster.kinds import ALERT_POLICY, CONFIG_MAP, MONITORING_STACK
+from firewatch.cluster.prometheus import Prometheus
+from firewatch.reconcile import judging
+from firewatch.reconcile.alerts import reconcile_alerts
+from firewatch.reconcile.loop import Loop, Pass
+from firewatch.reconcile.rules import RulesReconciler
+from firewatch.reconcile.stack import reconcile_stack
+from tests.apiserver.conftest import Kubectl
+from tests.apiserver.node import Node, running_node
+from tests.apiserver.world import Recorder, World, make_world
+
+pytestmark = pytest.mark.usefixtures("crds", "role")
+
+
+@pytest.fixture(scope="module")
+def role(kubectl: Kubectl, crds: str) -> Iterator[None]:
+    text = kubectl(
+        *("create", "clusterrole", "firewatch-prometheus", "--verb=get", "--resource=pods"),
+        *("--dry-run=client", "-o", "json"),
+    )
+    kubectl("apply", "-f", "-", text=text)
+    yield
+    kubectl("delete", "clusterrole", "firewatch-prometheus")
+
+
+@dataclass
+class Scene:
+    """A namespace with a running operator, as far as rules go."""
+
+    world: World
+    node: Node
+    loop: Loop
+
+    def apply(self, *policies: Object) -> None:
+        self.world.kubectl(
+            "apply",
+            "-f",
+            "-",
+            text=json.dumps({"apiVersion": "v1", "kind": "List", "items": policies}),
+        )
+        for item in policies:
+            self.loop.wake(Key("AlertPolicy", self.world.namespace, item["metadata"]["name"]))
+
+    def delete(self, name: str) -> None:
+        self.world.kubectl("-n", self.world.namespace, "delete", f"apol/{name}")
+        self.loop.wake(Key("AlertPolicy", self.world.namespace, name))
+
+    def stack(self, name: str = "main", **spec: Any) -> None:
+        self.world.apply(spec or {"metrics": {}}, name)
+        self.loop.wake(Key("MonitoringStack", self.world.namespace, name))
+
+    def policy(self, name: str, *rules: Object, **spec: Any) -> Object:
+        return {
+            "apiVersion": "monitoring.freeagentics.io/v1alpha1",
+            "kind": "AlertPolicy",
+            "metadata": {"name": name, "namespace": self.world.namespace},
+            "spec": {"groups": [{"name": "g", "rules": [*rules]}], **spec},
+        }
+
+    async def conditions(self, name: str) -> dict[str, tuple[str, str]]:
+        """Return the conditions that speak of the present generation."""
+        live = await self.world.get(ALERT_POLICY, name)
+        return {
+            c["type"]: (c["status"], c["reason"])
+            for c in live.get("status", {}).get("conditions", ())
+            if c["observedGeneration"] == live["metadata"]["generation"]
+        }
+
+    async def until(
+        self, name: str, type_: str, reason: str, *, seconds: float = 15
+    ) -> dict[str, tuple[str, str]]:
+        """Wait for a condition of a policy; return all of them."""
+        found: dict[str, tuple[str, str]] = await eventually(
+            lambda found: found.get(type_, ("", ""))[1] == reason,
+            partial(self.conditions, name),
+            seconds=seconds,
+        )
+        return found
+
+    async def alerts(self) -> set[str]:
+        """Return the names of the alerts that Prometheus runs, but for markers."""
+        url = f"http://{self.node.address}:{names.PROMETHEUS_PORT}"
+        rules = await Prometheus(self.world.context.session, url).rules()
+        return {rule.name for rule in rules} - {"FirewatchMarker"}
+
+    async def slots(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for live in await self.world.recorder.list(CONFIG_MAP, self.world.namespace):
+            if names.slot_of_name("main", live["metadata"]["name"]) is not None:
+                found |= live["data"]
+        return {name: text for name, text in found.items() if "marker" not in name}
+
+
+async def eventually(
+    good: Callable[[Any], bool], look: Callable[[], Any], *, seconds: float
+) -> Any:
+    end = time.monotonic() + seconds
+    while True:
+        found = await look()
+        if good(found):
+            return found
+        assert time.monotonic() < end, found
+        await asyncio.sleep(0.05)
+
+
+def alert(name: str, expr: str = "vector(1) > 2", **fields: Any) -> Object:
+    return {"alert": name, "expr": expr, **fields}
+
+
+@asynccontextmanager
+async def operating(world: World) -> AsyncIterator[Loop]:
+    """Run passes as the operator does, from a memory that is empty."""
+
+    def wake(key: Key) -> None:
+        loop.wake(key)
+
+    context = replace(world.context, wake=wake, ready={})
+    passes: dict[str, Pass] = {
+        "MonitoringStack": partial(reconcile_stack, context),
+        "AlertPolicy": partial(reconcile_alerts, context),
+        "Rules": RulesReconciler(context).reconcile,
+    }
+    loop = Loop(passes, context.metrics, workers=8)
+    task = asyncio.create_task(loop.run())
+    try:
+        yield loop
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@pytest_asyncio.fixture
+async def scene(
+    cluster: KubernetesCluster,
+    namespace: str,
+    kubectl: Kubectl,
+    tmp_path: Path,
+    numbers: Iterator[int],
+) -> AsyncIterator[Scene]:
+    async with aiohttp.ClientSession() as session:
+        world = make_world(Recorder(cluster), session, namespace=namespace, kubectl=kubectl)
+        address = f"127.13.0.{next(numbers) + 1}"
+        async with running_node(world, tmp_path, address) as node, operating(world) as loop:
+            yield Scene(world, node, loop)
+
+
+@pytest_asyncio.fixture
+async def ready(scene: Scene) -> Scene:
+    scene.stack()
+    await scene.node.create_pod()
+    return scene
+
+
+async def test_a_bad_rule_is_left_out_and_its_siblings_run(ready: Scene) -> None:
+    rules = [
+        alert("Good"),
+        alert("Bad", "up == )"),
+        alert("Odd", '{"http.requests", "a.b"=`c\\d`} > 0'),
+        alert("Template", annotations={"x": "{{ $value "}),
+        {"record": "a:b", "expr": "sum(up)"},
+    ]
+    threshold = {"signal": "cpu", "above": 80}
+    ready.apply(
+        ready.policy("mixed", *rules, thresholds=[threshold]), ready.policy("other", alert("Other"))
+    )
+    found = await ready.until("mixed", "Loaded", "Loaded")
+    assert found["Accepted"] == ("False", "RulesRejected")
+    assert found["Ready"] == ("False", "RulesRejected")
+    status = (await ready.world.get(ALERT_POLICY, "mixed"))["status"]
+    assert status["rules"] == {"total": 6, "loaded": 4}
+    assert [(r["group"], r["index"], r["rule"], r["reason"]) for r in status["rejected"]] == [
+        ("g", 1, "Bad", "BadExpression"),
+        ("g", 3, "Template", "BadTemplate"),
+    ]
+    assert "unexpected right parenthesis" in status["rejected"][0]["message"]
+    assert (await ready.until("other", "Loaded", "Loaded"))["Ready"] == ("True", "Ready")
+    assert await ready.alerts() == {"Good", "Odd", "HighCPUUsage", "Other"}
+
+
+async def test_quiet_passes_and_a_restart_write_nothing(ready: Scene) -> None:
+    ready.apply(ready.policy("a", alert("A")), ready.policy("b", alert("B"), alert("C", "up ==")))
+    await ready.until("a", "Loaded", "Loaded")
+    await ready.until("b", "Loaded", "Loaded")
+    keys = [Key("MonitoringStack", ready.world.namespace, "main")]
+    keys += [Key("Rules", ready.world.namespace, name) for name in ("", "main")]
+    for key in keys:
+        ready.loop.wake(key)
+    await asyncio.sleep(1)
+    ready.world.recorder.written()
+    for key in keys:
+        ready.loop.wake(key)
+    await asyncio.sleep(1)
+    assert ready.world.recorder.written() == []
+    async with operating(ready.world) as restarted:
+        for key in keys:
+            restarted.wake(key)
+        await asyncio.sleep(1)
+        assert ready.world.recorder.written() == []
+    stack = await ready.world.get(MONITORING_STACK, "main")
+    assert stack["status"]["rules"] == {"policies": 2, "loaded": 2}
+
+
+async def test_a_changed_policy_is_confirmed_in_its_new_form_and_a_deleted_one_goes(
+    ready: Scene,
+) -> None:
+    ready.apply(ready.policy("a", alert("Old")), ready.policy("b", alert("B")))
+    await ready.until("a", "Ready", "Ready")
+    ready.apply(ready.policy("a", alert("New")))
+    await ready.until("a", "Ready", "Ready")
+    assert await ready.alerts() == {"New", "B"}
+    ready.delete("a")
+    await eventually(lambda found: found == {"B"}, ready.alerts, seconds=10)
+
+
+async def test_rules_wait_for_a_server(scene: Scene) -> None:
+    scene.stack()
+    scene.apply(scene.policy("a", alert("A")))
+    found = await scene.until("a", "Accepted", "NoServer")
+    assert found["Ready"][0] == "False"
+    assert await scene.slots() == {}
+    await scene.node.create_pod()
+    scene.loop.wake(Key("MonitoringStack", scene.world.namespace, "main"))
+    await scene.until("a", "Ready", "Ready")
+
+
+async def test_a_policy_without_a_stack_is_told_what_to_do(scene: Scene) -> None:
+    scene.apply(
+        scene.policy("a", alert("A")), scene.policy("b", alert("B"), stackRef={"name": "x"})
+    )
+    await scene.until("a", "Accepted", "NoStack")
+    await scene.until("b", "Accepted", "StackNotFound")
+    for name in ("main", "second"):
+        scene.stack(name)
+    await scene.until("a", "Accepted", "AmbiguousStack")
+    scene.world.kubectl("-n", scene.world.namespace, "delete", "mstack/second")
+    scene.loop.wake(Key("MonitoringStack", scene.world.namespace, "second"))
+    await scene.until("a", "Accepted", "NoServer")
+    scene.stack(exporters={})
+    await scene.until("a", "Accepted", "NoMetrics")
+
+
+async def test_a_file_that_only_the_server_refuses_is_found_among_many(
+    ready: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever our own checks overlook stops one policy, not all of them."""
+    ready.apply(ready.policy("edited", alert("Before")), ready.policy("steady", alert("Steady")))
+    await ready.until("edited", "Ready", "Ready")
+    monkeypatch.setattr(judging, "check_groups", lambda _: {})
+    broken = alert("Broken", annotations={"x": "{{ nosuch }}"})
+    many = [ready.policy(f"new-{n}", alert(f"New{n}")) for n in range(6)]
+    ready.apply(*many, ready.policy("edited", broken), ready.policy("fresh", broken))
+    for name in ("edited", "fresh"):
+        found = await ready.until(name, "Loaded", "RejectedByServer", seconds=40)
+        assert found["Ready"] == ("False", "RejectedByServer")
+    for n in range(6):
+        await ready.until(f"new-{n}", "Ready", "Ready")
+    assert await ready.alerts() == {"Before", "Steady", *(f"New{n}" for n in range(6))}
+    status = (await ready.world.get(ALERT_POLICY, "edited"))["status"]
+    assert status["rules"] == {"total": 1, "loaded": 0}
+    ready.world.recorder.written()
+    async with operating(ready.world) as restarted:
+        for name in ("", "main"):
+            restarted.wake(Key("Rules", ready.world.namespace, name))
+        await asyncio.sleep(1)
+        assert ready.world.recorder.written() == []
+    monkeypatch.undo()
+    ready.apply(ready.policy("edited", alert("After")))
+    await ready.until("edited", "Ready", "Ready")
+    assert "After" in await ready.alerts()
+
+
+async def test_rules_of_which_prometheus_died_are_taken_back(
+    ready: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad file must not keep Prometheus from starting for ever."""
+    ready.apply(ready.policy("good", alert("Good")))
+    await ready.until("good", "Ready", "Ready")
+    monkeypatch.setattr(judging, "check_groups", lambda _: {})
+    ready.node.paused = True
+    ready.apply(ready.policy("bad", alert("Bad", annotations={"x": "{{ nosuch }}"})))
+    await eventually(lambda found: len(found) == 2, ready.slots, seconds=10)
+    ready.node.set_ready(ready=False, restarts=2)
+    async with operating(ready.world) as restarted:
+        restarted.wake(Key("Rules", ready.world.namespace, "main"))
+        await eventually(lambda found: len(found) == 1, ready.slots, seconds=10)
+        ready.node.paused = False
+        ready.node.set_ready(ready=True)
+        restarted.wake(Key("Rules", ready.world.namespace, "main"))
+        await ready.until("bad", "Loaded", "RejectedByServer", seconds=40)
+    assert await ready.alerts() == {"Good"}
+
+
+def create_foreign(scene: Scene, slot: int, file: str, text: str) -> None:
+    """Create a ConfigMap under a name of ours; it is mounted by its name, whoever made it."""
+    scene.world.kubectl(
+        *("-n", scene.world.namespace, "create", "configmap", names.rules_name("main", slot)),
+        f"--from-literal={file}={text}",
+    )
+
+
+async def test_somebody_elses_configmap_concerns_the_policies_of_its_slot_only(
+    ready: Scene,
+) -> None:
+    slots = {name: names.policy_slot(ready.world.namespace, name) for name in "abcdefgh"}
+    other = next(name for name in slots if slots[name] != slots["a"])
+    file = names.policy_file(ready.world.namespace, "a")
+    create_foreign(ready, slots["a"], file, "groups: []")
+    ready.apply(ready.policy("a", alert("A")), ready.policy(other, alert("Other")))
+    await ready.until(other, "Ready", "Ready")
+    found = await ready.until("a", "Applied", "Conflict")
+    assert found["Ready"] == ("False", "Conflict")
+
+
+async def test_no_policy_is_blamed_for_what_is_not_its_fault(ready: Scene) -> None:
+    """Prometheus refuses everything because of a file that is not ours."""
+    slots = {names.policy_slot(ready.world.namespace, name) for name in "ab"}
+    create_foreign(ready, next(s for s in range(32) if s not in slots), "x.yml", "not rules")
+    ready.apply(ready.policy("a", alert("A")), ready.policy("b", alert("B")))
+    found = await ready.until("a", "Loaded", "Reloading", seconds=60)
+    assert found["Ready"] == ("False", "Reloading")
+    assert (await ready.conditions("b"))["Loaded"] == ("Unknown", "Reloading")
+    await asyncio.sleep(2)
+    ready.world.recorder.written()
+    await asyncio.sleep(3)
+    assert ready.world.recorder.written() == []
+
+
+async def test_many_policies_cost_one_status_each_and_few_other_writes(ready: Scene) -> None:
+    count = 150
+    ready.apply(*(ready.policy(f"p{n}", alert(f"A{n}")) for n in range(count)))
+    started = time.monotonic()
+    for n in range(count):
+        await ready.until(f"p{n}", "Ready", "Ready", seconds=30)
+    print(f"{count} policies loaded and told in {time.monotonic() - started:.1f} s")
+    assert len(await ready.alerts()) == count
+    written = ready.world.recorder.written()
+    statuses = [text for text in written if text.startswith("jsonPatch AlertPolicy/")]
+    assert len(statuses) == count
+    assert len(written) - count < 60

@@ -1,0 +1,256 @@
+"""Passes over stacks, with a real API server and no controllers."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from firewatch.api.resource import Key, Object
+from firewatch.cluster.client import KubernetesCluster
+from firewatch.cluster.kinds import (
+    CONFIG_MAP,
+    DAEMON_SET,
+    MONITORING_STACK,
+    ROLE_BINDING,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    STATEFUL_SET,
+)
+from tests.apiserver.conftest import Kubectl
+from tests.apiserver.world import Recorder, World, make_world
+
+pytestmark = pytest.mark.usefixtures("crds")
+
+
+@pytest_asyncio.fixture
+async def world(
+    cluster: KubernetesCluster, namespace: str, kubectl: Kubectl
+) -> AsyncIterator[World]:
+    async with aiohttp.ClientSession() as session:
+        yield make_world(Recorder(cluster), session, namespace=namespace, kubectl=kubectl)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def role(kubectl: Kubectl, crds: str) -> Iterator[None]:
+    text = kubectl(
+        *("create", "clusterrole", "firewatch-prometheus", "--verb=get", "--resource=pods"),
+        *("--dry-run=client", "-o", "json"),
+    )
+    kubectl("apply", "-f", "-", text=text)
+    yield
+    kubectl("delete", "clusterrole", "firewatch-prometheus")
+
+
+WHOLE: Object = {"metrics": {}, "exporters": {"node": {}}}
+
+
+async def test_a_stack_is_made_and_a_second_pass_writes_nothing(world: World) -> None:
+    world.apply(WHOLE)
+    await world.go()
+    assert world.recorder.written() == [
+        "apply ServiceAccount/firewatch-prometheus",
+        "apply RoleBinding/firewatch-prometheus",
+        "apply ConfigMap/main-prometheus-config",
+        "apply Service/main-prometheus-pods",
+        "apply Service/main-prometheus",
+        "apply StatefulSet/main-prometheus",
+        "apply DaemonSet/main-node-exporter",
+        "jsonPatch MonitoringStack/main/status",
+    ]
+    assert await world.conditions() == {
+        "Ready": ("False", "PodsNotReady"),
+        "Accepted": ("True", "Accepted"),
+        "Applied": ("True", "Applied"),
+        "Available": ("False", "PodsNotReady"),
+        "Loaded": ("Unknown", "NoServer"),
+    }
+    live = await world.get(MONITORING_STACK, "main")
+    assert live["status"]["prometheusUrl"] == (f"http://main-prometheus.{world.namespace}.svc:9090")
+    assert [c["name"] for c in live["status"]["components"]] == ["prometheus", "node-exporter"]
+    assert Key("Rules", world.namespace, "") in world.woken
+    for _ in range(2):
+        await world.go()
+        assert world.recorder.written() == []
+
+
+async def test_drift_is_corrected(world: World) -> None:
+    world.apply(WHOLE)
+    await world.go()
+    world.kubectl("-n", world.namespace, "scale", "statefulset/main-prometheus", "--replicas=3")
+    patch = json.dumps({"data": {"prometheus.yml": "global: {}"}})
+    world.kubectl(
+        "-n",
+        world.namespace,
+        "patch",
+        "configmap/main-prometheus-config",
+        "--type=merge",
+        "-p",
+        patch,
+    )
+    world.kubectl("-n", world.namespace, "delete", "service/main-prometheus")
+    world.recorder.written()
+    await world.go()
+    written = world.recorder.written()
+    assert "apply StatefulSet/main-prometheus" in written
+    assert "apply ConfigMap/main-prometheus-config" in written
+    assert "apply Service/main-prometheus" in written
+    live = await world.get(STATEFUL_SET, "main-prometheus")
+    assert live["spec"]["replicas"] == 1
+    config = await world.get(CONFIG_MAP, "main-prometheus-config")
+    assert "scrape_configs" in config["data"]["prometheus.yml"]
+
+
+async def test_what_is_not_wanted_any_more_goes(world: World) -> None:
+    world.apply(WHOLE)
+    await world.go()
+    world.apply({"metrics": {}})
+    await world.go()
+    assert not await world.is_there(DAEMON_SET, "main-node-exporter")
+    assert await world.is_there(STATEFUL_SET, "main-prometheus")
+    world.apply({})
+    await world.go()
+    for kind, name in (
+        (STATEFUL_SET, "main-prometheus"),
+        (SERVICE, "main-prometheus"),
+        (CONFIG_MAP, "main-prometheus-config"),
+    ):
+        assert not await world.is_there(kind, name)
+    assert (await world.conditions())["Ready"] == ("True", "Ready")
+
+
+async def test_somebody_elses_object_is_reported_and_left_alone(world: World) -> None:
+    world.kubectl(
+        *("-n", world.namespace, "create", "configmap", "main-prometheus-config"),
+        "--from-literal=prometheus.yml=mine",
+    )
+    world.apply({"metrics": {}})
+    await world.go()
+    assert (await world.conditions())["Applied"] == ("False", "Conflict")
+    assert "ConfigMap main-prometheus-config is there and somebody else's" in await world.message()
+    config = await world.get(CONFIG_MAP, "main-prometheus-config")
+    assert config["data"] == {"prometheus.yml": "mine"}
+    assert await world.is_there(STATEFUL_SET, "main-prometheus"), "the others are made all the same"
+
+
+async def test_two_stacks_share_one_account_without_a_quarrel(world: World) -> None:
+    for name in ("one", "two"):
+        world.apply({"metrics": {}}, name)
+    for name in ("one", "two", "one", "two"):
+        await world.go(name)
+    world.recorder.written()
+    for name in ("one", "two"):
+        await world.go(name)
+    assert world.recorder.written() == []
+    for kind in (SERVICE_ACCOUNT, ROLE_BINDING):
+        owners = (await world.get(kind, "firewatch-prometheus"))["metadata"]["ownerReferences"]
+        assert {owner["name"] for owner in owners} == {"one", "two"}
+        assert not any(owner.get("controller") for owner in owners)
+
+
+async def test_a_volume_that_cannot_be_changed_is_named_with_the_way_out(world: World) -> None:
+    world.apply({"metrics": {"storage": {"size": "1Gi"}}})
+    await world.go()
+    world.apply({"metrics": {"storage": {"size": "2Gi"}}})
+    await world.go()
+    assert (await world.conditions())["Applied"] == ("False", "ImmutableField")
+    message = await world.message()
+    assert "spec.metrics.storage" in message
+    assert "--cascade=orphan" in message
+
+
+async def test_a_value_that_the_api_server_refuses_is_passed_on(world: World) -> None:
+    world.apply({"metrics": {"tolerations": [{"key": "a", "operator": "Nonsense"}]}})
+    await world.go()
+    assert (await world.conditions())["Applied"] == ("False", "Invalid")
+    assert "Nonsense" in await world.message()
+
+
+async def test_a_spec_that_cannot_be_understood_changes_nothing(world: World) -> None:
+    world.apply(WHOLE)
+    await world.go()
+    world.recorder.written()
+    job = {"name": "a", "targets": ["b:1"], "interval": "5s", "timeout": "10s"}
+    world.apply({**WHOLE, "metrics": {"scrapeJobs": [job]}})
+    await world.go()
+    assert world.recorder.written() == ["jsonPatch MonitoringStack/main/status"]
+    assert (await world.conditions())["Accepted"] == ("False", "InvalidSpec")
+    assert "timeout 10s is longer than the interval 5s" in await world.message()
+
+
+async def test_a_namespace_that_is_not_granted_is_left_alone(world: World) -> None:
+    world.apply(WHOLE)
+    other = make_world(
+        world.recorder,
+        world.context.session,
+        namespace=world.namespace,
+        kubectl=world.kubectl,
+        granted="elsewhere",
+    )
+    await other.go()
+    assert world.recorder.written() == ["jsonPatch MonitoringStack/main/status"]
+    assert (await world.conditions())["Accepted"] == ("False", "NamespaceNotGranted")
+    assert "stacks.namespaces" in await world.message()
+
+
+async def test_pods_that_pod_security_refuses_are_explained(world: World) -> None:
+    """The DaemonSet controller says it in an Event; here the test says it in its place."""
+    world.apply(WHOLE)
+    await world.go()
+    live = await world.get(DAEMON_SET, "main-node-exporter")
+    status = {
+        "observedGeneration": live["metadata"]["generation"],
+        "desiredNumberScheduled": 1,
+        "currentNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "numberReady": 0,
+    }
+    world.kubectl(
+        *("-n", world.namespace, "patch", "daemonset/main-node-exporter", "--subresource=status"),
+        *("--type=merge", "-p", json.dumps({"status": status})),
+    )
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "refused", "namespace": world.namespace},
+        "involvedObject": {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "name": "main-node-exporter",
+            "namespace": world.namespace,
+            "uid": live["metadata"]["uid"],
+        },
+        "reason": "FailedCreate",
+        "type": "Warning",
+        "message": 'Error creating: pods "main-node-exporter-" is forbidden: violates PodSecurity'
+        ' "restricted:latest": host namespaces (hostNetwork=true, hostPID=true)',
+    }
+    world.kubectl("create", "-f", "-", text=json.dumps(event))
+    await world.go()
+    found = await world.get(MONITORING_STACK, "main")
+    rows = {row["name"]: row for row in found["status"]["components"]}
+    assert rows["node-exporter"]["pods"] == "0/1"
+    assert "Pod Security" in rows["node-exporter"]["message"]
+    assert "pod-security.kubernetes.io/enforce=privileged" in rows["node-exporter"]["message"]
+
+
+async def test_a_stack_that_is_gone_or_going_is_left_alone(world: World) -> None:
+    assert await world.go("nosuch") == float("inf")
+    world.apply(WHOLE)
+    body = json.dumps({"metadata": {"finalizers": ["example.org/wait"]}})
+    names = ("-n", world.namespace, "mstack/main")
+    world.kubectl("patch", *names, "--type=merge", "-p", body)
+    world.kubectl("delete", *names, "--wait=false")
+    assert await world.go() is None
+    assert world.recorder.written() == []
+    world.kubectl("patch", *names, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+
+
+async def test_a_namespace_that_ends_is_no_error(world: World) -> None:
+    """Nothing can be made there any more, and nothing needs to be said."""
+    world.apply(WHOLE)
+    body = json.dumps({"metadata": {"finalizers": ["example.org/wait"]}})
+    world.kubectl("-n", world.namespace, "patch", "mstack/main", "--type=merge", "-p", body)
+    world.kubectl("delete", "namespace", world.namespace, "--wait=false")
+    assert await world.go() is None

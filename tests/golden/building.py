@@ -1,0 +1,99 @@
+"""Builds everything that the golden files hold, from the examples and the cases beside them.
+
+``python -m tests.golden.building`` prints it, so that a test can compare two processes.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from firewatch.api.alerts import AlertPolicySpec
+from firewatch.api.resource import Object
+from firewatch.api.stack import MonitoringStackSpec
+from firewatch.build import names
+from firewatch.build.checks import check_groups
+from firewatch.build.objects import Stack
+from firewatch.build.rules import RuleFile, policy_groups, render_rules
+from firewatch.build.slots import build_slot, plan_slots
+from firewatch.build.stack import build_shared, build_stack
+from firewatch.build.yaml_text import dump_yaml
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parents[1] / "examples"
+STACKS = HERE / "stack"
+RULES = HERE / "rules"
+RECEIVER = "firewatch-receiver.firewatch.svc:9095"
+
+STACK_CASES = {
+    "runbook": EXAMPLES / "monitoringstack-runbook.yaml",
+    **{path.stem: path for path in sorted(STACKS.glob("*.yaml"))},
+}
+RULE_CASES = {
+    "runbook": EXAMPLES / "alertpolicy-runbook.yaml",
+    **{path.stem: path for path in sorted(RULES.glob("*.yaml"))},
+}
+
+
+def stack(case: str) -> Stack:
+    live = yaml.safe_load(STACK_CASES[case].read_text())
+    metadata = live["metadata"]
+    spec = MonitoringStackSpec.model_validate(live["spec"])
+    uid = metadata.get("uid", "00000000-0000-0000-0000-000000000000")
+    return Stack(metadata["namespace"], metadata["name"], uid, spec)
+
+
+def stack_objects(case: str) -> list[Object]:
+    found = stack(case)
+    return [*build_shared([found]), *build_stack(found, receiver=RECEIVER)]
+
+
+def without_configuration(objects: list[Object]) -> str:
+    """Return the objects as YAML; the configuration has a golden file of its own."""
+    texts = []
+    for item in objects:
+        shown = item
+        if item["kind"] == "ConfigMap":
+            shown = {**item, "data": dict.fromkeys(item["data"], "…")}
+        texts.append(dump_yaml(shown))
+    return "---\n".join(texts)
+
+
+def configuration(objects: list[Object]) -> str:
+    (found,) = (item for item in objects if item["kind"] == "ConfigMap")
+    text: str = found["data"][names.CONFIG_KEY]
+    return text
+
+
+def policy_rules(case: str) -> str:
+    live = yaml.safe_load(RULE_CASES[case].read_text())
+    groups = policy_groups(AlertPolicySpec.model_validate(live["spec"]))
+    return render_rules(groups, check_groups(groups))
+
+
+def rule_slots() -> list[Object]:
+    """Return the rule ConfigMaps of all cases together."""
+    files = []
+    for case, path in RULE_CASES.items():
+        metadata = yaml.safe_load(path.read_text())["metadata"]
+        where = (metadata["namespace"], metadata["name"])
+        file, slot = names.policy_file(*where), names.policy_slot(*where)
+        files.append(RuleFile(file, policy_rules(case), slot))
+    slots = plan_slots(files, {}).slots
+    return [build_slot(stack("smallest"), slot, slots[slot]) for slot in sorted(slots)]
+
+
+def everything() -> Iterator[tuple[Path, str]]:
+    """Yield every golden file with the text that it should have."""
+    for case in STACK_CASES:
+        objects = stack_objects(case)
+        yield STACKS / f"{case}.objects.golden", without_configuration(objects)
+        yield STACKS / f"{case}.prometheus.golden", configuration(objects)
+    for case in RULE_CASES:
+        yield RULES / f"{case}.rules.golden", policy_rules(case)
+    yield RULES / "slots.golden", "---\n".join(map(dump_yaml, rule_slots()))
+
+
+if __name__ == "__main__":
+    for path, text in everything():
+        print(path.name, text, sep="\n")

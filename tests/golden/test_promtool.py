@@ -1,0 +1,170 @@
+"""What Prometheus' own tool says about everything that is built."""
+
+import random
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from e2e.cluster import binaries
+from e2e.cluster.progress import SilentProgress
+from firewatch.api.stack import MonitoringStackSpec
+from firewatch.build.objects import Stack
+from firewatch.build.scrape import render_prometheus_config
+from firewatch.build.template_lexer import TemplateError
+from firewatch.build.templates import check_template
+from firewatch.build.yaml_text import dump_yaml
+from tests.golden import building
+from tests.golden.test_stack import GOLDEN
+
+Promtool = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Promtool:
+    program = binaries.ensure(["promtool"], SilentProgress()) / "promtool"
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *arguments], capture_output=True, text=True, check=False, timeout=60
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("case", building.STACK_CASES)
+def test_the_configurations_are_good(promtool: Promtool, tmp_path: Path, case: str) -> None:
+    path = tmp_path / "prometheus.yml"
+    path.write_text(GOLDEN[building.STACKS / f"{case}.prometheus.golden"])
+    result = promtool("check", "config", "--syntax-only", path)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("case", building.RULE_CASES)
+def test_the_rules_are_good(promtool: Promtool, tmp_path: Path, case: str) -> None:
+    path = tmp_path / "rules.yml"
+    path.write_text(GOLDEN[building.RULES / f"{case}.rules.golden"])
+    result = promtool("check", "rules", "--lint=none", path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_slots_are_good(promtool: Promtool, tmp_path: Path) -> None:
+    paths = []
+    for slot in building.rule_slots():
+        for name, text in slot["data"].items():
+            paths.append(tmp_path / name)
+            paths[-1].write_text(text)
+    result = promtool("check", "rules", "--lint=none", *paths)
+    assert result.returncode == 0, result.stderr
+
+
+def name_of(job: Any) -> str:
+    return str(job["name"])
+
+
+DURATIONS = st.sampled_from(["1ms", "15s", "1m30s", "2h", "1d", "1y2w3d4h5m6s7ms"])
+LABELS = st.dictionaries(
+    st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,6}", fullmatch=True), st.text(max_size=20), max_size=3
+)
+JOBS: st.SearchStrategy[Any] = st.fixed_dictionaries(
+    {
+        "name": st.from_regex(r"[a-z][a-z0-9_-]{0,6}", fullmatch=True).filter(
+            lambda name: name not in {"node", "prometheus"}
+        ),
+        "targets": st.lists(
+            st.sampled_from(["api:8000", "api", "[::1]:9", "10.0.0.1:80"]), min_size=1, max_size=3
+        ),
+    },
+    optional={
+        "path": st.from_regex(r"/[^\s?#]{0,8}", fullmatch=True),
+        "scheme": st.sampled_from(["http", "https"]),
+        "interval": DURATIONS,
+        "labels": LABELS,
+    },
+)
+METRICS = st.fixed_dictionaries(
+    {},
+    optional={
+        "scrapeInterval": DURATIONS,
+        "evaluationInterval": DURATIONS,
+        "externalLabels": LABELS,
+        "retention": st.fixed_dictionaries(
+            {}, optional={"time": DURATIONS, "size": st.sampled_from(["1MB", "40GB", "3PB"])}
+        ),
+        "scrapeJobs": st.lists(JOBS, max_size=3, unique_by=name_of),
+    },
+)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(METRICS)
+def test_any_metrics_block_gives_a_good_configuration(
+    promtool: Promtool, tmp_path: Path, metrics: Any
+) -> None:
+    spec = MonitoringStackSpec.model_validate({"metrics": metrics, "exporters": {"node": {}}})
+    assert spec.metrics
+    path = tmp_path / "prometheus.yml"
+    stack = Stack("shop", "a", "u", spec)
+    path.write_text(render_prometheus_config(stack, spec.metrics, receiver=building.RECEIVER))
+    result = promtool("check", "config", "--syntax-only", path)
+    assert result.returncode == 0, f"{result.stderr}\n{path.read_text()}"
+
+
+PIECES = (
+    *("{{", "}}", "{{-", " -}}", "{{ ", " }}", " ", "  ", "\n", "text", "é", "%", "+", ","),
+    *("if", "else", "end", "range", "with", "define", "block", "template", "break", "continue"),
+    *("nil", "true", "false", ".", "..", "$", "$labels", "$value", "$x", ".Labels", ".instance"),
+    *("|", "(", ")", ":=", "=", '"a"', '"', "`x`", "`", "'c'", "'", "''", "'ab'", "'\\n'"),
+    *('"\\n"', '"\\q"', '"\\x41"', '"\\u00e9"', '"\\101"', '"\\400"', "'\\\"'"),
+    *("1", "0x1F", "1e3", "089", "1_0", "0b1", "1.5i", "1+2i", "-1", "01", ".5", "0x", "1."),
+    *("99999999999999999999", "1e400", "printf", "humanize", "query", "first", "foo", "len"),
+    *("/*", "*/", "{{/* c */}}", "{{/* c */ -}}", "{{ $labels.instance }}", "{{ . }}"),
+    *("{{ $value | humanize }}", '{{ range query "up" }}', "{{ end }}", "{{ if $value }}"),
+    *("{{ else }}", "{{ else if 1 }}", "{{ else with 2 }}", "{{ with $x := 1 }}", "{{ break }}"),
+    *('{{ define "t" }}', '{{ template "t" . }}', '{{ block "b" . }}', "{{ range $i, $e := . }}"),
+)
+
+
+def random_template(source: random.Random) -> str:
+    pieces = [source.choice(PIECES) for _ in range(source.randint(1, 9))]
+    return "".join(pieces) if source.random() < 0.6 else "{{ " + " ".join(pieces[:5]) + " }}"
+
+
+def refused_by_promtool(promtool: Promtool, folder: Path, templates: list[str]) -> set[int]:
+    rules = [
+        {"alert": f"A{index}", "expr": "up", "annotations": {"a": text}}
+        for index, text in enumerate(templates)
+    ]
+    path = folder / "rules.yml"
+    path.write_text(dump_yaml({"groups": [{"name": "g", "rules": rules}]}))
+    result = promtool("check", "rules", "--lint=none", path)
+    found = re.finditer(r'rule \d+, "A(\d+)"', result.stdout + result.stderr)
+    return {int(match[1]) for match in found}
+
+
+def is_good(text: str, alert: str) -> bool:
+    try:
+        check_template(text, alert=alert)
+    except TemplateError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_templates_get_prometheus_own_verdict(
+    promtool: Promtool, tmp_path: Path, seed: int
+) -> None:
+    """One template that slips through would stop the loading of all rules."""
+    source = random.Random(seed)
+    templates = [random_template(source) for _ in range(1500)]
+    refused = refused_by_promtool(promtool, tmp_path, templates)
+    ours = {i for i, text in enumerate(templates) if not is_good(text, f"A{i}")}
+    assert {templates[i] for i in refused ^ ours} == set()
+    assert 100 < len(refused) < 1400

@@ -1,0 +1,136 @@
+"""Rows of a stack's status: what is missing, in words that do not change by themselves."""
+
+from typing import Any
+
+import pytest
+
+from firewatch.api.resource import ConditionStatus, Object
+from firewatch.reconcile.components import (
+    available,
+    daemon_set,
+    explain_pods,
+    explain_refusal,
+    row,
+    stateful_set,
+)
+
+
+def live(generation: int = 2, replicas: int = 1, **status: Any) -> Object:
+    return {
+        "metadata": {"name": "x", "generation": generation},
+        "spec": {"replicas": replicas},
+        "status": {"observedGeneration": 2, **status},
+    }
+
+
+def pod(name: str = "p-0", **status: Any) -> Object:
+    return {"metadata": {"name": name}, "status": status}
+
+
+def container(**fields: Any) -> Object:
+    return pod(containerStatuses=[{"name": "c", "image": "i:1", "ready": False, **fields}])
+
+
+def test_a_stateful_set_is_available_when_every_pod_is_ready_and_up_to_date() -> None:
+    good = {"replicas": 1, "readyReplicas": 1, "updatedReplicas": 1}
+    assert stateful_set(live(**good)).available
+    assert not stateful_set(live(**(good | {"readyReplicas": 0}))).available
+    assert not stateful_set(live(**(good | {"updatedReplicas": 0}))).available
+    assert not stateful_set(live(3, **good)).available
+    assert not stateful_set(live()).available
+
+
+def test_a_daemon_set_is_available_when_every_node_has_its_pod() -> None:
+    good = {
+        "desiredNumberScheduled": 2,
+        "currentNumberScheduled": 2,
+        "numberReady": 2,
+        "updatedNumberScheduled": 2,
+    }
+    assert daemon_set(live(**good)).available
+    assert not daemon_set(live(**(good | {"numberReady": 1}))).available
+    assert not daemon_set(live(**(good | {"updatedNumberScheduled": 1}))).available
+    assert not daemon_set(live(3, **good)).available
+
+
+def test_rows_and_summary() -> None:
+    ready = stateful_set(live(replicas=1, readyReplicas=1, updatedReplicas=1))
+    waiting = stateful_set(live())
+    rows = [row("prometheus", ready, "ignored"), row("node-exporter", waiting, "pods missing")]
+    assert (rows[0].pods, rows[0].message) == ("1/1", "")
+    assert (rows[1].pods, rows[1].message) == ("0/1", "pods missing")
+    assert available(rows[:1]).status is ConditionStatus.TRUE
+    found = available(rows)
+    assert (found.reason, found.message) == ("PodsNotReady", "node-exporter: pods missing")
+
+
+def test_pod_security_is_named_with_the_label_to_set() -> None:
+    text = (
+        'Error creating: pods "x-node-exporter-" is forbidden: violates PodSecurity'
+        ' "restricted:latest": host namespaces (hostNetwork=true, hostPID=true)'
+    )
+    problem = explain_refusal([{"reason": "FailedCreate", "message": text}])
+    assert "restricted:latest" in problem
+    assert "pod-security.kubernetes.io/enforce=privileged" in problem
+    summary = available([row("node-exporter", daemon_set(live(desiredNumberScheduled=1)), problem)])
+    assert summary.reason == "PodsRefused"
+
+
+def test_other_refusals_are_passed_on() -> None:
+    problem = explain_refusal([{"reason": "FailedCreate", "message": "exceeded quota: q"}])
+    assert problem == "the pods are refused: exceeded quota: q"
+    assert explain_refusal([{"reason": "SuccessfulCreate", "message": "x"}]) == ""
+
+
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        (
+            container(state={"waiting": {"reason": "ErrImagePull", "message": "at 10:32"}}),
+            "pod p-0: the image i:1 cannot be pulled",
+        ),
+        (
+            container(state={"waiting": {"reason": "ImagePullBackOff"}}),
+            "pod p-0: the image i:1 cannot be pulled",
+        ),
+        (
+            container(state={"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=3),
+            "pod p-0 ends again and again; see kubectl logs p-0 --previous",
+        ),
+        (
+            container(state={"running": {}}, restartCount=4),
+            "pod p-0 ends again and again; see kubectl logs p-0 --previous",
+        ),
+        (
+            container(
+                state={
+                    "waiting": {
+                        "reason": "CreateContainerError",
+                        "message": 'container 34f: path "/" is not a shared or slave mount',
+                    }
+                }
+            ),
+            "pod p-0: the root of its node is not a shared mount; run mount --make-shared / there",
+        ),
+        (
+            container(state={"waiting": {"reason": "CreateContainerError", "message": "34f"}}),
+            "pod p-0: CreateContainerError",
+        ),
+        (
+            container(state={"waiting": {"reason": "ContainerCreating"}}),
+            "waiting for the pods to be ready",
+        ),
+        (
+            pod(
+                conditions=[
+                    {"type": "PodScheduled", "status": "False", "message": "0/1 nodes available"}
+                ]
+            ),
+            "pod p-0 cannot be scheduled: 0/1 nodes available",
+        ),
+        (pod(containerStatuses=[{"name": "c", "ready": True}]), "waiting for the pods to be ready"),
+        (pod(), "waiting for the pods to be ready"),
+    ],
+)
+def test_what_keeps_a_pod_from_being_ready(found: Object, problem: str) -> None:
+    assert explain_pods([found]) == problem
