@@ -36,16 +36,16 @@ class Call:
 
 
 class AuditLog:
-    """The part of the log that is written after this object was made, or the whole."""
+    """The part of the log that is written after this object was made."""
 
-    def __init__(self, cluster: Cluster, *, whole: bool = False) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         if cluster.audit_log is None:
             raise RuntimeError(
                 f"the backend {cluster.backend} has no audit log, which this test counts calls in;"
                 " use the local backend"
             )
         self._path: Path = cluster.audit_log
-        self._offset = 0 if whole else self._path.stat().st_size
+        self._offset = self._path.stat().st_size
 
     def calls(self, user: str = OPERATOR) -> list[Call]:
         """Return the answered requests of a user so far."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from e2e.audit import AuditLog
 from e2e.cluster.backend import choose
 from e2e.cluster.progress import ConsoleProgress
 from e2e.host_operator import HostOperator
@@ -12,6 +13,17 @@ from e2e.installation import Testbed, Values, bring_up, install, uninstall
 from e2e.station import Station
 
 NAMESPACES = ("e2e-stack", "e2e-response", "e2e-faults", "e2e-gone", "e2e-kill")
+
+
+@pytest.fixture(scope="session")
+def session_audit(testbed: Testbed) -> AuditLog:
+    """Return the audit log since the operator was installed."""
+    return AuditLog(testbed.cluster)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _record(session_audit: AuditLog) -> None:
+    """Begin the record with the first scenario."""
 
 
 @pytest.fixture(scope="session")

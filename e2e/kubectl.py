@@ -88,14 +88,14 @@ def wait_for(
 ) -> Value:
     """Wait until a probe returns something true, and return that; ``NeverError`` after ``seconds``.
 
-    An assertion that fails inside the probe counts as not yet.
+    An assertion that fails inside the probe, or a field that is not there, counts as not yet.
     """
     deadline = time.monotonic() + seconds
     while True:
         found: Any
         try:
             found = probe()
-        except (AssertionError, KubectlError, OSError) as error:
+        except (AssertionError, LookupError, KubectlError, OSError) as error:
             found, last = None, repr(error)
         else:
             last = repr(found)

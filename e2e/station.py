@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from e2e.installation import Testbed, namespace
-from e2e.kubectl import Kubectl, Object, condition, wait_for
+from e2e.kubectl import Kubectl, KubectlError, NeverError, Object, condition, wait_for
 
 ALERT = "LoadHigh"
 STACK = "main"
@@ -55,7 +55,8 @@ class Station:
             }
         }
         if node_exporter:
-            spec["exporters"] = {"node": {"image": images.node_exporter}}
+            # Not the default: the demo's stack may have that port of the node.
+            spec["exporters"] = {"node": {"image": images.node_exporter, "port": 19100}}
         return self.resource("MonitoringStack", STACK, spec)
 
     def policy(self, name: str = "load", alert: str = ALERT, above: float = 5) -> Object:
@@ -102,10 +103,14 @@ class Station:
 
     def wait_ready(self, kind: str, name: str, *, seconds: float = 60) -> None:
         """Wait for the condition Ready as a user would."""
-        self.kubectl.run(
-            *("wait", f"{kind}/{name}", "-n", self.namespace),
-            *("--for=condition=Ready", f"--timeout={seconds:g}s"),
-        )
+        try:
+            self.kubectl.run(
+                *("wait", f"{kind}/{name}", "-n", self.namespace),
+                *("--for=condition=Ready", f"--timeout={seconds:g}s"),
+            )
+        except KubectlError as error:
+            found = self.kubectl.get(kind, name, self.namespace) or {}
+            raise NeverError(f"{error}; its status: {found.get('status')}") from error
 
     def wait_reason(self, kind: str, name: str, type_: str, reason: str) -> Object:
         """Wait until a condition has a reason; return the condition."""

@@ -6,8 +6,9 @@ are watched in the whole cluster, what stacks are made of only where that is gra
 """
 
 import asyncio
+import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
@@ -83,6 +84,17 @@ def _on_event(registry: kopf.OperatorRegistry, kind: Kind, handler: Callable[...
     kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id="touched")(handler)
 
 
+class Backoffs:
+    """Seconds between tries of a request, without end.
+
+    kopf gives up after the last one and then stops watching altogether. A namespace that is deleted,
+    or whose rights were taken away, may not blind the operator for all others.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((1, 2, 4, 8, 15), itertools.repeat(30))
+
+
 def _settings() -> kopf.OperatorSettings:
     """Return kopf's settings: no peering, no scanning of the cluster, watches that end in time."""
     settings = kopf.OperatorSettings()
@@ -93,6 +105,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.reconnect_backoff = 2
     settings.watching.chunk_size = 500
     settings.networking.request_timeout = 30
+    settings.networking.error_backoffs = Backoffs()
     settings.posting.enabled = False
     return settings
 
@@ -119,12 +132,7 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         """Watch until told to stop."""
-        try:
-            asyncio.run(self._watch())
-        except BaseException as error:  # noqa: BLE001 - the main thread reports it and ends
-            self.failure = error
-        finally:
-            self._ended()
+        asyncio.run(self._watch())
 
     def stop(self) -> None:
         """Tell the thread to end."""
@@ -134,7 +142,13 @@ class Watcher(threading.Thread):
         operators = [self._watch_own()]
         if self._settings.stack_namespaces:
             operators.append(self._watch_children())
-        await asyncio.gather(*operators)
+        try:
+            await asyncio.gather(*operators)
+        except BaseException as error:  # noqa: BLE001 - the main thread reports it and ends
+            self.failure = error
+        finally:
+            # Said here, since one kopf operator may not end when the other has failed.
+            self._ended()
 
     async def _watch_own(self) -> None:
         await kopf.operator(

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from firewatch.build import names
 from firewatch.cluster.client import KubernetesCluster
 from firewatch.cluster.kinds import ALERT_POLICY, CONFIG_MAP, MONITORING_STACK
 from firewatch.cluster.prometheus import Prometheus
-from firewatch.reconcile import judging
+from firewatch.reconcile import judging, refusals
 from firewatch.reconcile.alerts import reconcile_alerts
 from firewatch.reconcile.loop import Loop, Pass
 from firewatch.reconcile.rules import RulesReconciler
@@ -163,6 +164,12 @@ async def scene(
             yield Scene(world, node, loop)
 
 
+@pytest.fixture
+def quick_kubelet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take files for delivered as soon as they are here, not as late as on a real node."""
+    monkeypatch.setattr(refusals, "_LATE", timedelta(seconds=2.5))
+
+
 @pytest_asyncio.fixture
 async def ready(scene: Scene) -> Scene:
     scene.stack()
@@ -288,6 +295,7 @@ async def test_a_file_that_only_the_server_refuses_is_found_among_many(
     assert "After" in await ready.alerts()
 
 
+@pytest.mark.usefixtures("quick_kubelet")
 async def test_rules_of_which_prometheus_died_are_taken_back(
     ready: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -330,15 +338,18 @@ async def test_somebody_elses_configmap_concerns_the_policies_of_its_slot_only(
     assert found["Ready"] == ("False", "Conflict")
 
 
+@pytest.mark.usefixtures("quick_kubelet")
 async def test_no_policy_is_blamed_for_what_is_not_its_fault(ready: Scene) -> None:
     """Prometheus refuses everything because of a file that is not ours."""
     slots = {names.policy_slot(ready.world.namespace, name) for name in "ab"}
     create_foreign(ready, next(s for s in range(32) if s not in slots), "x.yml", "not rules")
     ready.apply(ready.policy("a", alert("A")), ready.policy("b", alert("B")))
-    found = await ready.until("a", "Loaded", "Reloading", seconds=60)
+    found = await ready.until("a", "Loaded", "Reloading", seconds=30)
     assert found["Ready"] == ("False", "Reloading")
     assert (await ready.conditions("b"))["Loaded"] == ("Unknown", "Reloading")
-    await asyncio.sleep(2)
+    ours = {names.policy_file(ready.world.namespace, name) for name in "ab"}
+    await eventually(lambda found: found.keys() == {*ours, "x.yml"}, ready.slots, seconds=15)
+    await asyncio.sleep(5)
     ready.world.recorder.written()
     await asyncio.sleep(3)
     assert ready.world.recorder.written() == []

@@ -10,7 +10,7 @@ from firewatch.build import names
 from firewatch.build.objects import Stack
 from firewatch.build.rules import MARKER_GROUP, MARKER_LABEL, marker_revision, slot_revision
 from firewatch.build.slots import build_slot, digests, split_slot
-from firewatch.cluster.apply import apply, delete
+from firewatch.cluster.apply import apply, covers, delete
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import ClusterError, UnreachableError
 from firewatch.cluster.kinds import CONFIG_MAP
@@ -150,9 +150,12 @@ async def write_slots(
 
     async def write(slot: int) -> tuple[int, Finding | None]:
         desired = build_slot(stack, slot, slots[slot], attempt=attempt)
+        known = live.objects.get(slot)
+        if covers(known, desired):
+            return slot, None
         async with limit:
             try:
-                await apply(cluster, CONFIG_MAP, desired, known=live.objects.get(slot))
+                await apply(cluster, CONFIG_MAP, desired, known=known)
             except UnreachableError:
                 raise
             except ClusterError as error:

@@ -23,6 +23,12 @@ class Policies:
     homeless: Sequence[tuple[Object, Finding]]
     """Policies without a stack, and why."""
 
+    def of(self, stack: str) -> tuple[Object, Sequence[Object]] | None:
+        """Return a stack with its policies, or None if it is not there."""
+        if stack not in self.stacks:
+            return None
+        return self.stacks[stack], self.of_stack[stack]
+
 
 @dataclass(frozen=True)
 class Scene:

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from firewatch.api.conditions import Finding
 from firewatch.api.resource import Object
-from firewatch.build.rules import digest
 from firewatch.cluster.errors import absent_is_fine
 from firewatch.cluster.kinds import ALERT_POLICY, MONITORING_STACK
 from firewatch.cluster.status import write_status
@@ -98,7 +97,8 @@ def _outcome(work: Work, uid: str, proof: Proof | None, *, late: bool) -> Outcom
 def _standing(work: Work, uid: str, proof: Proof | None) -> Standing:
     policy, opinion = work.scene.policies[uid], work.opinions[uid]
     assert opinion.file
-    entry = (opinion.file.name, digest(opinion.file.text))
+    assert opinion.judged
+    entry = (opinion.file.name, opinion.judged.digest)
     if work.culprits.get(entry[0]) == entry[1] or is_culprit(policy):
         return Standing.REFUSED
     if entry[0] in work.homeless:

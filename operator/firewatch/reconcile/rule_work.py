@@ -1,10 +1,11 @@
 """What a pass over rules works with, and what is remembered between passes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from firewatch.api.conditions import Finding
+from firewatch.api.resource import Object
 from firewatch.build.bisection import Bisection
 from firewatch.build.rules import digest
 from firewatch.reconcile.delivery import Loaded, Versions
@@ -19,6 +20,9 @@ class Memory:
     """What is remembered about the rules of a stack: hashes, and texts only while unconfirmed."""
 
     fingerprint: int | None = None
+    """Of the stack and the policies that the last pass has seen."""
+    fresh: tuple[Object, Sequence[Object]] | None = None
+    """Stack and policies that have just been read, for the next pass."""
     changed: bool = False
     """Whether policies have changed since the last pass read them."""
     judged: dict[str, Judged] = field(default_factory=dict)

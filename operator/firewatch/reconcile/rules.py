@@ -61,12 +61,14 @@ class RulesReconciler:
             return await self._hand_out(key.namespace)
         memory = self._memory.setdefault(key, Memory())
         memory.changed = False
-        policies = await gather_policies(self._context.cluster, key.namespace)
-        live = policies.stacks.get(key.name)
-        if live is None:
+        fresh, memory.fresh = memory.fresh, None
+        if fresh is None:
+            policies = await gather_policies(self._context.cluster, key.namespace)
+            fresh = policies.of(key.name)
+        if fresh is None:
             del self._memory[key]
             return math.inf
-        mine = policies.of_stack[key.name]
+        live, mine = fresh
         memory.fingerprint = fingerprint(live, mine)
         stack = self._usable(live)
         if isinstance(stack, Finding):
@@ -86,20 +88,22 @@ class RulesReconciler:
             return wait.total_seconds()
         policies = await gather_policies(self._context.cluster, namespace)
         for name, stack in policies.stacks.items():
-            self._notice(Key(RULES, namespace, name), fingerprint(stack, policies.of_stack[name]))
+            self._notice(Key(RULES, namespace, name), stack, policies.of_stack[name])
         for policy, finding in policies.homeless:
             await report_finding(self._context, policy, finding)
         now = self._context.clock()
         self._rest_until[namespace] = now + _REST * (now - started)
         return None if policies.stacks or policies.homeless else math.inf
 
-    def _notice(self, key: Key, fingerprint_now: int) -> None:
-        """Wake a stack's rules if their last pass has seen other policies than there are now."""
-        memory = self._memory.get(key)
-        if memory is None:
-            self._context.wake(key)
-        elif memory.fingerprint != fingerprint_now:
+    def _notice(self, key: Key, stack: Object, policies: Sequence[Object]) -> None:
+        """Wake a stack's rules if their last pass has seen other policies than there are now.
+
+        That pass need not read them again: whatever changes from now on is noticed here anew.
+        """
+        memory = self._memory.setdefault(key, Memory())
+        if memory.fingerprint != fingerprint(stack, policies):
             memory.changed = True
+            memory.fresh = (stack, policies)
             self._context.wake(key)
 
     def _usable(self, live: Object) -> Stack | Finding:
@@ -160,7 +164,9 @@ class RulesReconciler:
         plan = plan_slots(files, scene.slots.texts)
         work.homeless = plan.homeless
         # Prometheus reloads only if something differs, so even an empty set shows the attempt.
-        work.slots = plan.slots or ({0: {}} if work.attempt else {})
+        work.slots = plan.slots
+        if work.attempt and not plan.slots:
+            work.slots = {min(scene.slots.objects, default=0): {}}
         revisions = work.memory.versions.remember(work.slots)
         work.revisions = {slot: text + work.attempt for slot, text in revisions.items()}
 
@@ -212,7 +218,7 @@ class RulesReconciler:
         """End the pass after every server has shown what was written."""
         self._context.nudges.settle(work.scene.servers.ready, names.RULES_ANNOTATION)
         if work.memory.search:
-            return 0.0
+            return _UNCONFIRMED_SECONDS if work.faults else 0.0
         work.memory.settle(work.revisions)
         await report_stack(self._context, work)
         return 0.0 if work.memory.changed else None

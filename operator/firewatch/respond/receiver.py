@@ -28,7 +28,7 @@ class Receiver:
 
     def __init__(self, context: RespondContext) -> None:
         self._context = context
-        self._senders = Senders(context.cluster)
+        self._senders = Senders(context.cluster, context.settings)
 
     def application(self) -> web.Application:
         """Return the web application."""

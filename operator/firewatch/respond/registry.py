@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from firewatch.api.conditions import Finding
+from firewatch.api.conditions import Finding, parse_time
 from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.responses import AutoResponseSpec, LedgerTarget
 from firewatch.respond.alerts import Alert
@@ -77,6 +77,11 @@ class Entry:
     def deleting(self) -> bool:
         """Tell whether it is being deleted."""
         return "deletionTimestamp" in self.live["metadata"]
+
+    @property
+    def deleted_at(self) -> datetime:
+        """Return when its deletion was asked for."""
+        return parse_time(self.live["metadata"]["deletionTimestamp"])
 
     @property
     def is_accepted(self) -> bool:

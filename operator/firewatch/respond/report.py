@@ -259,3 +259,17 @@ async def report_problem(context: RespondContext, key: Key, reason: str, message
     for entry in entries:
         await _write_status(context, key, entry, decision, keeper=False)
     await _tell(context, key, Situation(context.clock(), None, ()), decision)
+
+
+async def abandon(context: RespondContext, key: Key, entry: Entry, why: str) -> None:
+    """Give up what is owed to a target that the operator has no rights to any more."""
+    ledger = entry.live["status"]["ledger"]
+    message = (
+        f"{key.name} is left at {ledger.get('written')} replicas (baseline"
+        f" {ledger.get('baseline')}): {why}"
+    )
+    note = Note("RestoreSkipped", message, entry.name, warning=True)
+    decision = Decision(None, notes=(note,))
+    await _write_status(context, key, entry, decision, keeper=False)
+    await _tell(context, key, Situation(context.clock(), None, ()), decision)
+    await _release_finalizers(context, key)

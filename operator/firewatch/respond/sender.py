@@ -10,7 +10,7 @@ from firewatch.cluster.client import Cluster, Verb, Write
 from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.kinds import POD, TOKEN_REVIEW
 from firewatch.respond.registry import source_key
-from firewatch.settings import PROMETHEUS_ROLE, RECEIVER_AUDIENCE, STACK_LABEL
+from firewatch.settings import PROMETHEUS_ROLE, RECEIVER_AUDIENCE, STACK_LABEL, Settings
 
 _CACHE_SECONDS = 60.0
 _REFUSED_CACHE_SECONDS = 10.0
@@ -28,8 +28,9 @@ class _Known:
 class Senders:
     """Tells which stack a token belongs to; asks the API server at most once a minute a token."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, settings: Settings) -> None:
         self._cluster = cluster
+        self._settings = settings
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
     async def identify(self, token: str) -> Key | None:
@@ -60,6 +61,8 @@ class Senders:
         if pod is None:
             return None
         namespace, name, uid = pod
+        if not self._settings.grants_stacks(namespace):
+            return None
         try:
             live = await self._cluster.get(POD, namespace, name)
         except NotFoundError:

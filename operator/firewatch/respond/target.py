@@ -6,6 +6,7 @@ to be written, so the next pass can tell what became of it.
 
 import logging
 from dataclasses import replace
+from datetime import timedelta
 
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import Key, Object
@@ -22,12 +23,14 @@ from firewatch.respond.context import RespondContext
 from firewatch.respond.decide import decide
 from firewatch.respond.idle import RECHECK_SECONDS
 from firewatch.respond.registry import Entry
-from firewatch.respond.report import read_ledger, report, report_problem
+from firewatch.respond.report import abandon, read_ledger, report, report_problem
 from firewatch.respond.signals import judge
 from firewatch.respond.situation import Responder, Situation, Target
 
 _log = logging.getLogger(__name__)
 
+_PATIENCE = timedelta(seconds=20)
+"""How long deletion waits for rights to come back."""
 _MOST_WRITES = 4
 """Writes to the target in one pass: one is usual, and a re-fire during a ramp may add one."""
 
@@ -43,14 +46,29 @@ async def reconcile_target(context: RespondContext, key: Key) -> float | None:
             return RECHECK_SECONDS
         return await _act(context, key, situation)
     except ForbiddenError as error:
-        message = f"{error}; grant the namespace in targets.namespaces of the chart"
-        await report_problem(context, key, "Forbidden", message)
-        return RECHECK_SECONDS
+        return await _without_rights(context, key, error)
     except (ConflictError, NotFoundError) as error:
         # Somebody else wrote in between: look again at everything that is involved.
         _log.info("%s changed while it was being worked on: %s", key, error)
         await _read_again(context, entries)
         return 0.0
+
+
+async def _without_rights(context: RespondContext, key: Key, error: ForbiddenError) -> float:
+    """Say that the operator may not see or change the target.
+
+    If its AutoResponse is being deleted, as when the whole namespace goes and the operator's
+    RoleBinding with it, deletion does not wait for ever: after a while what is owed is given up.
+    """
+    leaving = [e for e in context.registry.on_target(key) if e.deleting and e.owed == key]
+    if not leaving:
+        message = f"{error}; grant the namespace in targets.namespaces of the chart"
+        await report_problem(context, key, "Forbidden", message)
+        return RECHECK_SECONDS
+    for entry in leaving:
+        if context.clock() - entry.deleted_at > _PATIENCE:
+            await abandon(context, key, entry, str(error))
+    return 5.0
 
 
 def _is_blind(situation: Situation) -> bool:
