@@ -18,9 +18,6 @@ from firewatch.build import versions
 NAMESPACE = "firewatch"
 RELEASE = "firewatch"
 CHART = PROJECT / "charts" / "firewatch"
-OPERATOR_IMAGE = "FIREWATCH_OPERATOR_IMAGE"
-EXAMPLE_APP_IMAGE = "FIREWATCH_EXAMPLE_APP_IMAGE"
-"""Environment: images for a cluster of the user's own, to which no image can be copied."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +62,20 @@ def bring_up(progress: Progress) -> Testbed:
 
 
 def _named_images(environment: Mapping[str, str]) -> Images | None:
-    """Return images in a registry that the cluster's nodes can reach, if the user names them."""
-    operator, app = environment.get(OPERATOR_IMAGE), environment.get(EXAMPLE_APP_IMAGE)
+    """Return images in a registry, for a cluster of the user's own, to which none can be copied.
+
+    The variables are FIREWATCH_OPERATOR_IMAGE and FIREWATCH_EXAMPLE_APP_IMAGE; the other two have
+    defaults.
+    """
+
+    def named(name: str, default: str = "") -> str:
+        return environment.get(f"FIREWATCH_{name}_IMAGE", default)
+
+    operator, app = named("OPERATOR"), named("EXAMPLE_APP")
     if not operator or not app:
         return None
-    return Images(operator, app, versions.PROMETHEUS, versions.NODE_EXPORTER)
+    prometheus = named("PROMETHEUS", versions.PROMETHEUS)
+    return Images(operator, app, prometheus, named("NODE_EXPORTER", versions.NODE_EXPORTER))
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,14 @@ _TARGET_HINTS = (
 )
 
 
+_PENDING = f"node CPU is at {{percent:.0f}} %: {ALERT} is pending"
 _ALERT_NEWS = {
-    "inactive": (f"{ALERT} has resolved; the replicas are held for a while", "bold"),
-    "pending": (f"node CPU is at {{percent:.0f}} %: {ALERT} is pending", "yellow"),
-    "firing": (f"{ALERT} fires", "bold red"),
+    ("inactive", "pending"): (_PENDING, "yellow"),
+    ("firing", "pending"): (_PENDING, "yellow"),
+    ("inactive", "firing"): (f"{ALERT} fires", "bold red"),
+    ("pending", "firing"): (f"{ALERT} fires", "bold red"),
+    ("pending", "inactive"): (f"{ALERT} is no longer pending", ""),
+    ("firing", "inactive"): (f"{ALERT} has resolved; the replicas are held for a while", "bold"),
 }
 
 
@@ -174,7 +178,7 @@ class Episode:
         """Tell what is different from the last look, and which Events have come."""
         for earlier in self._screen.story.samples[-1:]:
             if sample.alert != earlier.alert:
-                text, style = _ALERT_NEWS[sample.alert]
+                text, style = _ALERT_NEWS[earlier.alert, sample.alert]
                 self._tell(text.format(percent=sample.cpu or 0.0), style)
             if sample.wanted != earlier.wanted:
                 self._tell(f"{TARGET}: {earlier.wanted} → {sample.wanted} replicas", "bold magenta")

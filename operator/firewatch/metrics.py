@@ -7,6 +7,81 @@ from prometheus_client.process_collector import ProcessCollector
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
+class LoopMetrics:
+    """The reconcile loops."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.passes = Counter(
+            "firewatch_passes_total",
+            "Passes of the reconcile loops.",
+            ["kind", "result"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "firewatch_pass_duration_seconds",
+            "How long a pass of a reconcile loop took.",
+            ["kind"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.keys = Gauge(
+            "firewatch_keys", "Keys that the reconcile loops know.", ["kind"], registry=registry
+        )
+
+
+class AlertMetrics:
+    """How alerts come in."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "firewatch_receiver_requests_total",
+            "Requests to the alert receiver.",
+            ["result"],
+            registry=registry,
+        )
+        self.received = Counter(
+            "firewatch_receiver_alerts_total",
+            "Alerts that the receiver took in.",
+            ["state"],
+            registry=registry,
+        )
+        self.source_up = Gauge(
+            "firewatch_alert_source_up",
+            "Whether the last poll of a stack's Prometheus succeeded.",
+            ["namespace", "stack"],
+            registry=registry,
+        )
+
+
+class ResponseMetrics:
+    """What AutoResponses do."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.actions = Counter(
+            "firewatch_response_actions_total",
+            "Things that AutoResponses did or refused to do.",
+            ["event", "mode"],
+            registry=registry,
+        )
+        self.latency_seconds = Histogram(
+            "firewatch_response_latency_seconds",
+            "From an alert's startsAt until the API server had accepted the change.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.detection_seconds = Histogram(
+            "firewatch_response_detection_seconds",
+            "From an alert's startsAt until its push had arrived.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.open_episodes = Gauge(
+            "firewatch_response_open_episodes",
+            "Targets that are changed at present.",
+            registry=registry,
+        )
+
+
 class Metrics:
     """The operator's own metric families, in a registry of their own."""
 
@@ -20,63 +95,6 @@ class Metrics:
             ["verb", "kind", "result"],
             registry=self.registry,
         )
-        self.passes = Counter(
-            "firewatch_passes_total",
-            "Passes of the reconcile loop.",
-            ["kind", "result"],
-            registry=self.registry,
-        )
-        self.pass_seconds = Histogram(
-            "firewatch_pass_duration_seconds",
-            "How long a pass of the reconcile loop took.",
-            ["kind"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.keys = Gauge(
-            "firewatch_keys",
-            "Keys that the reconcile loop knows.",
-            ["kind"],
-            registry=self.registry,
-        )
-        self.pushes = Counter(
-            "firewatch_receiver_requests_total",
-            "Requests to the alert receiver.",
-            ["result"],
-            registry=self.registry,
-        )
-        self.alerts = Counter(
-            "firewatch_receiver_alerts_total",
-            "Alerts that the receiver took in.",
-            ["state"],
-            registry=self.registry,
-        )
-        self.source_up = Gauge(
-            "firewatch_alert_source_up",
-            "Whether the last poll of a stack's Prometheus succeeded.",
-            ["namespace", "stack"],
-            registry=self.registry,
-        )
-        self.actions = Counter(
-            "firewatch_response_actions_total",
-            "Things that AutoResponses did or refused to do.",
-            ["event", "mode"],
-            registry=self.registry,
-        )
-        self.response_seconds = Histogram(
-            "firewatch_response_latency_seconds",
-            "From an alert's startsAt until the API server had accepted the change.",
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.detection_seconds = Histogram(
-            "firewatch_response_detection_seconds",
-            "From an alert's startsAt until the operator knew of it.",
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.open_episodes = Gauge(
-            "firewatch_response_open_episodes",
-            "Targets that are changed at present.",
-            registry=self.registry,
-        )
+        self.loop = LoopMetrics(self.registry)
+        self.alerts = AlertMetrics(self.registry)
+        self.responses = ResponseMetrics(self.registry)

@@ -107,12 +107,12 @@ class Loop:
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = _Entry()
-            self._metrics.keys.labels(key.kind).inc()
+            self._metrics.loop.keys.labels(key.kind).inc()
         return entry
 
     def _forget(self, key: Key) -> None:
         if self._entries.pop(key, None) is not None:
-            self._metrics.keys.labels(key.kind).dec()
+            self._metrics.loop.keys.labels(key.kind).dec()
 
     def _schedule(self, key: Key, entry: _Entry, due: float) -> None:
         if entry.due is None or due < entry.due:
@@ -157,17 +157,17 @@ class Loop:
             self._schedule(key, entry, time.monotonic() + self._delay(result, entry))
 
     async def _run_pass(self, key: Key, entry: _Entry) -> float | None:
-        with self._metrics.pass_seconds.labels(key.kind).time():
+        with self._metrics.loop.seconds.labels(key.kind).time():
             try:
                 result = await self._passes[key.kind](key)
             except Exception:  # noqa: BLE001
                 # The loop outlives every pass: the failure is logged, counted and tried again.
                 _log.exception("pass over %s failed", key)
                 entry.failures += 1
-                self._metrics.passes.labels(key.kind, "error").inc()
+                self._metrics.loop.passes.labels(key.kind, "error").inc()
                 return None
         entry.failures = 0
-        self._metrics.passes.labels(key.kind, "ok").inc()
+        self._metrics.loop.passes.labels(key.kind, "ok").inc()
         return result
 
     def _delay(self, result: float | None, entry: _Entry) -> float:

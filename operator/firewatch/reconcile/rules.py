@@ -41,6 +41,8 @@ _POLL_SECONDS = 0.2
 _PASS = timedelta(seconds=5)
 """How long a pass waits for the servers before others have their turn."""
 _REST = 4
+"""How much longer than it worked the handing out of policies rests."""
+_LONGEST_REST = timedelta(seconds=1)
 _UNCONFIRMED_SECONDS = 1.0
 _NO_SERVER_SECONDS = 5.0
 
@@ -92,7 +94,7 @@ class RulesReconciler:
         for policy, finding in policies.homeless:
             await report_finding(self._context, policy, finding)
         now = self._context.clock()
-        self._rest_until[namespace] = now + _REST * (now - started)
+        self._rest_until[namespace] = now + min(_LONGEST_REST, _REST * (now - started))
         return None if policies.stacks or policies.homeless else math.inf
 
     def _notice(self, key: Key, stack: Object, policies: Sequence[Object]) -> None:

@@ -59,7 +59,7 @@ class Receiver:
         return await self._senders.identify(token.strip())
 
     def _answer(self, status: HTTPStatus, result: str, text: str = "") -> web.Response:
-        self._context.metrics.pushes.labels(result).inc()
+        self._context.metrics.alerts.requests.labels(result).inc()
         return web.Response(status=status, text=text or status.phrase)
 
     def _take(self, source: Key, items: list[Any]) -> None:
@@ -70,10 +70,10 @@ class Receiver:
             try:
                 alerts.append(parse_pushed(item, external=external, now=now))
             except ValueError as error:
-                self._context.metrics.alerts.labels("malformed").inc()
+                self._context.metrics.alerts.received.labels("malformed").inc()
                 _log.warning("an alert from %s was left out: %s", source, error)
         for alert in alerts:
-            self._context.metrics.alerts.labels(alert.state).inc()
+            self._context.metrics.alerts.received.labels(alert.state).inc()
             if alert.state is AlertState.FIRING:
                 self._context.sources.push(source, alert, now)
         self._wake(source, alerts)
@@ -87,7 +87,7 @@ class Receiver:
             resolved = resolved or len(firing) < len(hits)
             if firing:
                 lag = (self._context.clock() - firing[0].starts_at).total_seconds()
-                self._context.metrics.detection_seconds.observe(max(0.0, lag))
+                self._context.metrics.responses.detection_seconds.observe(max(0.0, lag))
                 self._context.wake(entry.target)
         if resolved:
             self._context.wake(source)

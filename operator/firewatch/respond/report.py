@@ -214,7 +214,7 @@ async def _tell(
         entry = context.registry.get(key.namespace, note.responder)
         if entry is None:
             continue
-        context.metrics.actions.labels(note.event, entry.spec.mode).inc()
+        context.metrics.responses.actions.labels(note.event, entry.spec.mode).inc()
         involved = [{**entry.live, "apiVersion": AUTO_RESPONSE.api_version, "kind": "AutoResponse"}]
         if note.event not in _NOT_DONE and situation.target is not None:
             involved.append(_reference(key, situation.target.uid))
@@ -244,6 +244,8 @@ async def _post(context: RespondContext, involved: Object, note: Note) -> None:
 
 
 async def _release_finalizers(context: RespondContext, key: Key) -> None:
+    owed = {entry.owed for entry in context.registry} - {None}
+    context.metrics.responses.open_episodes.set(len(owed))
     for entry in context.registry.on_target(key):
         if has_finalizer(entry.live) and entry.owed is None:
             put_live(context, entry, await remove_finalizer(context.cluster, entry.live))

@@ -45,7 +45,7 @@ class Sourcing:
         before = {entry.name: self._signal(entry, started) for entry in entries}
         state = await self._ask(key, entries, started)
         context.sources.polled(key, state)
-        context.metrics.source_up.labels(key.namespace, key.name).set(not state.error)
+        context.metrics.alerts.source_up.labels(key.namespace, key.name).set(not state.error)
         busy = False
         for entry in entries:
             signal = self._signal(entry, context.clock())

@@ -182,7 +182,7 @@ async def _scale(context: RespondContext, key: Key, situation: Situation, replic
     if replicas > target.replicas:
         starts = [r.signal.alert.starts_at for r in situation.responders if r.signal.alert]
         latency = (context.clock() - min(starts)).total_seconds()
-        context.metrics.response_seconds.observe(max(0.0, latency))
+        context.metrics.responses.latency_seconds.observe(max(0.0, latency))
 
 
 async def _read_again(context: RespondContext, entries: list[Entry]) -> None:
