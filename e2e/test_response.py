@@ -113,9 +113,13 @@ def test_another_alert_of_the_kind_makes_no_ladder(station: Station) -> None:
     station.kubectl.delete("apol", "other", station.namespace)
 
 
-@pytest.mark.parametrize("foreign", [3, 0])
+@pytest.mark.parametrize(
+    ("foreign", "who"),
+    # What is scaled to 0 leaves no trace in managedFields of who did it.
+    [(3, "kubectl"), (0, "somebody else")],
+)
 def test_a_target_scaled_by_hand_is_left_alone_and_the_status_says_who_did_it(
-    station: Station, foreign: int
+    station: Station, foreign: int, who: str
 ) -> None:
     start(station)
     station.signal(6)
@@ -124,7 +128,7 @@ def test_a_target_scaled_by_hand_is_left_alone_and_the_status_says_who_did_it(
     scale = ("scale", "deployment/api", "-n", station.namespace, f"--replicas={foreign}")
     station.kubectl.run(*scale)
     found = station.wait_state("scale", "Released")
-    assert "kubectl" in found["status"]["message"]
+    assert who in found["status"]["message"]
     station.signal(0)
     station.wait_state("scale", "Idle", "Refused")
     assert station.kubectl.replicas("api", station.namespace) == foreign
@@ -146,7 +150,8 @@ def test_other_modes_change_nothing(station: Station, mode: str, event: str) -> 
     station.signal(6)
     found = station.wait_state("scale", "WouldAct")
     assert "would scale api 1 → 2" in found["status"]["message"]
-    assert station.history() == [event]
+    # On a slow machine a scrape may fail, and the alert then fires anew.
+    assert set(station.history()) == {event}
     assert station.kubectl.replicas("api", station.namespace) == 1
 
 

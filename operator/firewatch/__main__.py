@@ -184,6 +184,8 @@ def _configure_logs() -> None:
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    # It warns that signals are ignored outside the main thread, which is what we want.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
 
 
 def main() -> int:

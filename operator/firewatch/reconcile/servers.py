@@ -16,6 +16,8 @@ from firewatch.cluster.prometheus import Prometheus
 _NUDGES = tuple(timedelta(seconds=seconds) for seconds in (0, 1, 2, 4))
 """When a pod is nudged, counted from the first time: kubelet's own view may lag behind."""
 _PATIENCE = timedelta(seconds=8)
+_FORGOTTEN = timedelta(hours=1)
+"""Pods that have not been brought up to date by then are gone."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class Nudges:
         key = (server.uid, annotation)
         state = self._sent.get(key)
         if state is None or state.revision != revision:
+            self._sent = {k: old for k, old in self._sent.items() if now - old.first < _FORGOTTEN}
             state = self._sent[key] = _Nudge(revision, now)
         return state
 
