@@ -12,7 +12,9 @@ from firewatch.build.checks import check_groups
 from firewatch.build.rules import Place, policy_groups, render_rules
 
 TEXTS = st.text(max_size=80)
-LABELS = st.dictionaries(st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True), TEXTS)
+LABELS = st.dictionaries(
+    st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True), TEXTS, max_size=8
+)
 
 
 def groups_of(**spec: Any) -> Any:

@@ -266,8 +266,8 @@ class AutoResponseStatus(Status):
     """What is changed at present; kept by the oldest AutoResponse with a claim on the target."""
     cooldown_until: str | None = Field(default=None, max_length=32)
     """No response starts on the target before this time."""
-    history: list[HistoryEntry] = Field(default=[], max_length=50)
-    """The last 50 things done or refused, newest first."""
+    history: list[HistoryEntry] = Field(default=[], max_length=20)
+    """The last 20 things done or refused, newest first."""
 
 
 AUTO_RESPONSE = CustomKind(
