@@ -44,7 +44,25 @@ def own_kinds(settings: Settings, wake: Wake, wake_all: WakeAll) -> kopf.Operato
 
 
 def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll) -> Callable[..., Any]:
-    async def touched(*, namespace: str, name: str, type: str | None, **_: Any) -> None:  # noqa: A002
+    seen: dict[tuple[str, str], tuple[str, int, bool]] = {}
+
+    async def touched(
+        *,
+        namespace: str,
+        name: str,
+        meta: kopf.Meta,
+        type: str | None,  # noqa: A002
+        **_: Any,
+    ) -> None:
+        # What only the status or the finalizers have changed in is our own doing: waking for it
+        # would have every write followed by reads, in the midst of an answer to an alert.
+        version = (meta["uid"], meta["generation"], "deletionTimestamp" in meta)
+        if type == "DELETED":
+            seen.pop((namespace, name), None)
+        elif seen.get((namespace, name)) == version:
+            return
+        else:
+            seen[namespace, name] = version
         wake(Key(kind.kind, namespace, name))
         if kind is MONITORING_STACK and type != "MODIFIED":
             # A stack that comes or goes decides which one its neighbours belong to.

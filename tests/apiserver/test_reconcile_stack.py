@@ -231,7 +231,7 @@ async def test_pods_that_pod_security_refuses_are_explained(world: World) -> Non
     found = await world.get(MONITORING_STACK, "main")
     rows = {row["name"]: row for row in found["status"]["components"]}
     assert rows["node-exporter"]["pods"] == "0/1"
-    assert "Pod Security" in rows["node-exporter"]["message"]
+    assert "violates PodSecurity" in rows["node-exporter"]["message"]
     assert "pod-security.kubernetes.io/enforce=privileged" in rows["node-exporter"]["message"]
 
 

@@ -64,21 +64,43 @@ def test_rows_and_summary() -> None:
     assert (found.reason, found.message) == ("PodsNotReady", "node-exporter: pods missing")
 
 
+def refusal(message: str, at: str = "2026-01-01T00:00:00Z") -> Object:
+    return {"reason": "FailedCreate", "message": message, "lastTimestamp": at}
+
+
+POD_SECURITY = (
+    'violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true, hostPID=true),'
+    ' hostPath volumes (volume "root")'
+)
+
+
 def test_pod_security_is_named_with_the_label_to_set() -> None:
-    text = (
-        'Error creating: pods "x-node-exporter-" is forbidden: violates PodSecurity'
-        ' "restricted:latest": host namespaces (hostNetwork=true, hostPID=true)'
+    problem = explain_refusal(
+        [refusal(f'Error creating: pods "x-node-exporter-vd4ld" is forbidden: {POD_SECURITY}')]
     )
-    problem = explain_refusal([{"reason": "FailedCreate", "message": text}])
-    assert "restricted:latest" in problem
+    assert problem.startswith(f"the pods are refused: {POD_SECURITY}; let the namespace allow them")
     assert "pod-security.kubernetes.io/enforce=privileged" in problem
     summary = available([row("node-exporter", daemon_set(live(desiredNumberScheduled=1)), problem)])
     assert summary.reason == "PodsRefused"
 
 
-def test_other_refusals_are_passed_on() -> None:
-    problem = explain_refusal([{"reason": "FailedCreate", "message": "exceeded quota: q"}])
-    assert problem == "the pods are refused: exceeded quota: q"
+def test_each_attempt_is_explained_in_the_same_words() -> None:
+    """Every attempt has a pod name of its own; the status must not change with it."""
+    attempts = [
+        f'Error creating: pods "x-node-exporter-vd4ld" is forbidden: {POD_SECURITY}',
+        f'Error creating: pods "x-node-exporter-2df5r" is forbidden: {POD_SECURITY}',
+        '(combined from similar events): Error creating: pods "x-46g9t" is forbidden: '
+        + POD_SECURITY,
+    ]
+    assert len({explain_refusal([refusal(text)]) for text in attempts}) == 1
+
+
+def test_other_refusals_are_passed_on_and_the_latest_counts() -> None:
+    events = [
+        refusal("exceeded quota: q", at="2026-01-01T00:00:05Z"),
+        refusal(f'pods "a" is forbidden: {POD_SECURITY}'),
+    ]
+    assert explain_refusal(events) == "the pods are refused: exceeded quota: q"
     assert explain_refusal([{"reason": "SuccessfulCreate", "message": "x"}]) == ""
 
 

@@ -171,7 +171,9 @@ class MonitoringStackStatus(Status):
     observed_generation: int | None = Field(default=None, ge=0)
     """The ``metadata.generation`` that this status speaks of."""
     conditions: Conditions = Field(default=[])
-    """Accepted, Applied, Loaded (Prometheus confirms its configuration), Ready (all of them)."""
+    """Accepted, Applied, Available (pods run), Loaded (Prometheus confirms its configuration), Ready
+    (all of them).
+    """
     components: list[ComponentStatus] = Field(
         default=[],
         max_length=32,

@@ -201,6 +201,8 @@ def _explain(error: DynamicApiError) -> tuple[str, str]:
 async def connect(kubeconfig: str, metrics: Metrics) -> AsyncIterator[KubernetesCluster]:
     """Open the client with a kubeconfig file or, if that is empty, the pod's ServiceAccount."""
     configuration = kubernetes_client.Configuration()
+    # Otherwise aiohttp looks for a netrc file and proxies in a thread, twice a request.
+    configuration.client_session_kwargs = {"trust_env": False}
     if kubeconfig:
         await kubernetes_config.load_kube_config(
             config_file=kubeconfig, client_configuration=configuration

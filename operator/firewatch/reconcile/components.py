@@ -1,5 +1,6 @@
 """The workloads of a stack as rows of its status (pure)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from firewatch.api.stack import ComponentStatus
 from firewatch.reconcile.findings import AVAILABLE
 
 _PULL_ERRORS = frozenset(("ErrImagePull", "ImagePullBackOff", "InvalidImageName"))
+_ATTEMPT = re.compile(
+    r"^(\(combined from similar events\): )?(Error creating: )?(pods \"[^\"]*\" is forbidden: )?"
+)
 _STARTING = frozenset(("ContainerCreating", "PodInitializing"))
 
 
@@ -78,19 +82,22 @@ def available(rows: Sequence[ComponentStatus]) -> Finding:
 
 
 def explain_refusal(events: Sequence[Object]) -> str:
-    """Return why the pods of a workload are not created, given its Events; empty if unknown."""
-    messages = [
-        event.get("message", "") for event in events if event.get("reason") == "FailedCreate"
-    ]
-    if not messages:
+    """Return why the pods of a workload are not created, given its Events; empty if unknown.
+
+    Each attempt has an Event of its own that names a pod which never was; without that name the
+    text stays the same.
+    """
+    refusals = [event for event in events if event.get("reason") == "FailedCreate"]
+    if not refusals:
         return ""
-    text = messages[-1].removeprefix("Error creating: ")
-    if "violates PodSecurity" not in text:
+    latest = max(refusals, key=lambda event: event.get("lastTimestamp") or "")
+    text = _ATTEMPT.sub("", latest.get("message", ""))
+    if not text.startswith("violates PodSecurity"):
         return f"the pods are refused: {text}"
     return (
-        f"the pods are refused by Pod Security: {text}; let the namespace allow them (kubectl label"
-        " namespace NAME pod-security.kubernetes.io/enforce=privileged --overwrite), or remove"
-        " this component from the stack"
+        f"the pods are refused: {text}; let the namespace allow them (kubectl label namespace NAME"
+        " pod-security.kubernetes.io/enforce=privileged --overwrite), or remove this component from"
+        " the stack"
     )
 
 
