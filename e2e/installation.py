@@ -99,7 +99,7 @@ def install(testbed: Testbed, values: Values, progress: Progress) -> None:
     with progress.step("Installing Firewatch by its Helm chart"):
         for name in {*values.stacks, *values.targets}:
             testbed.kubectl.apply(namespace(name))
-        _helm(
+        helm(
             testbed,
             *("upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE),
             *("--create-namespace", "--wait", "--timeout", "120s", "--values", "-"),
@@ -117,10 +117,11 @@ def namespace(name: str) -> Object:
 
 def uninstall(testbed: Testbed) -> None:
     """Remove Firewatch; its CRDs stay."""
-    _helm(testbed, "uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--ignore-not-found")
+    helm(testbed, "uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--ignore-not-found")
 
 
-def _helm(testbed: Testbed, *arguments: str, stdin: str = "") -> str:
+def helm(testbed: Testbed, *arguments: str, stdin: str = "") -> str:
+    """Run helm against the cluster; return what it prints."""
     command = [str(Path(testbed.cluster.tools) / "helm"), *arguments]
     done = subprocess.run(
         command,

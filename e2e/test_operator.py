@@ -7,7 +7,7 @@ import pytest
 from bench.quiet import restart, settle, writes
 from e2e.audit import AuditLog
 from e2e.host_operator import HostOperator
-from e2e.installation import Testbed
+from e2e.installation import NAMESPACE, RELEASE, Testbed, helm
 from e2e.kill_campaign import prepare
 from e2e.station import Station
 
@@ -25,6 +25,10 @@ def test_a_quiet_cluster_and_a_restart_see_no_write(
     restart(testbed)
     time.sleep(20)
     assert writes(audit.calls()) == []
+
+
+def test_the_charts_own_test_passes(testbed: Testbed) -> None:
+    assert "Succeeded" in helm(testbed, "test", RELEASE, "--namespace", NAMESPACE)
 
 
 def test_the_generated_rights_suffice(session_audit: AuditLog) -> None:

@@ -109,10 +109,12 @@ async def _gather(context: RespondContext, key: Key, entries: list[Entry]) -> Si
         for entry in entries
         if entry.is_accepted or entry.live["metadata"]["uid"] in held
     )
-    reachable = bool(responders) and context.settings.grants_targets(key.namespace)
+    # What is owed is looked for in any case: only the API server can say that it is gone.
+    is_owed = ledger is not None
+    may_act = bool(responders) and context.settings.grants_targets(key.namespace)
     return Situation(
         now=context.clock(),
-        target=await _read_target(context, key) if reachable else None,
+        target=await _read_target(context, key) if is_owed or may_act else None,
         responders=responders,
         ledger=ledger,
         unreadable=unreadable,

@@ -1,0 +1,57 @@
+"""Events wake keys, but not for what the operator itself has written."""
+
+import itertools
+from collections.abc import Sized
+from typing import Any
+
+from firewatch.api.resource import Key
+from firewatch.cluster.kinds import ALERT_POLICY, AUTO_RESPONSE, MONITORING_STACK, Kind
+from firewatch.handlers import Backoffs, _own_handler
+
+
+class Heard:
+    """Hears which keys are woken."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.keys: list[Key] = []
+        self.kinds: list[str] = []
+        self._handler = _own_handler(
+            kind, self.keys.append, lambda kind, _namespace: self.kinds.append(kind)
+        )
+
+    async def event(self, type_: str | None, generation: int, **meta: str) -> None:
+        fields: dict[str, Any] = {"uid": "u", "generation": generation, **meta}
+        await self._handler(namespace="ns", name="a", meta=fields, type=type_)
+
+
+async def test_a_resource_wakes_its_key_once_per_generation() -> None:
+    heard = Heard(AUTO_RESPONSE)
+    await heard.event(None, 1)
+    await heard.event("MODIFIED", 1)
+    assert heard.keys == [Key("AutoResponse", "ns", "a")]
+    await heard.event("MODIFIED", 2)
+    await heard.event("MODIFIED", 2, deletionTimestamp="now")
+    await heard.event("DELETED", 2, deletionTimestamp="now")
+    assert len(heard.keys) == 4
+
+
+async def test_a_resource_made_anew_wakes_its_key() -> None:
+    heard = Heard(AUTO_RESPONSE)
+    await heard.event("ADDED", 1)
+    await heard.event("ADDED", 1, uid="another")
+    assert len(heard.keys) == 2
+
+
+async def test_a_stack_that_comes_or_goes_wakes_its_neighbours() -> None:
+    heard = Heard(MONITORING_STACK)
+    await heard.event("ADDED", 1)
+    assert heard.kinds == [ALERT_POLICY.kind, AUTO_RESPONSE.kind]
+    await heard.event("MODIFIED", 2)
+    assert len(heard.kinds) == 2
+    await heard.event("DELETED", 2)
+    assert len(heard.kinds) == 4
+
+
+def test_requests_of_the_watches_are_tried_again_without_end() -> None:
+    assert list(itertools.islice(Backoffs(), 7)) == [1, 2, 4, 8, 15, 30, 30]
+    assert not isinstance(Backoffs(), Sized), "kopf gives up after the last of a sized collection"

@@ -1,0 +1,111 @@
+"""A pass over a target: what it writes when the API server does not let it see the target."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from firewatch.api.conditions import bad
+from firewatch.api.resource import Key, Object
+from firewatch.api.responses import AutoResponseSpec
+from firewatch.cluster.client import Write
+from firewatch.cluster.errors import ForbiddenError
+from firewatch.cluster.kinds import DEPLOYMENT, EVENT, Kind
+from firewatch.metrics import Metrics
+from firewatch.respond.context import RespondContext
+from firewatch.respond.registry import Entry, Registry, Sources
+from firewatch.respond.target import reconcile_target
+from firewatch.settings import parse_settings
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SPEC = {
+    "trigger": {"preset": "cpu_high"},
+    "target": {"name": "api"},
+    "actions": [{"scaleUp": {"by": 2, "maxReplicas": 10}}],
+    "mode": "enforce",
+}
+CLAIM = {
+    "response": "scale",
+    "uid": "uid-scale",
+    "alert": "id",
+    "alertName": "HighCPUUsage",
+    "floor": 4,
+    "since": "2025-12-31T23:59:00Z",
+}
+LEDGER = {
+    "schema": 1,
+    "target": {"kind": "Deployment", "name": "api", "uid": "uid-api"},
+    "baseline": 2,
+    "written": 4,
+    "intended": 4,
+    "changedAt": "2025-12-31T23:59:00Z",
+    "claims": [CLAIM],
+}
+
+
+@dataclass
+class NoRights:
+    """A cluster that lets the operator write statuses, and see or change nothing else."""
+
+    live: Object
+    writes: list[Write] = field(default_factory=list)
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        assert (kind, namespace, name) == (DEPLOYMENT, "shop", "api")
+        raise ForbiddenError("deployments is forbidden")
+
+    async def list(
+        self,
+        kind: Kind,
+        namespace: str = "",
+        labels: Mapping[str, str] | None = None,
+        *,
+        fields: Mapping[str, str] | None = None,
+    ) -> list[Object]:
+        raise NotImplementedError
+
+    async def write(self, write: Write) -> Object:
+        if write.kind is EVENT:
+            raise ForbiddenError("events is forbidden")
+        self.writes.append(write)
+        patch: Any = write.body
+        status = dict(self.live["status"])
+        for step in patch:
+            name = step["path"].rpartition("/")[2]
+            if step["op"] == "add":
+                status[name] = step["value"]
+            elif step["op"] == "remove":
+                del status[name]
+        self.live = {**self.live, "status": status}
+        return self.live
+
+
+async def test_a_namespace_that_is_no_longer_granted_does_not_lose_what_is_owed() -> None:
+    live = {
+        "metadata": {
+            "name": "scale",
+            "namespace": "shop",
+            "uid": "uid-scale",
+            "resourceVersion": "1",
+            "generation": 1,
+            "creationTimestamp": "2025-12-31T00:00:00Z",
+            "finalizers": ["monitoring.freeagentics.io/restore"],
+        },
+        "spec": SPEC,
+        "status": {"state": "Active", "ledger": LEDGER},
+    }
+    cluster = NoRights(live)
+    registry = Registry()
+    refused = bad("Accepted", "NamespaceNotGranted", "add shop to targets.namespaces")
+    registry.put(Entry(live, AutoResponseSpec.model_validate(SPEC), refused, None))
+    context = RespondContext(
+        cluster, parse_settings({}), Metrics(), lambda: NOW, lambda _: None, registry, Sources()
+    )
+    await reconcile_target(context, Key("Target", "shop", "Deployment/api"))
+    status = cluster.live["status"]
+    assert status["ledger"] == LEDGER
+    assert status["state"] == "Refused"
+    assert "targets.namespaces" in status["message"]
+    writes = len(cluster.writes)
+    await reconcile_target(context, Key("Target", "shop", "Deployment/api"))
+    assert len(cluster.writes) == writes
