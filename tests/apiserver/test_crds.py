@@ -20,7 +20,9 @@ from tests.apiserver.conftest import ROOT, Kubectl, KubectlError
 
 KINDS = {kind.kind: kind for kind in OWN_KINDS}
 CUSTOM = {custom.kind: custom for custom in CUSTOM_KINDS}
-EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml"))
+EXAMPLES = sorted(
+    path for path in (ROOT / "examples").rglob("*.yaml") if path.name != "kustomization.yaml"
+)
 
 RULE = {"alert": "A", "expr": "up == 0"}
 STACK: Object = {"metrics": {}}

@@ -27,7 +27,7 @@ from firewatch.respond.ahead import put_live, write_ahead
 from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import add_finalizer, has_finalizer, remove_finalizer
 from firewatch.respond.registry import Entry
-from firewatch.respond.signals import Kind, Signal, judge
+from firewatch.respond.signals import UNREACHABLE, Kind, Source, judge
 from firewatch.respond.situation import (
     LEDGER_SCHEMA,
     TARGET_READY,
@@ -143,8 +143,7 @@ def _outlook(
     now, generation = context.clock(), entry.live["metadata"]["generation"]
     findings = [entry.accepted]
     if view is not None and entry.is_accepted:
-        signal = judge(entry.spec.trigger, context.sources.get(entry.source), now)
-        findings += [view.target, _source_finding(signal)]
+        findings += [view.target, _source_finding(entry, context.sources.get(entry.source), now)]
     return {
         "observed_generation": generation,
         "conditions": merge_conditions(before.conditions, findings, generation=generation, now=now),
@@ -153,8 +152,12 @@ def _outlook(
     }
 
 
-def _source_finding(signal: Signal) -> Finding:
+def _source_finding(entry: Entry, source: Source, now: datetime) -> Finding:
+    """Return whether the source of alerts can be asked, also while a pushed alert fires."""
     kind = "AlertSourceHealthy"
+    if source.state is not None and source.state.error:
+        return bad(kind, UNREACHABLE, f"Prometheus cannot be asked: {source.state.error}")
+    signal = judge(entry.spec.trigger, source, now)
     if signal.reason == "NotPolled":
         return unknown(kind, signal.reason, signal.message)
     if signal.kind is Kind.RULE_GONE:

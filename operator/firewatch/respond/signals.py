@@ -12,6 +12,8 @@ from enum import StrEnum
 from firewatch.api.responses import Trigger
 from firewatch.respond.alerts import Alert, AlertState, matches, may_match
 
+UNREACHABLE = "SourceUnreachable"
+"""Reason of whatever follows from a Prometheus that cannot be asked."""
 _STALE_INTERVALS = 3
 _STALE_MARGIN = timedelta(seconds=5)
 
@@ -94,7 +96,7 @@ def judge(trigger: Trigger, source: Source, now: datetime) -> Signal:
     if state is None:
         return _hold("NotPolled", "Prometheus has not been asked yet")
     if state.error:
-        return _hold("SourceUnreachable", f"Prometheus cannot be asked: {state.error}")
+        return _hold(UNREACHABLE, f"Prometheus cannot be asked: {state.error}")
     rules = [rule for rule in state.rules if may_match(trigger, rule.name, rule.labels)]
     if not rules:
         return Signal(

@@ -54,9 +54,12 @@ class Sourcing:
             busy = busy or entry.owed is not None or signal[1] == "SourceStarting"
         return _BUSY_SECONDS if busy else _QUIET_SECONDS
 
-    def _signal(self, entry: Entry, now: datetime) -> tuple[str, str, str]:
-        signal = judge(entry.spec.trigger, self.context.sources.get(entry.source), now)
-        return (signal.kind, signal.reason, signal.message)
+    def _signal(self, entry: Entry, now: datetime) -> tuple[str, ...]:
+        """Return all that a status says about the source, to see whether that has changed."""
+        source = self.context.sources.get(entry.source)
+        signal = judge(entry.spec.trigger, source, now)
+        error = source.state.error if source.state else ""
+        return (signal.kind, signal.reason, signal.message, error)
 
     async def _ask(self, key: Key, entries: list[Entry], started: datetime) -> SourceState:
         try:
