@@ -50,6 +50,8 @@ class Scene:
     world: World
     node: Node
     loop: Loop
+    task: asyncio.Task[None]
+    """The operator at work."""
 
     def apply(self, *policies: Object) -> None:
         self.world.kubectl(
@@ -128,7 +130,7 @@ def alert(name: str, expr: str = "vector(1) > 2", **fields: Any) -> Object:
 
 
 @asynccontextmanager
-async def operating(world: World) -> AsyncIterator[Loop]:
+async def operating(world: World) -> AsyncIterator[tuple[Loop, asyncio.Task[None]]]:
     """Run passes as the operator does, from a memory that is empty."""
 
     def wake(key: Key) -> None:
@@ -143,10 +145,15 @@ async def operating(world: World) -> AsyncIterator[Loop]:
     loop = Loop(passes, context.metrics, workers=8)
     task = asyncio.create_task(loop.run())
     try:
-        yield loop
+        yield loop, task
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await stop(task)
+
+
+async def stop(task: asyncio.Task[None]) -> None:
+    """End an operator: two must never act at once."""
+    task.cancel()
+    await asyncio.wait([task])
 
 
 @pytest_asyncio.fixture
@@ -160,8 +167,11 @@ async def scene(
     async with aiohttp.ClientSession() as session:
         world = make_world(Recorder(cluster), session, namespace=namespace, kubectl=kubectl)
         address = f"127.13.0.{next(numbers) + 1}"
-        async with running_node(world, tmp_path, address) as node, operating(world) as loop:
-            yield Scene(world, node, loop)
+        async with (
+            running_node(world, tmp_path, address) as node,
+            operating(world) as (loop, task),
+        ):
+            yield Scene(world, node, loop, task)
 
 
 @pytest.fixture
@@ -217,7 +227,7 @@ async def test_quiet_passes_and_a_restart_write_nothing(ready: Scene) -> None:
         ready.loop.wake(key)
     await asyncio.sleep(1)
     assert ready.world.recorder.written() == []
-    async with operating(ready.world) as restarted:
+    async with operating(ready.world) as (restarted, _):
         for key in keys:
             restarted.wake(key)
         await asyncio.sleep(1)
@@ -284,7 +294,7 @@ async def test_a_file_that_only_the_server_refuses_is_found_among_many(
     status = (await ready.world.get(ALERT_POLICY, "edited"))["status"]
     assert status["rules"] == {"total": 1, "loaded": 0}
     ready.world.recorder.written()
-    async with operating(ready.world) as restarted:
+    async with operating(ready.world) as (restarted, _):
         for name in ("", "main"):
             restarted.wake(Key("Rules", ready.world.namespace, name))
         await asyncio.sleep(1)
@@ -307,13 +317,14 @@ async def test_rules_of_which_prometheus_died_are_taken_back(
     ready.apply(ready.policy("bad", alert("Bad", annotations={"x": "{{ nosuch }}"})))
     await eventually(lambda found: len(found) == 2, ready.slots, seconds=10)
     ready.node.set_ready(ready=False, restarts=2)
-    async with operating(ready.world) as restarted:
+    await stop(ready.task)
+    async with operating(ready.world) as (restarted, _):
         restarted.wake(Key("Rules", ready.world.namespace, "main"))
         await eventually(lambda found: len(found) == 1, ready.slots, seconds=10)
         ready.node.paused = False
         ready.node.set_ready(ready=True)
         restarted.wake(Key("Rules", ready.world.namespace, "main"))
-        await ready.until("bad", "Loaded", "RejectedByServer", seconds=40)
+        await ready.until("bad", "Loaded", "RejectedByServer", seconds=60)
     assert await ready.alerts() == {"Good"}
 
 
