@@ -11,6 +11,7 @@ from firewatch.api.resource import Object
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build.objects import Stack
 from firewatch.build.stack import build_shared, build_stack
+from firewatch.build.surroundings import Surroundings
 from firewatch.cluster.apply import HASH_ANNOTATION, apply, is_ours, prune
 from firewatch.cluster.client import KubernetesCluster
 from firewatch.cluster.errors import ConflictError, NotFoundError
@@ -85,7 +86,7 @@ async def test_a_whole_stack_is_applied_once(
 ) -> None:
     """What the API server fills in or rewrites must not look like drift."""
     stack = Stack(namespace, name, "uid-1", MonitoringStackSpec.model_validate(spec))
-    objects = [*build_shared([stack]), *build_stack(stack, receiver="firewatch.example:9095")]
+    objects = [*build_shared([stack]), *build_stack(stack, Surroundings("firewatch.example:9095"))]
     assert objects
     for desired in objects:
         kind = KINDS[desired["kind"]]

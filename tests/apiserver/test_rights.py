@@ -13,6 +13,7 @@ from firewatch.api.resource import API_VERSION, GROUP, Object
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build.objects import Stack
 from firewatch.build.stack import build_shared, build_stack
+from firewatch.build.surroundings import Surroundings
 from firewatch.cluster.apply import apply, delete
 from firewatch.cluster.client import KubernetesCluster, Verb, Write, connect
 from firewatch.cluster.errors import ForbiddenError, InvalidError
@@ -79,7 +80,7 @@ async def test_a_stack_can_be_made_and_removed_where_it_is_granted(
 ) -> None:
     spec = MonitoringStackSpec.model_validate({"metrics": {}, "exporters": {"node": {}}})
     stack = Stack(namespace, "main", "uid-1", spec)
-    for desired in (*build_shared([stack]), *build_stack(stack, receiver="firewatch:9095")):
+    for desired in (*build_shared([stack]), *build_stack(stack, Surroundings("firewatch:9095"))):
         kind = KINDS[desired["kind"]]
         assert (await apply(operator, kind, desired)).written
         assert not (await apply(operator, kind, desired)).written

@@ -17,13 +17,14 @@ from firewatch.build.objects import Stack
 from firewatch.build.rules import RuleFile, policy_groups, render_rules
 from firewatch.build.slots import build_slot, plan_slots
 from firewatch.build.stack import build_shared, build_stack
+from firewatch.build.surroundings import Surroundings
 from firewatch.build.yaml_text import dump_yaml
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"
 STACKS = HERE / "stack"
 RULES = HERE / "rules"
-RECEIVER = "firewatch-receiver.firewatch.svc:9095"
+SURROUNDINGS = Surroundings(receiver="firewatch-receiver.firewatch.svc:9095")
 
 STACK_CASES = {
     "runbook": EXAMPLES / "monitoringstack-runbook.yaml",
@@ -45,7 +46,7 @@ def stack(case: str) -> Stack:
 
 def stack_objects(case: str) -> list[Object]:
     found = stack(case)
-    return [*build_shared([found]), *build_stack(found, receiver=RECEIVER)]
+    return [*build_shared([found]), *build_stack(found, SURROUNDINGS)]
 
 
 def without_configuration(objects: list[Object]) -> str:
@@ -60,9 +61,12 @@ def without_configuration(objects: list[Object]) -> str:
 
 
 def configuration(objects: list[Object]) -> str:
-    (found,) = (item for item in objects if item["kind"] == "ConfigMap")
-    text: str = found["data"][names.CONFIG_KEY]
-    return text
+    (text,) = (
+        item["data"][names.CONFIG_KEY]
+        for item in objects
+        if names.CONFIG_KEY in item.get("data", {})
+    )
+    return str(text)
 
 
 def policy_rules(case: str) -> str:

@@ -112,7 +112,7 @@ def test_any_metrics_block_gives_a_good_configuration(
     assert spec.metrics
     path = tmp_path / "prometheus.yml"
     stack = Stack("shop", "a", "u", spec)
-    path.write_text(render_prometheus_config(stack, spec.metrics, receiver=building.RECEIVER))
+    path.write_text(render_prometheus_config(stack, spec.metrics, building.SURROUNDINGS))
     result = promtool("check", "config", "--syntax-only", path)
     assert result.returncode == 0, f"{result.stderr}\n{path.read_text()}"
 

@@ -28,6 +28,7 @@ from firewatch.build.rules import (
 )
 from firewatch.build.scrape import config_revision, render_prometheus_config
 from firewatch.build.slots import build_slot, digests
+from firewatch.build.surroundings import Surroundings
 from firewatch.cluster.prometheus import BadQueryError, Prometheus, PrometheusError
 from firewatch.reconcile.delivery import read_markers
 from firewatch.reconcile.servers import Server
@@ -49,7 +50,7 @@ class Running:
         spec = MonitoringStackSpec.model_validate({"metrics": metrics})
         assert spec.metrics
         stack = Stack("shop", "main", "u", spec)
-        text = render_prometheus_config(stack, spec.metrics, receiver="127.0.0.1:1")
+        text = render_prometheus_config(stack, spec.metrics, Surroundings("127.0.0.1:1"))
         self._write("config/prometheus.yml", text.replace(ETC, str(self.etc)))
         return config_revision(text) or ""
 

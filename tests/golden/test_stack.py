@@ -14,6 +14,7 @@ from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build.objects import Stack
 from firewatch.build.scrape import config_revision, render_prometheus_config
 from firewatch.build.stack import build_shared, build_stack
+from firewatch.build.surroundings import Surroundings
 from tests.golden import building
 from tests.unit.test_examples import runbook_block
 
@@ -55,8 +56,8 @@ def mutable_parts(value: Any) -> list[Any]:
 def test_objects_share_no_parts(case: str) -> None:
     """Whoever changes one object must not change another, nor the user's spec."""
     found = building.stack(case)
-    objects = [*build_shared([found]), *build_stack(found, receiver=building.RECEIVER)]
-    again = [*build_shared([found]), *build_stack(found, receiver=building.RECEIVER)]
+    objects = [*build_shared([found]), *build_stack(found, building.SURROUNDINGS)]
+    again = [*build_shared([found]), *build_stack(found, building.SURROUNDINGS)]
     parts = mutable_parts([*objects, *again, found.spec.model_dump(mode="python")])
     free = (
         [found.spec.metrics.affinity, found.spec.metrics.tolerations] if found.spec.metrics else []
@@ -89,7 +90,9 @@ def test_the_runbooks_prometheus_configuration_job_by_job() -> None:
 def render(receiver: str = "1.2.3.4:9095", **metrics: Any) -> Any:
     spec = MonitoringStackSpec.model_validate({"metrics": metrics})
     assert spec.metrics
-    text = render_prometheus_config(Stack("shop", "a", "u", spec), spec.metrics, receiver=receiver)
+    text = render_prometheus_config(
+        Stack("shop", "a", "u", spec), spec.metrics, Surroundings(receiver)
+    )
     return yaml.safe_load(text)
 
 
@@ -144,7 +147,7 @@ def test_prometheus_does_not_expand_what_users_write() -> None:
 
 def test_nothing_is_built_for_an_empty_stack() -> None:
     empty = Stack("shop", "a", "u", MonitoringStackSpec())
-    assert build_stack(empty, receiver="1.2.3.4:1") == []
+    assert build_stack(empty, building.SURROUNDINGS) == []
     assert build_shared([empty]) == []
 
 

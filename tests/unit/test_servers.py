@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from firewatch.api.resource import Object
-from firewatch.cluster.client import Write
+from firewatch.cluster.client import Labels, Write
 from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.kinds import Kind
 from firewatch.cluster.prometheus import Prometheus
@@ -33,7 +33,7 @@ class Pods:
         self,
         kind: Kind,
         namespace: str = "",
-        labels: Mapping[str, str] | None = None,
+        labels: Labels | None = None,
         *,
         fields: Mapping[str, str] | None = None,
     ) -> Objects:

@@ -8,7 +8,7 @@ from typing import Any
 from firewatch.api.conditions import bad
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import AutoResponseSpec
-from firewatch.cluster.client import Write
+from firewatch.cluster.client import Labels, Write
 from firewatch.cluster.errors import ForbiddenError
 from firewatch.cluster.kinds import DEPLOYMENT, EVENT, Kind
 from firewatch.metrics import Metrics
@@ -58,7 +58,7 @@ class NoRights:
         self,
         kind: Kind,
         namespace: str = "",
-        labels: Mapping[str, str] | None = None,
+        labels: Labels | None = None,
         *,
         fields: Mapping[str, str] | None = None,
     ) -> list[Object]:

@@ -12,8 +12,11 @@ PART_OF_LABEL = "app.kubernetes.io/part-of"
 
 METRICS = "metrics"
 EXPORTERS = "exporters"
+COMPONENTS = (METRICS, EXPORTERS)
+"""Components of a stack: what its pass makes and prunes."""
+
 RULES = "rules"
-"""Components: the parts of a stack that are pruned apart from each other."""
+"""Component of the rule ConfigMaps, which are made and pruned by the pass over rules."""
 
 PROMETHEUS = "prometheus"
 NODE_EXPORTER = "node-exporter"
@@ -120,9 +123,9 @@ def selector(stack: str, application: str) -> dict[str, str]:
     return {NAME_LABEL: application, STACK_LABEL: stack_label(stack)}
 
 
-def component_selector(stack: str, component: str) -> dict[str, str]:
-    """Return the labels by which the objects of a component of a stack are found."""
-    return {COMPONENT_LABEL: component, STACK_LABEL: stack_label(stack)}
+def component_selector(stack: str, *components: str) -> dict[str, tuple[str, ...]]:
+    """Return the labels by which the objects of some components of a stack are found."""
+    return {COMPONENT_LABEL: components, STACK_LABEL: (stack_label(stack),)}
 
 
 def slot_of_name(stack: str, name: str) -> int | None:

@@ -1,7 +1,7 @@
 """node_exporter: a DaemonSet that sees the machines, read-only."""
 
+from firewatch.api.exporters import NodeExporter
 from firewatch.api.resource import Object
-from firewatch.api.stack import NodeExporter
 from firewatch.build import names, versions
 from firewatch.build.objects import (
     Part,

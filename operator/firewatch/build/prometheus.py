@@ -1,7 +1,7 @@
 """Prometheus: configuration, Services and StatefulSet of a stack."""
 
+from firewatch.api.metrics import Metrics
 from firewatch.api.resource import Object
-from firewatch.api.stack import Metrics
 from firewatch.build import names, versions
 from firewatch.build.objects import (
     NOBODY,
@@ -17,6 +17,7 @@ from firewatch.build.objects import (
 )
 from firewatch.build.quantities import canonical_quantity
 from firewatch.build.scrape import render_prometheus_config
+from firewatch.build.surroundings import Surroundings
 from firewatch.settings import PROMETHEUS_ROLE, RECEIVER_AUDIENCE
 
 _REQUESTS = {"cpu": "100m", "memory": "400Mi"}
@@ -29,9 +30,9 @@ def _part(stack: Stack, name: str) -> Part:
     return Part(stack, name, names.PROMETHEUS, names.METRICS)
 
 
-def build_prometheus(stack: Stack, metrics: Metrics, *, receiver: str) -> list[Object]:
+def build_prometheus(stack: Stack, metrics: Metrics, surroundings: Surroundings) -> list[Object]:
     """Return everything that Prometheus is made of, in the order in which it is applied."""
-    config = render_prometheus_config(stack, metrics, receiver=receiver)
+    config = render_prometheus_config(stack, metrics, surroundings)
     port = names.PROMETHEUS_PORT
     return [
         config_map(

@@ -2,17 +2,18 @@
 
 import ipaddress
 
+from firewatch.api.metrics import Metrics, ScrapeJob
 from firewatch.api.resource import Object
-from firewatch.api.stack import Metrics, ScrapeJob
 from firewatch.build import names
 from firewatch.build.objects import Stack
+from firewatch.build.surroundings import Surroundings
 from firewatch.build.yaml_text import dump_yaml, load_yaml
 
 _REVISION = f"{names.CONFIG_DIRECTORY}/revision-"
 
 
-def render_prometheus_config(stack: Stack, metrics: Metrics, *, receiver: str) -> str:
-    """Return prometheus.yml for a stack; ``receiver`` is ``host:port`` of the alert receiver.
+def render_prometheus_config(stack: Stack, metrics: Metrics, surroundings: Surroundings) -> str:
+    """Return prometheus.yml for a stack.
 
     ``rule_files`` ends with a path that matches nothing and names the hash of all the rest. The
     server shows it in ``/api/v1/status/config``, which proves that it runs this very text.
@@ -21,7 +22,7 @@ def render_prometheus_config(stack: Stack, metrics: Metrics, *, receiver: str) -
         "global": _global(metrics),
         "rule_files": [f"{names.RULES_DIRECTORY}/*.yml"],
         "scrape_configs": _scrape_configs(stack, metrics),
-        "alerting": {"alertmanagers": [_receiver(receiver)]},
+        "alerting": {"alertmanagers": [_receiver(surroundings.receiver)]},
         "storage": {"tsdb": {"retention": _retention(metrics)}},
     }
     config["rule_files"].append(_REVISION + names.short_hash(dump_yaml(config), 16))

@@ -6,17 +6,15 @@ from firewatch.api.resource import Object
 from firewatch.build.node_exporter import build_node_exporter
 from firewatch.build.objects import Stack, shared_meta
 from firewatch.build.prometheus import build_prometheus
+from firewatch.build.surroundings import Surroundings
 from firewatch.settings import PROMETHEUS_ROLE
 
 
-def build_stack(stack: Stack, *, receiver: str) -> list[Object]:
-    """Return the objects of one stack, in the order in which they are applied.
-
-    ``receiver`` is ``host:port`` at which Prometheus reaches the operator's alert receiver.
-    """
+def build_stack(stack: Stack, surroundings: Surroundings) -> list[Object]:
+    """Return the objects of one stack, in the order in which they are applied."""
     objects: list[Object] = []
     if stack.spec.metrics:
-        objects += build_prometheus(stack, stack.spec.metrics, receiver=receiver)
+        objects += build_prometheus(stack, stack.spec.metrics, surroundings)
     if stack.spec.exporters.node:
         objects.append(build_node_exporter(stack, stack.spec.exporters.node))
     return objects

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firewatch.api.resource import Object
-from firewatch.cluster.client import Cluster, Verb, Write
+from firewatch.cluster.client import Cluster, Labels, Verb, Write
 from firewatch.cluster.errors import ConflictError, absent_is_fine
 from firewatch.cluster.kinds import Kind
 from firewatch.settings import FIELD_MANAGER, MANAGED_BY
@@ -92,7 +92,7 @@ async def prune(
     kinds: Iterable[Kind],
     *,
     namespace: str,
-    labels: Mapping[str, str],
+    labels: Labels,
     keep: frozenset[tuple[str, str]],
 ) -> list[str]:
     """Delete our objects with these labels that are not wanted any more.

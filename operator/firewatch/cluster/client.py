@@ -6,7 +6,7 @@ client cannot hold partial bodies.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -63,6 +63,10 @@ class Write:
     query: Mapping[str, str] = field(default_factory=dict)
 
 
+Labels = Mapping[str, str | Sequence[str]]
+"""Labels that objects must have, each with one value or with one of several."""
+
+
 class Cluster(Protocol):
     """What the rest of the operator may ask of Kubernetes."""
 
@@ -73,7 +77,7 @@ class Cluster(Protocol):
         self,
         kind: Kind,
         namespace: str = "",
-        labels: Mapping[str, str] | None = None,
+        labels: Labels | None = None,
         *,
         fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
@@ -98,7 +102,7 @@ class KubernetesCluster:
         self,
         kind: Kind,
         namespace: str = "",
-        labels: Mapping[str, str] | None = None,
+        labels: Labels | None = None,
         *,
         fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
@@ -167,8 +171,12 @@ class KubernetesCluster:
         return answer
 
 
-def _selector(wanted: Mapping[str, str] | None) -> str | None:
-    return ",".join(f"{k}={v}" for k, v in sorted((wanted or {}).items())) or None
+def _selector(wanted: Labels | None) -> str | None:
+    return ",".join(_requirement(*entry) for entry in sorted((wanted or {}).items())) or None
+
+
+def _requirement(name: str, value: str | Sequence[str]) -> str:
+    return f"{name}={value}" if isinstance(value, str) else f"{name} in ({','.join(value)})"
 
 
 def _path(kind: Kind, namespace: str, name: str = "", subresource: str = "") -> str:

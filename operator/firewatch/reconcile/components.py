@@ -56,6 +56,18 @@ def daemon_set(live: Object) -> Workload:
     )
 
 
+def deployment(live: Object) -> Workload:
+    """Read the status of a Deployment."""
+    status = live.get("status", {})
+    wanted: int = live["spec"].get("replicas", 1)
+    return Workload(
+        wanted=wanted,
+        there=status.get("replicas", 0),
+        ready=status.get("readyReplicas", 0),
+        settled=_is_observed(live) and status.get("updatedReplicas", 0) >= wanted,
+    )
+
+
 def _is_observed(live: Object) -> bool:
     observed: int = live.get("status", {}).get("observedGeneration", 0)
     return bool(observed >= live["metadata"]["generation"])

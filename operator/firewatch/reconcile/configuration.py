@@ -1,0 +1,50 @@
+"""Whether a stack's Prometheus runs the configuration that was written for it."""
+
+from firewatch.api.conditions import Finding, bad, good, unknown
+from firewatch.build import names
+from firewatch.build.scrape import config_revision
+from firewatch.cluster.prometheus import PrometheusError
+from firewatch.reconcile.context import Context
+from firewatch.reconcile.findings import LOADED
+from firewatch.reconcile.servers import Server, Servers
+
+
+async def confirm_configuration(
+    context: Context, revision: str | None, servers: Servers
+) -> Finding | None:
+    """Return whether every ready server runs the configuration; None if there is none to run."""
+    if revision is None:
+        return None
+    if not servers.ready:
+        return unknown(LOADED, "NoServer", "no Prometheus pod is ready yet")
+    behind = [server for server in servers.ready if await _runs(server) != revision]
+    annotation, now = names.CONFIG_ANNOTATION, context.clock()
+    if not behind:
+        context.nudges.settle(servers.ready, annotation)
+        return good(LOADED, "Loaded", "Prometheus confirms that it runs this configuration")
+    await context.nudges.nudge(
+        context.cluster, behind, annotation=annotation, revision=revision, now=now
+    )
+    if context.nudges.patience_over(behind[0], annotation, now):
+        return await _explain_behind(behind[0])
+    return unknown(LOADED, "Reloading", "Prometheus has not confirmed this configuration yet")
+
+
+async def _runs(server: Server) -> str | None:
+    """Return the hash of the configuration that a server runs, or None if it cannot be told."""
+    try:
+        return config_revision(await server.api.configuration())
+    except PrometheusError:
+        return None
+
+
+async def _explain_behind(server: Server) -> Finding:
+    pod = server.pod["metadata"]["name"]
+    try:
+        refused = not await server.api.reload_succeeded()
+    except PrometheusError as error:
+        return unknown(LOADED, "NoAnswer", f"pod {pod} does not answer: {error}")
+    if refused:
+        message = f"Prometheus refuses its configuration; see kubectl logs {pod}"
+        return bad(LOADED, "ReloadFailed", message)
+    return unknown(LOADED, "NotSeen", f"pod {pod} has not seen this configuration yet")
