@@ -178,3 +178,18 @@ def test_pods_are_hardened_but_for_the_one_named_exception(case: str) -> None:
         assert bool(host_paths) == is_exporter
         for mount in container["volumeMounts"]:
             assert mount.get("readOnly") is True or mount["name"] == "data"
+
+
+@pytest.mark.parametrize("case", building.STACK_CASES)
+def test_every_flag_that_is_set_is_refused_in_extra_args(case: str) -> None:
+    """A flag that is given twice ends most programs."""
+    spec = building.stack(case).spec
+    blocks = {"prometheus": spec.metrics, "node-exporter": spec.exporters.node}
+    for item in building.stack_objects(case):
+        if "template" not in item.get("spec", {}):
+            continue
+        main = item["spec"]["template"]["spec"]["containers"][0]
+        block = blocks[main["name"]]
+        assert block
+        own = main["args"][: len(main["args"]) - len(block.extra_args)]
+        assert {arg.lstrip("-").partition("=")[0] for arg in own} <= block.own_flags

@@ -13,7 +13,7 @@ from firewatch.api.resource import (
     parse_duration,
     rules,
 )
-from firewatch.api.workload import Placement, Storage
+from firewatch.api.workload import Storage, Workload
 
 LabelValue = Annotated[str, Field(max_length=256)]
 Target = Annotated[
@@ -59,7 +59,7 @@ class Retention(Model):
 
 
 class Metrics(
-    Placement,
+    Workload,
     json_schema_extra=rules(
         Rule(
             "!has(self.scrapeJobs) || self.scrapeJobs.all(j, !(j.name in ['prometheus', 'node']))",
@@ -68,6 +68,15 @@ class Metrics(
     ),
 ):
     """A Prometheus server with its volume and its jobs."""
+
+    # The last ones would move or close what Firewatch, probes and other people's queries rely on.
+    own_flags = frozenset(
+        {
+            *("config.file", "config.auto-reload", "config.auto-reload-interval"),
+            *("storage.tsdb.path", "web.listen-address", "web.config.file", "agent"),
+            *("web.route-prefix", "web.enable-lifecycle", "web.enable-admin-api"),
+        }
+    )
 
     storage: Storage | None = None
     """Volume for the samples; without it they are lost when the pod is rescheduled."""

@@ -10,10 +10,12 @@ from firewatch.api.resource import (
     ConditionStatus,
     CustomKind,
     Model,
+    ObjectRef,
     Rule,
     Status,
     rules,
 )
+from firewatch.api.workload import Registry
 
 
 class MonitoringStackSpec(
@@ -26,6 +28,13 @@ class MonitoringStackSpec(
     ),
 ):
     """What monitoring runs in this namespace; every block can be left out."""
+
+    image_registry: Registry | None = None
+    """Registry of every default image, in place of its own, for example ``registry.example:5000``;
+    a block's ``image`` is taken as it stands.
+    """
+    image_pull_secrets: list[ObjectRef] = Field(default=[], max_length=8)
+    """Secrets of this namespace with which the images are pulled."""
 
     metrics: Metrics | None = None
     """Prometheus."""

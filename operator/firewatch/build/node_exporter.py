@@ -3,15 +3,8 @@
 from firewatch.api.exporters import NodeExporter
 from firewatch.api.resource import Object
 from firewatch.build import names, versions
-from firewatch.build.objects import (
-    Part,
-    Stack,
-    container_security,
-    http_probe,
-    placement,
-    pod_security,
-    resources,
-)
+from firewatch.build.objects import Part, Stack, http_probe
+from firewatch.build.pods import Program, pod_template
 
 _REQUESTS = {"cpu": "50m", "memory": "64Mi"}
 _ROOT = "/host/root"
@@ -37,28 +30,16 @@ def build_node_exporter(stack: Stack, exporter: NodeExporter) -> Object:
     spec: Object = {
         "selector": {"matchLabels": part.selector()},
         "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},
-        "template": {"metadata": {"labels": part.labels()}, "spec": _pod(exporter)},
+        "template": pod_template(part, exporter, _program(exporter)),
     }
     return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": part.meta(), "spec": spec}
 
 
-def _pod(exporter: NodeExporter) -> Object:
-    return {
-        "hostNetwork": True,
-        "hostPID": True,
-        "automountServiceAccountToken": False,
-        "securityContext": pod_security(),
-        **placement(exporter, tolerations=[{"operator": "Exists"}]),
-        "containers": [_container(exporter)],
-        "volumes": [{"name": "root", "hostPath": {"path": "/"}}],
-    }
-
-
-def _container(exporter: NodeExporter) -> Object:
-    return {
-        "name": "node-exporter",
-        "image": exporter.image or versions.NODE_EXPORTER,
-        "args": [
+def _program(exporter: NodeExporter) -> Program:
+    return Program(
+        name="node-exporter",
+        image=versions.NODE_EXPORTER,
+        args=[
             f"--path.rootfs={_ROOT}",
             f"--path.sysfs={_ROOT}/sys",
             f"--path.udev.data={_ROOT}/run/udev/data",
@@ -68,17 +49,24 @@ def _container(exporter: NodeExporter) -> Object:
             f"--collector.netdev.device-exclude={_DEVICES}",
             f"--collector.netclass.ignored-devices={_DEVICES}",
         ],
-        "ports": [{"name": "http", "containerPort": exporter.port, "protocol": "TCP"}],
-        "resources": resources(exporter.resources, default=_REQUESTS),
-        "securityContext": container_security(),
-        "readinessProbe": http_probe("/", period=10, failures=3),
-        "livenessProbe": http_probe("/", period=30, failures=3),
-        "volumeMounts": [
-            {
-                "name": "root",
-                "mountPath": _ROOT,
-                "mountPropagation": "HostToContainer",
-                "readOnly": True,
-            }
-        ],
-    }
+        requests=_REQUESTS,
+        container={
+            "ports": [{"name": "http", "containerPort": exporter.port, "protocol": "TCP"}],
+            "readinessProbe": http_probe("/", period=10, failures=3),
+            "livenessProbe": http_probe("/", period=30, failures=3),
+            "volumeMounts": [
+                {
+                    "name": "root",
+                    "mountPath": _ROOT,
+                    "mountPropagation": "HostToContainer",
+                    "readOnly": True,
+                }
+            ],
+        },
+        pod={
+            "hostNetwork": True,
+            "hostPID": True,
+            "volumes": [{"name": "root", "hostPath": {"path": "/"}}],
+        },
+        tolerations=[{"operator": "Exists"}],
+    )

@@ -1,13 +1,11 @@
 """Small constructors of Kubernetes objects. Every call returns new dicts: nothing is shared."""
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 
 from firewatch.api.resource import API_VERSION, Object
 from firewatch.api.stack import MONITORING_STACK, MonitoringStackSpec
-from firewatch.api.workload import Placement, Resources
+from firewatch.api.workload import Resources
 from firewatch.build import names
 from firewatch.build.quantities import canonical_quantities
 
@@ -130,17 +128,6 @@ def resources(wanted: Resources, *, default: Mapping[str, str]) -> Object:
         "limits": canonical_quantities(wanted.limits),
     }
     return {key: value for key, value in found.items() if value}
-
-
-def placement(wanted: Placement, *, tolerations: list[Object]) -> Object:
-    """Return where a workload's pods may run, as fields of a pod's spec."""
-    found: dict[str, Any] = {
-        "nodeSelector": {"kubernetes.io/os": "linux", **wanted.node_selector},
-        "tolerations": tolerations if wanted.tolerations is None else wanted.tolerations,
-        "affinity": wanted.affinity,
-        "topologySpreadConstraints": wanted.topology_spread,
-    }
-    return {key: deepcopy(value) for key, value in found.items() if value}
 
 
 def http_probe(path: str, *, period: int, failures: int, timeout: int = 3) -> Object:

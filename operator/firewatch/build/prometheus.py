@@ -3,18 +3,8 @@
 from firewatch.api.metrics import Metrics
 from firewatch.api.resource import Object
 from firewatch.build import names, versions
-from firewatch.build.objects import (
-    NOBODY,
-    Part,
-    Stack,
-    config_map,
-    container_security,
-    http_probe,
-    placement,
-    pod_security,
-    resources,
-    service,
-)
+from firewatch.build.objects import Part, Stack, config_map, http_probe, service
+from firewatch.build.pods import Program, pod_template
 from firewatch.build.quantities import canonical_quantity
 from firewatch.build.scrape import render_prometheus_config
 from firewatch.build.surroundings import Surroundings
@@ -53,7 +43,7 @@ def _stateful_set(stack: Stack, metrics: Metrics) -> Object:
         "updateStrategy": {"type": "RollingUpdate"},
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
         "selector": {"matchLabels": part.selector()},
-        "template": {"metadata": {"labels": part.labels()}, "spec": _pod(stack, metrics)},
+        "template": pod_template(part, metrics, _program(stack, metrics)),
     }
     if metrics.storage:
         spec["volumeClaimTemplates"] = [_claim(part, metrics)]
@@ -71,46 +61,38 @@ def _claim(part: Part, metrics: Metrics) -> Object:
     return {"metadata": {"name": "data", "labels": part.labels()}, "spec": spec}
 
 
-def _pod(stack: Stack, metrics: Metrics) -> Object:
-    return {
-        "serviceAccountName": PROMETHEUS_ROLE,
-        "automountServiceAccountToken": True,
-        "terminationGracePeriodSeconds": 300,
-        "securityContext": {
-            **pod_security(),
-            "fsGroup": NOBODY,
-            "fsGroupChangePolicy": "OnRootMismatch",
-        },
-        **placement(metrics, tolerations=[]),
-        "containers": [_container(metrics)],
-        "volumes": _volumes(stack, metrics),
-    }
-
-
-def _container(metrics: Metrics) -> Object:
-    return {
-        "name": "prometheus",
-        "image": metrics.image or versions.PROMETHEUS,
-        "args": [
+def _program(stack: Stack, metrics: Metrics) -> Program:
+    return Program(
+        name="prometheus",
+        image=versions.PROMETHEUS,
+        args=[
             f"--config.file={names.CONFIG_DIRECTORY}/{names.CONFIG_KEY}",
             "--config.auto-reload",
             "--config.auto-reload-interval=1s",
             f"--storage.tsdb.path={names.DATA_DIRECTORY}",
             f"--web.listen-address=:{names.PROMETHEUS_PORT}",
         ],
-        "ports": [{"name": "http", "containerPort": names.PROMETHEUS_PORT, "protocol": "TCP"}],
-        "resources": resources(metrics.resources, default=_REQUESTS),
-        "securityContext": container_security(),
-        "startupProbe": http_probe("/-/ready", period=1, failures=_STARTUP_SECONDS),
-        "readinessProbe": http_probe("/-/ready", period=5, failures=3),
-        "livenessProbe": http_probe("/-/healthy", period=10, failures=6),
-        "volumeMounts": [
-            {"name": "config", "mountPath": names.CONFIG_DIRECTORY, "readOnly": True},
-            {"name": "rules", "mountPath": names.RULES_DIRECTORY, "readOnly": True},
-            {"name": "token", "mountPath": names.TOKEN_DIRECTORY, "readOnly": True},
-            {"name": "data", "mountPath": names.DATA_DIRECTORY},
-        ],
-    }
+        requests=_REQUESTS,
+        container={
+            "ports": [{"name": "http", "containerPort": names.PROMETHEUS_PORT, "protocol": "TCP"}],
+            "startupProbe": http_probe("/-/ready", period=1, failures=_STARTUP_SECONDS),
+            "readinessProbe": http_probe("/-/ready", period=5, failures=3),
+            "livenessProbe": http_probe("/-/healthy", period=10, failures=6),
+            "volumeMounts": [
+                {"name": "config", "mountPath": names.CONFIG_DIRECTORY, "readOnly": True},
+                {"name": "rules", "mountPath": names.RULES_DIRECTORY, "readOnly": True},
+                {"name": "token", "mountPath": names.TOKEN_DIRECTORY, "readOnly": True},
+                {"name": "data", "mountPath": names.DATA_DIRECTORY},
+            ],
+        },
+        pod={
+            "serviceAccountName": PROMETHEUS_ROLE,
+            "automountServiceAccountToken": True,
+            "terminationGracePeriodSeconds": 300,
+            "volumes": _volumes(stack, metrics),
+        },
+        writes_volume=True,
+    )
 
 
 def _volumes(stack: Stack, metrics: Metrics) -> list[Object]:
