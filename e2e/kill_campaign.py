@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
 from e2e.audit import AuditLog
 from e2e.cluster.progress import ConsoleProgress
@@ -57,10 +58,12 @@ class Life:
         """End the operator in order."""
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(timeout=30)
+            status = self._process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise
+        # After its last write the episode is over before its death is noticed.
+        self.deaths += status == -signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,10 @@ class Campaign:
         """Run an episode for each point, ``before:N`` or ``after:N``."""
         for point in points:
             started = time.monotonic()
-            history = len(self.station.history())
+            began = datetime.now(UTC)
             audit = AuditLog(self.station.testbed.cluster)
             deaths = self._episode({"FIREWATCH_TEST_KILL": point})
-            violations = list(self._violations(audit, self.station.history()[history:]))
+            violations = list(self._violations(audit, self.station.history(since=began)))
             if deaths != 1:
                 violations.append(f"the operator was killed {deaths} times instead of once")
             write = writes[int(point.partition(":")[2]) - 1]

@@ -3,6 +3,7 @@
 import json
 import urllib.parse
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from e2e.installation import Testbed, namespace
@@ -138,11 +139,15 @@ class Station:
         assert found is not None
         return found
 
-    def history(self, name: str = "scale") -> list[str]:
-        """Return the events in an AutoResponse's history, oldest first."""
+    def history(self, name: str = "scale", *, since: datetime | None = None) -> list[str]:
+        """Return the events in an AutoResponse's history, oldest first; it holds the last few."""
         found = self.kubectl.get("aresp", name, self.namespace) or {}
         entries = found.get("status", {}).get("history", [])
-        return [entry["event"] for entry in reversed(entries)]
+        return [
+            entry["event"]
+            for entry in reversed(entries)
+            if since is None or datetime.fromisoformat(entry["time"]) >= since
+        ]
 
     def query(self, expression: str) -> list[Object]:
         """Ask the stack's Prometheus."""
