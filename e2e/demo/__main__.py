@@ -85,7 +85,7 @@ class Demo:
             outcome = Episode(watcher, screen, load).play()
         screen.save(_PICTURE)
         firing = read_firing(watcher.prometheus, watcher.rule.interval)
-        patches = read_patches(audit, watcher)
+        patches = read_patches(audit, watcher, since=firing.fired)
         ready = read_ready(audit, patches.first, outcome.ready_at)
         figures = calculate(firing, patches, ready)
         write_report(build_report(figures, outcome, cluster))

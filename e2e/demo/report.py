@@ -86,13 +86,16 @@ class Patches:
     source: str
 
 
-def read_patches(audit: AuditLog | None, watcher: Watcher) -> Patches:
-    """Read them from the audit log or, where there is none, from the AutoResponse's history."""
+def read_patches(audit: AuditLog | None, watcher: Watcher, *, since: datetime) -> Patches:
+    """Read them from the audit log or, where there is none, from the AutoResponse's history.
+
+    Only those of the episode that began at ``since`` count: a busy machine may have had one of its
+    own while everything was being set up.
+    """
     if audit is None:
         history = watcher.response()["status"]["history"]
         times = [entry["time"] for entry in history if entry.get("replicasTo") is not None]
         moments = sorted(datetime.fromisoformat(text) for text in times)
-        moments = [m for m in moments if (datetime.now(UTC) - m).total_seconds() < watcher.elapsed]
         source = "status.history, which is written after the change"
     else:
         moments = [
@@ -104,6 +107,7 @@ def read_patches(audit: AuditLog | None, watcher: Watcher) -> Patches:
             and not call.dry_run
         ]
         source = "the API server's audit log"
+    moments = [moment for moment in moments if moment >= since]
     if len(moments) < 2:
         raise DemoError(f"{source} shows {len(moments)} changes of the replicas by the operator.")
     return Patches(moments[0], moments[-1], source)
