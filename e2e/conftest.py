@@ -10,9 +10,7 @@ from e2e.cluster.progress import ConsoleProgress
 from e2e.host_operator import HostOperator
 from e2e.images import PROJECT
 from e2e.installation import Testbed, Values, bring_up, install, uninstall
-from e2e.station import Station
-
-NAMESPACES = ("e2e-stack", "e2e-response", "e2e-faults", "e2e-gone", "e2e-kill")
+from e2e.station import NAMESPACES, Station
 
 
 @pytest.fixture(scope="session")

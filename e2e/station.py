@@ -9,6 +9,9 @@ from typing import Any
 from e2e.installation import Testbed, namespace
 from e2e.kubectl import Kubectl, KubectlError, NeverError, Object, condition, wait_for
 
+NAMESPACES = ("e2e-stack", "e2e-response", "e2e-faults", "e2e-gone", "e2e-kill")
+"""Namespaces of the scenarios, all granted to the operator."""
+
 ALERT = "LoadHigh"
 STACK = "main"
 OPT_IN = "monitoring.freeagentics.io/auto-response"
