@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from e2e.cluster.backend import choose
-from e2e.cluster.images import NODE_EXPORTER_IMAGE, PROMETHEUS_IMAGE
+from e2e.cluster.images import (
+    NODE_EXPORTER_IMAGE,
+    PROMETHEUS_IMAGE,
+    component_image,
+    image_archive,
+)
 from e2e.cluster.interface import Backend, Cluster, Progress
 from e2e.images import PROJECT, example_app_image, operator_image
 from e2e.kubectl import Kubectl, Object
@@ -45,6 +50,20 @@ class Testbed:
     def kubectl(self) -> Kubectl:
         """Return kubectl for this cluster."""
         return Kubectl(self.cluster)
+
+    def image(self, component: str, progress: Progress) -> str:
+        """Return a further component's image, built and put on the nodes if it is not there.
+
+        A variable such as FIREWATCH_KUBE_STATE_METRICS_IMAGE names one in a registry instead.
+        """
+        variable = component.upper().replace("-", "_")
+        if named := os.environ.get(f"FIREWATCH_{variable}_IMAGE"):
+            return named
+        name = component_image(component)
+        archive = image_archive(name, progress)
+        with progress.step(f"Loading the image of {component}"):
+            self.backend.load_image(archive)
+        return name
 
 
 def bring_up(progress: Progress) -> Testbed:

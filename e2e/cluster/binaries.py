@@ -1,4 +1,4 @@
-"""Builds the Go programs of the test bed when they are first needed, and keeps them.
+"""Builds the Go programs that every cluster needs when they are first needed, and keeps them.
 
 All of them come from one Go module (`go/`), so that they share packages and a build is short.
 """
@@ -24,7 +24,8 @@ HELM = "v3.22.0"
 COREDNS = "1.15.0"
 
 _PROMETHEUS_TAGS = "remove_all_sd,enable_kubernetes_sd,enable_dns_sd"
-_PROMETHEUS_VERSION = "github.com/prometheus/common/version.Version"
+PROMETHEUS_VERSION = "github.com/prometheus/common/version.Version"
+"""The linker variable that holds the version of a program of the Prometheus project."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def _kubernetes(name: str) -> Binary:
 
 
 def _prometheus(name: str, package: str, version: str) -> Binary:
-    return Binary(name, package, version, ((_PROMETHEUS_VERSION, version),), _PROMETHEUS_TAGS)
+    return Binary(name, package, version, ((PROMETHEUS_VERSION, version),), _PROMETHEUS_TAGS)
 
 
 BINARIES = {
@@ -112,7 +113,7 @@ def ensure(names: Iterable[str], progress: Progress) -> Path:
                 if not (folder / binary.name).exists():
                     step.detail(f"{number}/{len(missing)} {binary.name} {binary.version}")
                     began = time.monotonic()
-                    _build(binary, folder)
+                    build(binary, folder, MODULE)
                     step.detail(f"{binary.name} took {time.monotonic() - began:.0f}s")
     return folder
 
@@ -124,22 +125,30 @@ def build_command(binary: Binary, output: Path) -> list[str]:
     return ["go", "build", *tags, "-trimpath", "-ldflags", flags, "-o", str(output), binary.package]
 
 
-def _build(binary: Binary, folder: Path) -> None:
+def build(binary: Binary, folder: Path, module: Path) -> None:
+    """Build a program in a module's tree and put it into a folder."""
+    # Out of the way of a reader, and on the same file system, so that the rename is atomic.
+    output = folder / f".{binary.name}.building"
+    run_go(build_command(binary, output)[1:], module)
+    output.replace(folder / binary.name)
+
+
+def run_go(arguments: Sequence[str], folder: Path) -> str:
+    """Run go in a folder; return what it prints. ``ClusterError`` says what it complains about."""
     if not shutil.which("go"):
         raise ClusterError(
             "The Go toolchain is needed to build the cluster (1.26 or newer), "
             "and there is no `go` on the PATH.",
         )
-    # Out of the way of a reader, and on the same file system, so that the rename is atomic.
-    output = folder / f".{binary.name}.building"
     result = subprocess.run(
-        build_command(binary, output),
-        cwd=MODULE,
+        ["go", *arguments],
+        cwd=folder,
         env=os.environ | {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-mod=readonly"},
         capture_output=True,
         text=True,
         check=False,
     )
     if result.returncode:
-        raise ClusterError(f"Building {binary.name} failed:\n{result.stderr.strip()[-4000:]}")
-    output.replace(folder / binary.name)
+        said = (result.stderr.strip() or result.stdout.strip())[-4000:]
+        raise ClusterError(f"`go {' '.join(arguments)}` failed:\n{said}")
+    return result.stdout

@@ -2,10 +2,10 @@
 
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from e2e.cluster import binaries
+from e2e.cluster import programs
 from e2e.cluster.binaries import COREDNS, NODE_EXPORTER, PROMETHEUS
 from e2e.cluster.interface import ClusterError, Progress
 from e2e.cluster.oci import ScratchImage, archive_images, scratch_image
@@ -16,61 +16,75 @@ PAUSE_IMAGE = f"{PREFIX}/pause:1"
 COREDNS_IMAGE = f"{PREFIX}/coredns:{COREDNS}"
 PROMETHEUS_IMAGE = f"{PREFIX}/prometheus:{PROMETHEUS}"
 NODE_EXPORTER_IMAGE = f"{PREFIX}/node-exporter:{NODE_EXPORTER}"
+ALERTMANAGER_IMAGE = f"{PREFIX}/alertmanager:{programs.ALERTMANAGER}"
+BLACKBOX_EXPORTER_IMAGE = f"{PREFIX}/blackbox-exporter:{programs.BLACKBOX_EXPORTER}"
+KUBE_STATE_METRICS_IMAGE = f"{PREFIX}/kube-state-metrics:{programs.KUBE_STATE_METRICS}"
+PUSHGATEWAY_IMAGE = f"{PREFIX}/pushgateway:{programs.PUSHGATEWAY}"
 
 _PROMETHEUS_CONFIG = "# Replaced by whoever mounts a configuration here.\nglobal: {}\n"
+_PROMETHEUS_FILE = "/etc/prometheus/prometheus.yml"
 
 
-def _pause(folder: Path) -> ScratchImage:
-    return ScratchImage(PAUSE_IMAGE, {"/bin/pause": folder / "pause"}, ["/bin/pause"])
+@dataclass(frozen=True)
+class _Recipe:
+    """What goes into an image; the first program is the one that it runs."""
+
+    programs: Sequence[str]
+    directory: str = "/bin"
+    texts: Mapping[str, str] = field(default_factory=dict)
+    arguments: Sequence[str] = ()
+    folder: str = "/"
+
+    def image(self, name: str, find: Callable[[str], Path]) -> ScratchImage:
+        places = [f"{self.directory.rstrip('/')}/{program}" for program in self.programs]
+        files = dict(zip(places, map(find, self.programs), strict=True))
+        return ScratchImage(
+            name, {**files, **self.texts}, places[:1], self.arguments, folder=self.folder
+        )
 
 
-def _coredns(folder: Path) -> ScratchImage:
-    files = {"/bin/coredns": folder / "coredns"}
-    return ScratchImage(COREDNS_IMAGE, files, ["/bin/coredns"])
-
-
-def _prometheus(folder: Path) -> ScratchImage:
-    configuration = "/etc/prometheus/prometheus.yml"
-    return ScratchImage(
-        PROMETHEUS_IMAGE,
-        {
-            "/bin/prometheus": folder / "prometheus",
-            "/bin/promtool": folder / "promtool",
-            configuration: _PROMETHEUS_CONFIG,
-        },
-        ["/bin/prometheus"],
-        [f"--config.file={configuration}", "--storage.tsdb.path=/prometheus"],
+# Each has its programs, its entry point and its working directory where the published one has.
+_EVERY_CLUSTER = {
+    PAUSE_IMAGE: _Recipe(["pause"]),
+    COREDNS_IMAGE: _Recipe(["coredns"]),
+    PROMETHEUS_IMAGE: _Recipe(
+        ["prometheus", "promtool"],
+        texts={_PROMETHEUS_FILE: _PROMETHEUS_CONFIG},
+        arguments=[f"--config.file={_PROMETHEUS_FILE}", "--storage.tsdb.path=/prometheus"],
         folder="/prometheus",
-    )
-
-
-def _node_exporter(folder: Path) -> ScratchImage:
-    files = {"/bin/node_exporter": folder / "node_exporter"}
-    return ScratchImage(NODE_EXPORTER_IMAGE, files, ["/bin/node_exporter"])
-
-
-_IMAGES: Mapping[str, tuple[Sequence[str], Callable[[Path], ScratchImage]]] = {
-    PAUSE_IMAGE: (["pause"], _pause),
-    COREDNS_IMAGE: (["coredns"], _coredns),
-    PROMETHEUS_IMAGE: (["prometheus", "promtool"], _prometheus),
-    NODE_EXPORTER_IMAGE: (["node_exporter"], _node_exporter),
+    ),
+    NODE_EXPORTER_IMAGE: _Recipe(["node_exporter"]),
+}
+_WHEN_ASKED = {
+    ALERTMANAGER_IMAGE: _Recipe(["alertmanager", "amtool"], folder="/alertmanager"),
+    BLACKBOX_EXPORTER_IMAGE: _Recipe(["blackbox_exporter"]),
+    KUBE_STATE_METRICS_IMAGE: _Recipe(["kube-state-metrics"], directory="/"),
+    PUSHGATEWAY_IMAGE: _Recipe(["pushgateway"], folder="/pushgateway"),
 }
 
 
 def image_archive(name: str, progress: Progress) -> Path:
     """Return the archive of one of the images above, its programs built if need be."""
-    programs, describe = _IMAGES[name]
-    return scratch_image(describe(binaries.ensure(programs, progress)))
+    recipe = (_EVERY_CLUSTER | _WHEN_ASKED)[name]
+    return scratch_image(recipe.image(name, lambda each: programs.program(each, progress)))
 
 
 def all_programs() -> list[str]:
-    """Return the programs that go into the images."""
-    return [name for programs, _ in _IMAGES.values() for name in programs]
+    """Return the programs that go into the images that every cluster has."""
+    return [name for recipe in _EVERY_CLUSTER.values() for name in recipe.programs]
 
 
 def all_images() -> list[str]:
     """Return the names of the images that every cluster has."""
-    return list(_IMAGES)
+    return list(_EVERY_CLUSTER)
+
+
+def component_image(component: str) -> str:
+    """Return the name of a component's image, such as that of `kube-state-metrics`."""
+    for name in (*_EVERY_CLUSTER, *_WHEN_ASKED):
+        if name.startswith(f"{PREFIX}/{component}:"):
+            return name
+    raise ClusterError(f"The test bed has no image of {component}.")
 
 
 @dataclass(frozen=True)
