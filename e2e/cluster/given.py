@@ -14,6 +14,7 @@ from e2e.cluster.interface import Cluster, ClusterError, Progress, Status
 KUBECONFIG = "FIREWATCH_KUBECONFIG"
 FORCE = "FIREWATCH_KUBECONFIG_FORCE"
 AUDIT_LOG = "FIREWATCH_AUDIT_LOG"
+HOST_ADDRESS = "FIREWATCH_HOST_ADDRESS"
 _TOOLS = ("kubectl", "helm", "promtool")
 
 
@@ -47,6 +48,8 @@ class GivenBackend:
             audit_log=Path(audit_log) if audit_log else None,
             tools=tools,
             node_address=_internal_address(nodes[0]),
+            host_address=os.environ.get(HOST_ADDRESS),
+            pulls=True,
         )
 
     def down(self, progress: Progress) -> None:

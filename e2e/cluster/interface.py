@@ -28,6 +28,10 @@ class Cluster:
     """A folder with kubectl, helm and promtool."""
     node_address: str
     """An address at which the host reaches the node's NodePorts."""
+    host_address: str | None = None
+    """An address of this machine that pods reach, or None where there is none."""
+    pulls: bool = False
+    """Whether the nodes get published images by themselves, so that none need be assembled."""
 
 
 @dataclass(frozen=True)

@@ -232,4 +232,5 @@ class LocalBackend:
             audit_log=control.audit_log,
             tools=tools,
             node_address=NODE_IP,
+            host_address=NODE_IP,
         )

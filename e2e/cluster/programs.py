@@ -24,6 +24,7 @@ BLACKBOX_EXPORTER = "0.28.0"
 KUBE_STATE_METRICS = "2.18.0"
 PUSHGATEWAY = "1.11.1"
 HELM4 = "v4.3.1"
+KIND = "0.32.0"
 PROMETHEUS_OPERATOR = "0.93.0"
 
 _PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
@@ -106,6 +107,12 @@ RELEASES = (
                 (("helm.sh/helm/v4/internal/version.version", HELM4),),
             ),
         ],
+    ),
+    Release(
+        "sigs.k8s.io/kind",
+        f"v{KIND}",
+        "h1:p9hscbj98u/qyrjVpjId86LI70nQmbSsipV7wCG10Xk=",
+        [Binary("kind", ".", KIND)],
     ),
     Release(
         _PROMETHEUS_OPERATOR,
