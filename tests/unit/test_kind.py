@@ -56,7 +56,7 @@ KUBECTL = "#!/bin/sh\necho 'serverVersion: {gitVersion: v1.36.1}'\n"
 class Handler(BaseHTTPRequestHandler):
     """The API server and the Docker daemon of the test in one."""
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         found = ANSWERS.get(self.path.partition("?")[0])
         body = json.dumps(found).encode()
         self.send_response(404 if found is None else 200)
@@ -64,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_):
+    def log_message(self, *_: object) -> None:
         pass
 
 
@@ -77,7 +77,7 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch, server) -> SimpleNamespace:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str) -> SimpleNamespace:
     """Return a kind backend whose kind and kubectl are stand-ins."""
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -106,7 +106,7 @@ def world(tmp_path, monkeypatch, server) -> SimpleNamespace:
     )
 
 
-def test_up_makes_one_cluster_and_finds_it_again(world):
+def test_up_makes_one_cluster_and_finds_it_again(world: SimpleNamespace) -> None:
     cluster = world.backend.up(SilentProgress())
     assert world.backend.up(SilentProgress()) == cluster
     created = [call for call in world.calls() if call.startswith("create cluster")]
@@ -117,14 +117,14 @@ def test_up_makes_one_cluster_and_finds_it_again(world):
     assert world.backend.status().state == "up"
 
 
-def test_a_lost_kubeconfig_is_written_anew(world):
+def test_a_lost_kubeconfig_is_written_anew(world: SimpleNamespace) -> None:
     world.backend.up(SilentProgress())
     (world.folder / "kubeconfig").unlink()
     world.backend.up(SilentProgress())
     assert any(call.startswith("export kubeconfig --name=firewatch") for call in world.calls())
 
 
-def test_down_deletes_the_cluster_and_its_files(world):
+def test_down_deletes_the_cluster_and_its_files(world: SimpleNamespace) -> None:
     world.backend.up(SilentProgress())
     world.backend.down(SilentProgress())
     assert world.calls()[-1].startswith("delete cluster --name=firewatch")
@@ -132,7 +132,7 @@ def test_down_deletes_the_cluster_and_its_files(world):
     assert world.backend.status().state == "down"
 
 
-def test_the_flags_of_the_api_server_are_added_to_those_of_kind(world):
+def test_the_flags_of_the_api_server_are_added_to_those_of_kind(world: SimpleNamespace) -> None:
     world.backend.up(SilentProgress())
     configuration = yaml.safe_load((world.folder / "kind.yaml").read_text())
     (patch,) = configuration["kubeadmConfigPatchesJSON6902"]
@@ -140,12 +140,14 @@ def test_the_flags_of_the_api_server_are_added_to_those_of_kind(world):
     assert paths == ["/apiServer/extraArgs/-"] * 3 + ["/apiServer/extraVolumes"]
 
 
-def test_pytest_kind_leaves_nothing_in_the_current_folder(world, tmp_path):
+def test_pytest_kind_leaves_nothing_in_the_current_folder(
+    world: SimpleNamespace, tmp_path: Path
+) -> None:
     world.backend.up(SilentProgress())
     assert not (tmp_path / ".pytest-kind").exists()
 
 
-def test_every_call_fits_the_signatures_of_pytest_kind():
+def test_every_call_fits_the_signatures_of_pytest_kind() -> None:
     """Also of what the stand-in never reaches, whatever is called next."""
     tree = ast.parse(Path(kind.__file__).read_text())
     checked = set()
@@ -156,14 +158,14 @@ def test_every_call_fits_the_signatures_of_pytest_kind():
         method = KindCluster if name == "KindCluster" else getattr(KindCluster, name, None)
         if method is None:
             continue
-        keywords = {each.arg: None for each in node.keywords}
+        keywords = {str(each.arg): None for each in node.keywords}
         self = [] if method is KindCluster else [None]
         inspect.signature(method).bind(*self, *node.args, **keywords)
         checked.add(name)
     assert checked == {"KindCluster", "create", "kubectl", "delete"}
 
 
-def test_pytest_kind_is_imported_in_one_module_only():
+def test_pytest_kind_is_imported_in_one_module_only() -> None:
     """It is licensed under the GPL."""
     sources = [
         path for name in ("operator", "e2e", "bench") for path in (ROOT / name).rglob("*.py")
@@ -173,7 +175,7 @@ def test_pytest_kind_is_imported_in_one_module_only():
 
 
 @pytest.fixture
-def no_choice(monkeypatch, tmp_path) -> None:
+def no_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Set no variable and let no daemon answer."""
     monkeypatch.delenv("FIREWATCH_KUBECONFIG", raising=False)
     monkeypatch.delenv("FIREWATCH_BACKEND", raising=False)
@@ -187,14 +189,18 @@ def chosen() -> type[Backend]:
 
 @pytest.mark.usefixtures("no_choice")
 class TestChoice:
-    def test_docker_means_kind_unless_local_is_asked_for(self, monkeypatch, server):
+    def test_docker_means_kind_unless_local_is_asked_for(
+        self, monkeypatch: pytest.MonkeyPatch, server: str
+    ) -> None:
         assert chosen() is LocalBackend
         monkeypatch.setenv("DOCKER_HOST", f"tcp://{server}")
         assert chosen() is KindBackend
         monkeypatch.setenv("FIREWATCH_BACKEND", "local")
         assert chosen() is LocalBackend
 
-    def test_a_given_cluster_comes_first(self, monkeypatch, tmp_path, server):
+    def test_a_given_cluster_comes_first(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: str
+    ) -> None:
         kubeconfig = tmp_path / "given"
         kubeconfig.write_text("current-context: firewatch-test\n")
         monkeypatch.setenv("DOCKER_HOST", f"tcp://{server}")
@@ -204,8 +210,8 @@ class TestChoice:
         assert chosen() is KindBackend
 
     def test_a_given_cluster_that_is_not_for_tests_is_refused_unless_forced(
-        self, monkeypatch, tmp_path
-    ):
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         kubeconfig = tmp_path / "given"
         kubeconfig.write_text("current-context: production\n")
         monkeypatch.setenv("FIREWATCH_KUBECONFIG", str(kubeconfig))
@@ -214,7 +220,7 @@ class TestChoice:
         monkeypatch.setenv("FIREWATCH_KUBECONFIG_FORCE", "1")
         assert chosen() is GivenBackend
 
-    def test_what_cannot_be_had_is_said(self, monkeypatch):
+    def test_what_cannot_be_had_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FIREWATCH_BACKEND", "kind")
         with pytest.raises(ClusterError, match="no kind cluster"):
             backend.choose()

@@ -24,7 +24,7 @@ def post(url: str, content: object) -> tuple[int, bytes]:
         return answer.status, answer.read()
 
 
-def test_each_channel_keeps_its_own_messages(recorder):
+def test_each_channel_keeps_its_own_messages(recorder: Recorder) -> None:
     assert post(recorder.slack_url, {"channel": "#alerts", "text": "CPU"}) == (200, b"ok")
     status, answer = post(recorder.pagerduty_url, {"event_action": "trigger"})
     assert status == 202
@@ -35,7 +35,7 @@ def test_each_channel_keeps_its_own_messages(recorder):
     assert [message.channel for message in recorder.messages(word="trigger")] == ["pagerduty"]
 
 
-def test_a_mail_is_kept_with_its_subject_and_text(recorder):
+def test_a_mail_is_kept_with_its_subject_and_text(recorder: Recorder) -> None:
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = "a@example.com", "b@example.com", "Überlast"
     mail.set_content("CPU usage is above 80%")
@@ -49,7 +49,7 @@ def test_a_mail_is_kept_with_its_subject_and_text(recorder):
     assert "above 80%" in message.content["body"]
 
 
-def test_a_refused_channel_keeps_nothing_until_it_is_taken_again(recorder):
+def test_a_refused_channel_keeps_nothing_until_it_is_taken_again(recorder: Recorder) -> None:
     recorder.refuse("slack", 503)
     with pytest.raises(urllib.error.HTTPError, match="503"):
         post(recorder.slack_url, {"text": "CPU"})
