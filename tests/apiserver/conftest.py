@@ -4,7 +4,7 @@ import itertools
 import os
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,12 @@ from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.progress import ConsoleProgress
 from firewatch.cluster.client import KubernetesCluster, connect
 from firewatch.metrics import Metrics
+from tests.apiserver.kubectl import Kubectl
+from tests.apiserver.scene import quick_kubelet, ready, role, scene
 
 ROOT = Path(__file__).parents[2]
 
-Kubectl = Callable[..., str]
-"""Runs kubectl with arguments and an input and returns its output; fails the test on an error."""
+__all__ = ["Kubectl", "quick_kubelet", "ready", "role", "scene"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

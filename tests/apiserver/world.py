@@ -15,7 +15,7 @@ from firewatch.metrics import Metrics
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.stack import reconcile_stack
 from firewatch.settings import parse_settings
-from tests.apiserver.conftest import Kubectl
+from tests.apiserver.kubectl import Kubectl
 
 Objects = list[Object]
 Texts = list[str]

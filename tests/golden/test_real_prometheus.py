@@ -31,6 +31,7 @@ from firewatch.build.slots import build_slot, digests
 from firewatch.build.surroundings import Surroundings
 from firewatch.cluster.prometheus import BadQueryError, Prometheus, PrometheusError
 from firewatch.reconcile.delivery import read_markers
+from firewatch.reconcile.judging import GOOD, Question
 from firewatch.reconcile.servers import Server
 from firewatch.reconcile.verdicts import Verdicts
 from tests.golden import building
@@ -248,17 +249,20 @@ VERDICTS = {
     "up or up)": False,
     "rate(up[0s])": False,
     "x" * 8192: True,
+    "(" * 4000 + "up" + ")" * 4000: True,
 }
 
 
 async def test_the_server_judges_expressions(prometheus: Running) -> None:
     verdicts = Verdicts()
     version = await prometheus.api.version()
-    await verdicts.ask(prometheus.api, version, VERDICTS)
-    found = {text: verdicts.get(version, text) == "" for text in VERDICTS}
+    await verdicts.ask(prometheus.api, version, map(Question, VERDICTS))
+    found = {text: verdicts.get(version, Question(text)) == GOOD for text in VERDICTS}
     assert found == VERDICTS
-    assert "unexpected right parenthesis" in (verdicts.get(version, "up == )") or "")
-    assert verdicts.get("another version", "up ==") is None
+    reason, message = verdicts.get(version, Question("up == )")) or GOOD
+    assert reason == "BadExpression"
+    assert "unexpected right parenthesis" in message
+    assert verdicts.get("another version", Question("up ==")) is None
 
 
 async def test_an_answer_of_many_megabytes_is_read_whole(prometheus: Running) -> None:

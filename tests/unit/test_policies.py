@@ -9,15 +9,37 @@ from pydantic import ValidationError
 from firewatch.api.alerts import AlertPolicySpec, AlertPolicyStatus
 from firewatch.api.conditions import Finding
 from firewatch.api.resource import ConditionStatus, Object
+from firewatch.api.stack import MonitoringStackSpec
+from firewatch.build.checks import Fault
+from firewatch.build.objects import Stack
+from firewatch.build.yaml_text import load_yaml
 from firewatch.cluster.status import dump_status
 from firewatch.reconcile.delivery import Versions
 from firewatch.reconcile.invalid import explain_invalid
-from firewatch.reconcile.judging import Examined, Judged, examine, is_culprit, is_loaded, is_trusted
-from firewatch.reconcile.policies import fingerprint
+from firewatch.reconcile.judging import (
+    GOOD,
+    Examined,
+    Judged,
+    Question,
+    examine,
+    is_culprit,
+    is_loaded,
+    is_trusted,
+)
+from firewatch.reconcile.policies import Share
 from firewatch.reconcile.policy_report import Outcome, Standing, status_of
 from firewatch.reconcile.stackref import resolve_stack
+from firewatch.reconcile.takers import parse_taker
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+STACK = Stack("shop", "main", "s", MonitoringStackSpec())
+BAD = ("BadExpression", "parse error")
+
+
+def refuse_bad(question: Question) -> Fault:
+    return BAD if question.expression == "up ==" else GOOD
 
 
 def policy(*rules: Object, generation: int = 1, **fields: Any) -> Object:
@@ -32,8 +54,8 @@ def alert(expr: str, name: str = "A") -> Object:
     return {"alert": name, "expr": expr}
 
 
-def examined(live: Object) -> Examined:
-    found = examine(live)
+def examined(live: Object, home: str = "shop") -> Examined:
+    found = examine(live, home)
     assert isinstance(found, Examined)
     return found
 
@@ -78,7 +100,7 @@ def test_a_wrong_field_is_named_with_its_path() -> None:
 
 def test_a_bad_rule_is_left_out_and_its_siblings_run() -> None:
     live = policy(alert("up"), alert("up ==", "Bad"), {"record": "r", "expr": "sum(up)"})
-    outcome = examined(live).judge(lambda text: "parse error" if text == "up ==" else "")
+    outcome = examined(live).judge(refuse_bad)
     assert outcome
     judged, file = outcome
     assert (judged.total, judged.left_out) == (3, 1)
@@ -114,7 +136,7 @@ def test_a_policy_waits_for_a_verdict() -> None:
 
 def test_a_policy_without_a_good_rule_has_no_file() -> None:
     live = policy(alert("up =="))
-    outcome = examined(live).judge(lambda _: "parse error")
+    outcome = examined(live).judge(lambda _: BAD)
     assert outcome
     assert outcome[0].digest == ""
     found = conditions(live, Outcome(outcome[0], Standing.WAITING))
@@ -122,7 +144,7 @@ def test_a_policy_without_a_good_rule_has_no_file() -> None:
 
 
 def test_a_spec_that_cannot_be_read_is_judged_at_once() -> None:
-    found = examine(policy({"alert": "A"}))
+    found = examine(policy({"alert": "A"}), "shop")
     assert isinstance(found, Judged)
     assert conditions(policy(), Outcome(found, Standing.WAITING))["Accepted"] == (
         "False",
@@ -141,14 +163,14 @@ def test_a_spec_that_cannot_be_read_is_judged_at_once() -> None:
 )
 def test_how_a_policy_stands(standing: Standing, type_: str, reason: str) -> None:
     live = policy(alert("up"))
-    outcome = examined(live).judge(lambda _: "")
+    outcome = examined(live).judge(lambda _: GOOD)
     assert outcome
     assert conditions(live, Outcome(outcome[0], standing))[type_][1] == reason
 
 
 def test_a_status_is_the_same_a_minute_later() -> None:
     live = policy(alert("up"))
-    outcome = examined(live).judge(lambda _: "")
+    outcome = examined(live).judge(lambda _: GOOD)
     assert outcome
     first = status_of(live, Outcome(outcome[0], Standing.LOADED), stack="main", now=NOW)
     live["status"] = dump_status(first)
@@ -159,23 +181,23 @@ def test_a_status_is_the_same_a_minute_later() -> None:
 
 def test_what_the_status_says_holds_for_its_generation_only() -> None:
     live = policy(alert("up"), alert("up ==", "Bad"))
-    outcome = examined(live).judge(lambda text: "bad" if text == "up ==" else "")
+    outcome = examined(live).judge(refuse_bad)
     assert outcome
     live["status"] = dump_status(
         status_of(live, Outcome(outcome[0], Standing.LOADED), stack="main", now=NOW)
     )
-    assert is_loaded(live)
-    assert is_trusted(live)
+    assert is_loaded(live, STACK)
+    assert is_trusted(live, STACK)
     recalled = examined(live).recall(AlertPolicyStatus.model_validate(live["status"]))
     assert recalled == outcome
     live["metadata"]["generation"] = 2
-    assert not is_loaded(live)
-    assert not is_trusted(live)
+    assert not is_loaded(live, STACK)
+    assert not is_trusted(live, STACK)
 
 
 def test_a_culprit_is_one_until_its_spec_changes() -> None:
     live = policy(alert("up"))
-    outcome = examined(live).judge(lambda _: "")
+    outcome = examined(live).judge(lambda _: GOOD)
     assert outcome
     refused = Outcome(outcome[0], Standing.REFUSED)
     live["status"] = dump_status(status_of(live, refused, stack="main", now=NOW))
@@ -184,16 +206,44 @@ def test_a_culprit_is_one_until_its_spec_changes() -> None:
     assert not is_culprit(live)
 
 
-def test_a_fingerprint_changes_with_specs_only() -> None:
-    stack = {"metadata": {"uid": "s", "generation": 1, "resourceVersion": "1"}}
-    one = policy(alert("up"))
-    before = fingerprint(stack, [one])
+def test_a_fingerprint_changes_with_specs_and_with_who_runs_what() -> None:
+    stack = {"metadata": {"uid": "s", "name": "main", "namespace": "shop", "generation": 1}}
+    taker, one = parse_taker(stack), policy(alert("up"))
+    before = Share(taker, [one]).fingerprint()
     one["status"] = {"x": 1}
     one["metadata"]["resourceVersion"] = "2"
-    assert fingerprint(stack, [one]) == before
-    assert fingerprint(stack, []) != before
+    assert Share(taker, [one]).fingerprint() == before
     one["metadata"]["generation"] = 2
-    assert fingerprint(stack, [one]) != before
+    forms = [
+        Share(taker),
+        Share(taker, [one]),
+        Share(taker, [one], held={"u": taker}),
+        Share(taker, leaving=[one]),
+    ]
+    assert len({before, *(share.fingerprint() for share in forms)}) == 5
+
+
+def test_rules_of_another_namespace_are_confined_and_carry_its_label() -> None:
+    live = policy(
+        {"alert": "A", "expr": "up == 0", "labels": {"namespace": "other", "team": "x"}},
+        {"record": "a:b", "expr": "sum(up)"},
+        {"alert": "Q", "expr": "up", "annotations": {"x": '{{ "up" | query | len }}'}},
+        {"alert": "N", "expr": "up", "annotations": {"x": "{{ $labels.query }} query"}},
+    )
+    found = examined(live, "monitoring")
+    assert [question.namespace for question in found.questions()] == ["shop"] * 3
+    outcome = found.judge(lambda _: GOOD)
+    assert outcome
+    (group,) = load_yaml(outcome[1].text)["groups"]
+    assert [(rule["expr"], rule["labels"]) for rule in group["rules"]] == [
+        ('up{namespace="shop"} == 0', {"team": "x", "namespace": "shop"}),
+        ('sum(up{namespace="shop"})', {"namespace": "shop"}),
+        ('up{namespace="shop"}', {"namespace": "shop"}),
+    ]
+    assert [(r.rule, r.reason) for r in outcome[0].rejected] == [("Q", "NotConfined")]
+    own = examined(live).judge(lambda _: GOOD)
+    assert own
+    assert "namespace: shop" not in own[1].text
 
 
 def test_a_server_that_is_a_version_behind_proves_what_it_runs() -> None:

@@ -13,11 +13,11 @@ from firewatch.api.resource import (
     Interval,
     LabelName,
     Model,
-    ObjectRef,
     Rule,
     Status,
     rules,
 )
+from firewatch.api.selection import StackRef
 
 Expression = Annotated[str, Field(min_length=1, max_length=8192)]
 """A PromQL expression."""
@@ -122,8 +122,10 @@ class AlertPolicySpec(
 ):
     """What is wrong enough to tell somebody."""
 
-    stack_ref: ObjectRef | None = None
-    """The MonitoringStack that runs the rules; the only one of the namespace when left out."""
+    stack_ref: StackRef | None = None
+    """The MonitoringStack that runs the rules. When left out it is the only one of this namespace
+    or, if there is none, the only one of another namespace that takes this policy.
+    """
     groups: list[RuleGroup] = Field(
         default=[],
         max_length=64,
@@ -168,8 +170,11 @@ class AlertPolicyStatus(Status):
     """The ``metadata.generation`` that this status speaks of."""
     conditions: Conditions = Field(default=[])
     """Accepted, Applied, Loaded (Prometheus confirms that it runs these rules), Ready."""
-    stack: str | None = Field(default=None, max_length=253)
-    """Name of the MonitoringStack that runs the rules."""
+    stack: str | None = Field(default=None, max_length=320)
+    """Name of the MonitoringStack that runs the rules, as ``namespace/name`` if it is in another
+    namespace. A policy that moves to another stack runs in the old one until Prometheus of the new
+    one has confirmed it.
+    """
     rules: RuleCounts = RuleCounts()
     """How many rules there are, and how many run."""
     rejected: list[RejectedRule] = Field(default=[], max_length=50)

@@ -15,6 +15,7 @@ from firewatch.api.resource import (
     Status,
     rules,
 )
+from firewatch.api.selection import PolicySelection
 from firewatch.api.workload import Registry
 
 
@@ -40,6 +41,8 @@ class MonitoringStackSpec(
     """Prometheus."""
     exporters: Exporters = Exporters()
     """Exporters, each scraped by the stack's Prometheus."""
+    policies: PolicySelection | None = None
+    """AlertPolicies of other namespaces that this stack runs; none when left out."""
 
 
 class ComponentStatus(Status):

@@ -27,14 +27,14 @@ _OURS = rules(
         f"names that begin with {' or '.join(_OWN_PREFIXES)} belong to Firewatch",
     )
 )
-_MetaName = Annotated[
+MetaName = Annotated[
     str,
     Field(
         pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$",
         max_length=317,
     ),
 ]
-_LabelValue = Annotated[
+LabelValue = Annotated[
     str, Field(pattern=r"^([a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?)?$", max_length=63)
 ]
 _Argument = Annotated[str, Field(pattern=r"^--?[a-zA-Z0-9][a-zA-Z0-9._-]*(=.*)?$", max_length=1024)]
@@ -99,11 +99,11 @@ class Workload(Placement):
     """Further environment variables of the main container, as in a container's ``env``; take
     credentials from a Secret, by ``valueFrom.secretKeyRef``.
     """
-    pod_labels: dict[_MetaName, _LabelValue] = Field(
+    pod_labels: dict[MetaName, LabelValue] = Field(
         default={}, max_length=32, json_schema_extra=_OURS
     )
     """Further labels of the pods."""
-    pod_annotations: dict[_MetaName, Annotated[str, Field(max_length=4096)]] = Field(
+    pod_annotations: dict[MetaName, Annotated[str, Field(max_length=4096)]] = Field(
         default={}, max_length=32, json_schema_extra=_OURS
     )
     """Further annotations of the pods."""

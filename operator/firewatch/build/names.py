@@ -94,6 +94,11 @@ def prometheus_url(stack: str, namespace: str) -> str:
     return f"http://{prometheus_name(stack)}.{namespace}.svc:{PROMETHEUS_PORT}"
 
 
+def stack_title(namespace: str, stack: str, seen_from: str) -> str:
+    """Return what a stack is called in the status of a resource of the namespace ``seen_from``."""
+    return stack if namespace == seen_from else f"{namespace}/{stack}"
+
+
 def stack_label(stack: str) -> str:
     """Return the label value that stands for a stack: its name, cut with a hash when too long."""
     if len(stack) <= _LABEL_LIMIT:

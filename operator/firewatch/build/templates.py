@@ -47,6 +47,11 @@ def check_template(text: str, *, alert: str) -> None:
         raise TemplateError("nested too deeply") from None
 
 
+def calls_function(text: str, name: str) -> bool:
+    """Tell whether a template that is right uses a function of this name."""
+    return name in text and any(word == Token("name", name) for word in tokens(text))
+
+
 class _Parser:
     """Recursive descent over the words; it builds nothing, since only the verdict counts."""
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote_plus
 
 import aiohttp
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5, connect=2)
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _ANSWER_LIMIT = 32 * 1024 * 1024
 
 
@@ -80,7 +82,13 @@ class Prometheus:
 
     async def check(self, expression: str) -> None:
         """Let the server parse an expression; ``BadQueryError`` if it refuses it."""
-        await self._get("/api/v1/parse_query", [("query", expression)])
+        status, body = await self._post_query("/api/v1/parse_query", expression)
+        if status != HTTPStatus.OK:
+            _data(status, body)
+
+    async def tree(self, expression: str) -> Any:
+        """Return the server's syntax tree of an expression; ``BadQueryError`` if it refuses it."""
+        return _data(*await self._post_query("/api/v1/parse_query", expression))
 
     async def has_series(self, query: str) -> bool:
         """Tell whether an instant query returns anything."""
@@ -105,14 +113,21 @@ class Prometheus:
         return [_rule(group, rule) for group in data["groups"] for rule in group.get("rules") or ()]
 
     async def _get(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> Any:
+        return _data(*await self._fetch("GET", path, params=parameters))
+
+    async def _post_query(self, path: str, expression: str) -> tuple[int, bytes]:
+        """Send an expression in the body: it may be longer than an address should be."""
+        body = f"query={quote_plus(expression)}".encode()
+        return await self._fetch("POST", path, data=body, headers=_FORM)
+
+    async def _fetch(self, method: str, path: str, **options: Any) -> tuple[int, bytes]:
         try:
-            async with self.session.get(
-                self.url + path, params=parameters, timeout=_TIMEOUT
+            async with self.session.request(
+                method, self.url + path, timeout=_TIMEOUT, **options
             ) as response:
-                body = await _read(response, path)
+                return response.status, await _read(response, path)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PrometheusError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
-        return _data(response.status, body)
 
 
 async def _read(response: aiohttp.ClientResponse, path: str) -> bytes:
@@ -130,6 +145,8 @@ def _data(status: int, body: bytes) -> Any:
         answer = json.loads(body)
     except ValueError as error:
         raise PrometheusError(f"HTTP {status}, not JSON") from error
+    except RecursionError:
+        raise BadQueryError("the answer is nested too deeply") from None
     if answer.get("status") == "success":
         return answer.get("data")
     message = str(answer.get("error", f"HTTP {status}"))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from firewatch.api.alerts import AlertPolicyStatus
 from firewatch.api.resource import Object
@@ -44,7 +45,7 @@ async def judge_policies(scene: Scene, verdicts: Verdicts, memory: dict[str, Jud
         elif len(examined) < _NEW_IN_A_PASS:
             if len(opinions) % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
-            found = examine(policy)
+            found = examine(policy, scene.stack.namespace)
             if isinstance(found, Judged):
                 opinions[uid] = Opinion(found, None)
             else:
@@ -75,7 +76,9 @@ async def _judge_new(
     scene: Scene, verdicts: Verdicts, examined: list[tuple[Object, Examined]]
 ) -> dict[str, Opinion]:
     """Judge policies with the verdicts of their own status, else with those of a server."""
-    trusted = {policy["metadata"]["uid"] for policy, _ in examined if is_trusted(policy)}
+    trusted = {
+        policy["metadata"]["uid"] for policy, _ in examined if is_trusted(policy, scene.stack)
+    }
     unknown = [e for policy, e in examined if policy["metadata"]["uid"] not in trusted]
     version = await _ask(scene, verdicts, unknown)
     opinions = {}
@@ -86,7 +89,7 @@ async def _judge_new(
         outcome = (
             found.recall(read_status(AlertPolicyStatus, policy))
             if uid in trusted
-            else found.judge(lambda expression: verdicts.get(version, expression))
+            else found.judge(partial(verdicts.get, version))
         )
         opinions[uid] = _opinion(outcome)
     return opinions
@@ -106,7 +109,7 @@ async def _ask(scene: Scene, verdicts: Verdicts, examined: list[Examined]) -> st
     server = scene.servers.ready[0].api
     try:
         version = await server.version()
-        await verdicts.ask(server, version, (e for x in examined for e in x.expressions()))
+        await verdicts.ask(server, version, (q for x in examined for q in x.questions()))
     except PrometheusError:
         return ""
     return version

@@ -10,6 +10,8 @@ from firewatch.api.conditions import Finding, bad
 from firewatch.api.resource import ConditionStatus, Object
 from firewatch.build import names
 from firewatch.build.checks import Fault, check_groups
+from firewatch.build.confine import confine_groups
+from firewatch.build.objects import Stack
 from firewatch.build.rules import (
     Group,
     Place,
@@ -26,8 +28,20 @@ REJECTED_SHOWN = 50
 BAD_EXPRESSION = "BadExpression"
 REJECTED_BY_SERVER = "RejectedByServer"
 
-Verdict = Callable[[str], str | None]
-"""Says what is wrong with an expression: empty for nothing, None if that is not known yet."""
+GOOD: Fault = ("", "")
+
+
+@dataclass(frozen=True, order=True)
+class Question:
+    """An expression to be judged."""
+
+    expression: str
+    namespace: str = ""
+    """The namespace that it is to be confined to, if any."""
+
+
+Verdict = Callable[[Question], Fault | None]
+"""Says what is wrong with an expression: ``GOOD`` for nothing, None if that is not known yet."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +68,14 @@ class Examined:
     home: int
     groups: tuple[Group, ...]
     faults: Mapping[Place, Fault]
+    confined: str = ""
+    """The namespace that the rules are confined to, if any."""
 
-    def expressions(self) -> Iterator[str]:
+    def questions(self) -> Iterator[Question]:
         """Yield the expressions on which a verdict is needed."""
         for place, group in self._places():
             if place not in self.faults:
-                yield group.rules[place.index].expr
+                yield Question(group.rules[place.index].expr, self.confined)
 
     def judge(self, verdict: Verdict) -> tuple[Judged, RuleFile] | None:
         """Return the outcome and the rule file, or None if a verdict is not known yet."""
@@ -67,24 +83,25 @@ class Examined:
         for place, group in self._places():
             if place in faults:
                 continue
-            problem = verdict(group.rules[place.index].expr)
-            if problem is None:
+            fault = verdict(Question(group.rules[place.index].expr, self.confined))
+            if fault is None:
                 return None
-            if problem:
-                faults[place] = (BAD_EXPRESSION, problem)
+            if fault != GOOD:
+                faults[place] = fault
         return self._outcome(faults)
 
     def recall(self, status: AlertPolicyStatus) -> tuple[Judged, RuleFile]:
         """Return the outcome with the verdicts that stand in the policy's own status."""
-        known = {(r.group, r.index): r.message for r in status.rejected}
+        known = {(r.group, r.index): (r.reason, r.message) for r in status.rejected}
         faults = dict(self.faults)
         for place, group in self._places():
-            if place not in faults and (message := known.get((group.name, place.index))):
-                faults[place] = (BAD_EXPRESSION, message)
+            if place not in faults and (fault := known.get((group.name, place.index))):
+                faults[place] = fault
         return self._outcome(faults)
 
     def _outcome(self, faults: Mapping[Place, Fault]) -> tuple[Judged, RuleFile]:
-        text = render_rules(self.groups, faults.keys())
+        groups = confine_groups(self.groups, self.confined) if self.confined else self.groups
+        text = render_rules(groups, faults.keys())
         judged = Judged(
             generation=self.generation,
             digest=digest(text) if text else "",
@@ -112,8 +129,11 @@ class Examined:
                 yield Place(position, index), group
 
 
-def examine(live: Object) -> Examined | Judged:
-    """Read and check a policy; one that cannot be read at all is judged at once."""
+def examine(live: Object, home: str) -> Examined | Judged:
+    """Read and check a policy; one that cannot be read at all is judged at once.
+
+    A policy of another namespace than ``home``, the stack's, is confined to its own.
+    """
     metadata = live["metadata"]
     namespace, name, generation = metadata["namespace"], metadata["name"], metadata["generation"]
     try:
@@ -121,22 +141,24 @@ def examine(live: Object) -> Examined | Judged:
     except ValidationError as error:
         fault = bad(ACCEPTED, "InvalidSpec", explain_invalid(error))
         return Judged(generation, digest="", total=0, fault=fault)
-    groups = policy_groups(spec)
+    groups, confined = policy_groups(spec), "" if namespace == home else namespace
     return Examined(
         generation=generation,
         file=names.policy_file(namespace, name),
         home=names.policy_slot(namespace, name),
         groups=groups,
-        faults=check_groups(groups),
+        faults=check_groups(groups, confined=bool(confined)),
+        confined=confined,
     )
 
 
-def is_loaded(live: Object) -> bool:
-    """Tell whether a server has confirmed the policy in its present form before.
+def is_loaded(live: Object, stack: Stack) -> bool:
+    """Tell whether the stack's servers have confirmed the policy in its present form before.
 
     The policy's own status says so, which outlives a restart of the operator.
     """
-    return any(
+    title = names.stack_title(stack.namespace, stack.name, live["metadata"]["namespace"])
+    return live.get("status", {}).get("stack") == title and any(
         condition.get("type") == LOADED
         and condition.get("status") == ConditionStatus.TRUE
         and condition.get("observedGeneration") == live["metadata"]["generation"]
@@ -144,10 +166,14 @@ def is_loaded(live: Object) -> bool:
     )
 
 
-def is_trusted(live: Object) -> bool:
-    """Tell whether the policy's status says all about its rules, so that no server need be asked."""
+def is_trusted(live: Object, stack: Stack) -> bool:
+    """Tell whether the policy's status says all about its rules, so that no server need be asked.
+
+    It does not for a policy of another namespace: what confines it may be another text by now.
+    """
     rejected = live.get("status", {}).get("rejected") or ()
-    return is_loaded(live) and len(rejected) < REJECTED_SHOWN
+    is_own = live["metadata"]["namespace"] == stack.namespace
+    return is_own and is_loaded(live, stack) and len(rejected) < REJECTED_SHOWN
 
 
 def is_culprit(live: Object) -> bool:

@@ -1,33 +1,60 @@
-"""Which policies a stack has, and telling the stacks when that changes."""
+"""Which policies each stack has, and which it still runs for another."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from firewatch.api.conditions import Finding
-from firewatch.api.resource import Object
+from firewatch.api.resource import Key, Object
 from firewatch.build.objects import Stack
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.kinds import ALERT_POLICY, MONITORING_STACK
 from firewatch.reconcile.delivery import LiveSlots
 from firewatch.reconcile.servers import Servers
-from firewatch.reconcile.stackref import resolve_stack
+from firewatch.reconcile.takers import EVERY_NAMESPACE, Taker, parse_taker, resolve_taker
+
+
+@dataclass
+class Share:
+    """A stack and its part of the policies."""
+
+    taker: Taker
+    policies: list[Object] = field(default_factory=list)
+    leaving: list[Object] = field(default_factory=list)
+    """Policies that it runs as they were until another stack runs them, or their choice of a stack
+    can be followed.
+    """
+    held: dict[str, Taker] = field(default_factory=dict)
+    """Stacks that still run policies of this one, by the policies' uids."""
+
+    def fingerprint(self) -> int:
+        """Return a number that differs when the spec of the stack or of any policy does."""
+        leaving = ((policy["metadata"]["uid"], "leaving") for policy in self.leaving)
+        held = ((uid, taker.key) for uid, taker in self.held.items())
+        forms = map(_form, (self.taker.live, *self.policies))
+        return hash(frozenset((*forms, *leaving, *held)))
+
+
+@dataclass(frozen=True)
+class Homeless:
+    """A policy without a stack."""
+
+    policy: Object
+    finding: Finding
+    """Why."""
+    runs_in: str | None
+    """Title of the stack that goes on running what it has of it."""
 
 
 @dataclass(frozen=True)
 class Policies:
-    """The policies of a namespace, by the stack that they belong to."""
+    """The policies that concern a namespace, and who has them."""
 
-    of_stack: Mapping[str, Sequence[Object]]
-    """Policies by stack; every stack is there."""
-    stacks: Mapping[str, Object]
-    homeless: Sequence[tuple[Object, Finding]]
-    """Policies without a stack, and why."""
-
-    def of(self, stack: str) -> tuple[Object, Sequence[Object]] | None:
-        """Return a stack with its policies, or None if it is not there."""
-        if stack not in self.stacks:
-            return None
-        return self.stacks[stack], self.of_stack[stack]
+    takers: Sequence[Taker]
+    """All stacks of the cluster."""
+    shares: Mapping[Key, Share]
+    """Of every stack that takes policies of the namespace."""
+    homeless: Sequence[Homeless]
+    """Policies of the namespace."""
 
 
 @dataclass(frozen=True)
@@ -41,37 +68,69 @@ class Scene:
     """By uid; replaced by their newer forms as they are reported to."""
     servers: Servers
     slots: LiveSlots
+    leaving: Sequence[Object] = ()
+    """Policies that another stack is to run and does not run yet."""
+    held: Mapping[str, Taker] = field(default_factory=dict)
+    """Stacks that still run policies of this one, by uid."""
 
 
 async def gather_policies(cluster: Cluster, namespace: str) -> Policies:
-    """Read the policies and the stacks of a namespace."""
-    stacks = {
-        live["metadata"]["name"]: live
-        for live in await cluster.list(MONITORING_STACK, namespace)
+    """Read the stacks, and the policies of the stacks that concern a namespace."""
+    takers = [
+        parse_taker(live)
+        for live in await cluster.list(MONITORING_STACK)
         if "deletionTimestamp" not in live["metadata"]
-    }
-    of_stack: dict[str, list[Object]] = {name: [] for name in stacks}
-    homeless: list[tuple[Object, Finding]] = []
-    for policy in await cluster.list(ALERT_POLICY, namespace):
-        if "deletionTimestamp" in policy["metadata"]:
-            continue
-        found = resolve_stack(_wanted_stack(policy), stacks)
-        if isinstance(found, Finding):
-            homeless.append((policy, found))
-        else:
-            of_stack[found].append(policy)
-    return Policies(of_stack, stacks, homeless)
+    ]
+    sources = {namespace}.union(*(_sources(each) for each in takers if each.reads(namespace)))
+    return share_out(await _read(cluster, sources), takers, namespace)
 
 
-def _wanted_stack(policy: Object) -> str | None:
-    reference = policy.get("spec", {}).get("stackRef") or {}
-    name: str | None = reference.get("name")
-    return name
+def share_out(policies: Iterable[Object], takers: Sequence[Taker], namespace: str) -> Policies:
+    """Give every policy to the stacks that it belongs to, as far as a namespace is concerned."""
+    shares = {taker.key: Share(taker) for taker in takers if taker.reads(namespace)}
+    homeless: list[Homeless] = []
+    for policy in policies:
+        unplaced = _place(policy, takers, shares)
+        if unplaced and policy["metadata"]["namespace"] == namespace:
+            homeless.append(unplaced)
+    return Policies(takers, shares, homeless)
 
 
-def fingerprint(stack: Object, policies: Sequence[Object]) -> int:
-    """Return a number that differs when the spec of the stack or of any policy does."""
-    return hash(frozenset(_form(live) for live in (stack, *policies)))
+def _sources(taker: Taker) -> set[str]:
+    return {taker.key.namespace, *taker.others}
+
+
+async def _read(cluster: Cluster, namespaces: Iterable[str]) -> list[Object]:
+    """Return the policies of some namespaces, without those that are being deleted."""
+    wanted = sorted(namespaces)
+    if EVERY_NAMESPACE in wanted:
+        wanted = [""]
+    found = [each for name in wanted for each in await cluster.list(ALERT_POLICY, name)]
+    return [policy for policy in found if "deletionTimestamp" not in policy["metadata"]]
+
+
+def _place(policy: Object, takers: Sequence[Taker], shares: Mapping[Key, Share]) -> Homeless | None:
+    """Put a policy into the shares that it belongs to."""
+    found, running = resolve_taker(policy, takers), _running(policy, takers)
+    if running and running != found and running.key in shares:
+        shares[running.key].leaving.append(policy)
+    if isinstance(found, Finding):
+        title = running.title(policy["metadata"]["namespace"]) if running else None
+        return Homeless(policy, found, title)
+    if found.key in shares:
+        shares[found.key].policies.append(policy)
+        if running and running != found:
+            shares[found.key].held[policy["metadata"]["uid"]] = running
+    return None
+
+
+def _running(policy: Object, takers: Sequence[Taker]) -> Taker | None:
+    """Return the stack that runs a policy according to its status, if it still may."""
+    title, namespace = policy.get("status", {}).get("stack"), policy["metadata"]["namespace"]
+    if not title:
+        return None
+    found = (taker for taker in takers if taker.title(namespace) == title)
+    return next((taker for taker in found if taker.takes(policy)), None)
 
 
 def _form(live: Object) -> tuple[str, int]:

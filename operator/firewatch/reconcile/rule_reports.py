@@ -6,12 +6,14 @@ from datetime import timedelta
 
 from firewatch.api.conditions import Finding
 from firewatch.api.resource import Object
+from firewatch.build import names
 from firewatch.cluster.errors import absent_is_fine
 from firewatch.cluster.kinds import ALERT_POLICY, MONITORING_STACK
 from firewatch.cluster.status import write_status
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.delivery import Proof
 from firewatch.reconcile.judging import is_culprit, is_loaded
+from firewatch.reconcile.policies import Share
 from firewatch.reconcile.policy_report import Outcome, Standing, policy_status, status_of
 from firewatch.reconcile.rule_work import Work
 
@@ -28,6 +30,14 @@ async def report_finding(
     status = policy_status(policy, [finding], now=context.clock(), stack=stack)
     with absent_is_fine():
         await write_status(context.cluster, ALERT_POLICY, policy, status)
+
+
+async def report_unusable(context: Context, share: Share, finding: Finding) -> None:
+    """Tell the policies of a stack that it cannot run rules at all."""
+    for policy in share.policies:
+        runs_in = share.held.get(policy["metadata"]["uid"], share.taker)
+        title = runs_in.title(policy["metadata"]["namespace"])
+        await report_finding(context, policy, finding, stack=title)
 
 
 async def report_policies(
@@ -53,17 +63,29 @@ async def _tell(context: Context, work: Work, news: Sequence[tuple[str, Outcome]
 
     async def tell(uid: str, outcome: Outcome) -> None:
         policy = work.scene.policies[uid]
-        status = status_of(policy, outcome, stack=work.scene.stack.name, now=context.clock())
+        stack = _runs_in(work, uid, outcome)
+        status = status_of(policy, outcome, stack=stack, now=context.clock())
         async with slots:
             with absent_is_fine():
                 policy = await write_status(context.cluster, ALERT_POLICY, policy, status)
         work.scene.policies[uid] = policy
         version = policy["metadata"]["resourceVersion"]
         work.memory.reported[uid] = (version, outcome)
+        if outcome.standing is Standing.LOADED and uid in work.scene.held:
+            context.wake(work.scene.held[uid].key)
 
     async with asyncio.TaskGroup() as group:
         for uid, outcome in news:
             group.create_task(tell(uid, outcome))
+
+
+def _runs_in(work: Work, uid: str, outcome: Outcome) -> str:
+    """Return the title of the stack that runs a policy: the old one until the new one has it."""
+    namespace = work.scene.policies[uid]["metadata"]["namespace"]
+    if outcome.standing is not Standing.LOADED and uid in work.scene.held:
+        return work.scene.held[uid].title(namespace)
+    stack = work.scene.stack
+    return names.stack_title(stack.namespace, stack.name, namespace)
 
 
 def _is_late(context: Context, work: Work) -> bool:
@@ -88,7 +110,7 @@ def _outcome(work: Work, uid: str, proof: Proof | None, *, late: bool) -> Outcom
         return Outcome(judged, Standing.WAITING)
     standing = _standing(work, uid, proof)
     if standing is Standing.WAITING:
-        settled = proof is None and is_loaded(work.scene.policies[uid])
+        settled = proof is None and is_loaded(work.scene.policies[uid], work.scene.stack)
         if settled or not (late or proof is None):
             return None
     return Outcome(judged, standing, work.fault_of(file.name))
@@ -117,7 +139,7 @@ async def report_stack(context: Context, work: Work) -> None:
         return  # its own pass writes the first one; the next pass here comes with its first server
     counts = {
         "policies": len(work.scene.policies),
-        "loaded": sum(map(is_loaded, work.scene.policies.values())),
+        "loaded": sum(is_loaded(p, work.scene.stack) for p in work.scene.policies.values()),
     }
     status = {**live.get("status", {}), "rules": counts}
     with absent_is_fine():

@@ -1,17 +1,16 @@
 """What a pass over rules works with, and what is remembered between passes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from firewatch.api.conditions import Finding
-from firewatch.api.resource import Object
 from firewatch.build.bisection import Bisection
 from firewatch.build.rules import digest
 from firewatch.reconcile.delivery import Loaded, Versions
 from firewatch.reconcile.judge import Opinions
 from firewatch.reconcile.judging import Judged
-from firewatch.reconcile.policies import Scene
+from firewatch.reconcile.policies import Scene, Share
 from firewatch.reconcile.policy_report import Outcome
 
 
@@ -21,7 +20,7 @@ class Memory:
 
     fingerprint: int | None = None
     """Of the stack and the policies that the last pass has seen."""
-    fresh: tuple[Object, Sequence[Object]] | None = None
+    fresh: Share | None = None
     """Stack and policies that have just been read, for the next pass."""
     changed: bool = False
     """Whether policies have changed since the last pass read them."""

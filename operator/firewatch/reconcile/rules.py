@@ -7,7 +7,6 @@ once, and earlier versions still prove what a server runs.
 
 import asyncio
 import math
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -18,7 +17,7 @@ from firewatch.build import names
 from firewatch.build.objects import Stack
 from firewatch.build.rules import RuleFile, digest
 from firewatch.build.slots import plan_slots
-from firewatch.reconcile.context import RULES, Context
+from firewatch.reconcile.context import Context
 from firewatch.reconcile.delivery import (
     Proof,
     gather_health,
@@ -29,9 +28,15 @@ from firewatch.reconcile.delivery import (
 from firewatch.reconcile.findings import ACCEPTED, LOADED
 from firewatch.reconcile.judge import Opinions, judge_policies
 from firewatch.reconcile.judging import is_culprit, is_loaded
-from firewatch.reconcile.policies import Scene, fingerprint, gather_policies
+from firewatch.reconcile.neighbours import Neighbours
+from firewatch.reconcile.policies import Scene, Share, gather_policies
 from firewatch.reconcile.refusals import advance_search, is_refused
-from firewatch.reconcile.rule_reports import report_finding, report_policies, report_stack
+from firewatch.reconcile.rule_reports import (
+    report_finding,
+    report_policies,
+    report_stack,
+    report_unusable,
+)
 from firewatch.reconcile.rule_work import Memory, Work
 from firewatch.reconcile.servers import gather_servers
 from firewatch.reconcile.stack import parse_stack
@@ -54,6 +59,7 @@ class RulesReconciler:
         self._context = context
         self._verdicts = Verdicts()
         self._memory: dict[Key, Memory] = {}
+        self._neighbours = Neighbours(context)
         self._rest_until: dict[str, datetime] = {}
         """When the policies of a namespace may be handed out again."""
 
@@ -63,21 +69,19 @@ class RulesReconciler:
             return await self._hand_out(key.namespace)
         memory = self._memory.setdefault(key, Memory())
         memory.changed = False
-        fresh, memory.fresh = memory.fresh, None
-        if fresh is None:
+        share, memory.fresh = memory.fresh, None
+        if share is None:
             policies = await gather_policies(self._context.cluster, key.namespace)
-            fresh = policies.of(key.name)
-        if fresh is None:
+            share = policies.shares.get(key)
+        if share is None:
             del self._memory[key]
             return math.inf
-        live, mine = fresh
-        memory.fingerprint = fingerprint(live, mine)
-        stack = self._usable(live)
+        memory.fingerprint = share.fingerprint()
+        stack = self._usable(share.taker.live)
         if isinstance(stack, Finding):
-            for policy in mine:
-                await report_finding(self._context, policy, stack, stack=key.name)
+            await report_unusable(self._context, share, stack)
             return None
-        return await self._work(await self._scene(stack, live, mine), memory)
+        return await self._work(await self._scene(stack, share), memory)
 
     async def _hand_out(self, namespace: str) -> float | None:
         """Wake the stacks whose policies have changed, and answer policies without a stack.
@@ -89,23 +93,26 @@ class RulesReconciler:
         if (wait := self._rest_until.get(namespace, started) - started) > timedelta(0):
             return wait.total_seconds()
         policies = await gather_policies(self._context.cluster, namespace)
-        for name, stack in policies.stacks.items():
-            self._notice(Key(RULES, namespace, name), stack, policies.of_stack[name])
-        for policy, finding in policies.homeless:
-            await report_finding(self._context, policy, finding)
+        await self._neighbours.wake(policies.takers)
+        for key, share in policies.shares.items():
+            self._notice(key, share)
+        for homeless in policies.homeless:
+            await report_finding(
+                self._context, homeless.policy, homeless.finding, stack=homeless.runs_in
+            )
         now = self._context.clock()
         self._rest_until[namespace] = now + min(_LONGEST_REST, _REST * (now - started))
-        return None if policies.stacks or policies.homeless else math.inf
+        return None if policies.shares or policies.homeless else math.inf
 
-    def _notice(self, key: Key, stack: Object, policies: Sequence[Object]) -> None:
+    def _notice(self, key: Key, share: Share) -> None:
         """Wake a stack's rules if their last pass has seen other policies than there are now.
 
         That pass need not read them again: whatever changes from now on is noticed here anew.
         """
         memory = self._memory.setdefault(key, Memory())
-        if memory.fingerprint != fingerprint(stack, policies):
+        if memory.fingerprint != share.fingerprint():
             memory.changed = True
-            memory.fresh = (stack, policies)
+            memory.fresh = share
             self._context.wake(key)
 
     def _usable(self, live: Object) -> Stack | Finding:
@@ -126,15 +133,17 @@ class RulesReconciler:
             )
         return stack
 
-    async def _scene(self, stack: Stack, live: Object, policies: Sequence[Object]) -> Scene:
+    async def _scene(self, stack: Stack, share: Share) -> Scene:
         cluster, session = self._context.cluster, self._context.session
         where = {"namespace": stack.namespace, "stack": stack.name}
         return Scene(
-            live=live,
+            live=share.taker.live,
             stack=stack,
-            policies={policy["metadata"]["uid"]: policy for policy in policies},
+            policies={policy["metadata"]["uid"]: policy for policy in share.policies},
             servers=await gather_servers(cluster, session, **where),
             slots=await gather_slots(cluster, **where),
+            leaving=share.leaving,
+            held=share.held,
         )
 
     async def _work(self, scene: Scene, memory: Memory) -> float | None:
@@ -239,9 +248,9 @@ def _files(scene: Scene, opinions: Opinions, culprits: dict[str, str]) -> list[R
     """
     live = scene.slots.files()
     starting_fails = scene.servers.crashing and not scene.servers.ready
-    found: list[RuleFile] = []
+    found = [file for policy in scene.leaving if (file := _as_before(policy, live))]
     for uid, policy in scene.policies.items():
-        if starting_fails and not is_loaded(policy):
+        if starting_fails and not is_loaded(policy, scene.stack):
             continue
         opinion = opinions.get(uid)
         file = opinion.file if opinion else None
