@@ -123,6 +123,9 @@ def render_files(runbook_map: str) -> dict[str, str]:
     for custom in CUSTOM_KINDS:
         for folder in _OWNED_FOLDERS:
             files[f"{folder}/{GROUP}_{custom.plural}.yaml"] = _to_yaml(build_crd(custom))
+    files["config/crds/firewatch.yaml"] = "---\n".join(
+        _to_yaml(build_crd(custom)) for custom in CUSTOM_KINDS
+    )
     files["charts/firewatch/files/rbac.yaml"] = _to_yaml(build_rbac(RIGHTS))
     files["docs/api.md"] = render_reference((custom, build_crd(custom)) for custom in CUSTOM_KINDS)
     return files
