@@ -51,6 +51,10 @@ test: $(STAMP) ## Every tier of tests, on a fresh machine too
 test-lint test-unit test-golden test-apiserver test-e2e: test-%: $(STAMP) ## One tier of tests
 	@$(PYTHON) -m tests.tiers $*
 
+.PHONY: test-argocd
+test-argocd: $(STAMP) ## Argo CD's own Lua code over our health checks and actions; long to build
+	@$(PYTHON) -m pytest tests/argocd
+
 .PHONY: lint
 lint: test-lint ## Format, style, types, import contracts, generated files
 

@@ -119,10 +119,14 @@ def ensure(names: Iterable[str], progress: Progress) -> Path:
 
 
 def build_command(binary: Binary, output: Path) -> list[str]:
-    """Return the command line that builds a program."""
+    """Return the command line that builds a program.
+
+    A name that ends in `.test` is a package's tests as a program, as Go itself calls them.
+    """
+    verb = ["test", "-c"] if binary.name.endswith(".test") else ["build"]
     flags = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in binary.variables)])
     tags = ["-tags", binary.tags] if binary.tags else []
-    return ["go", "build", *tags, "-trimpath", "-ldflags", flags, "-o", str(output), binary.package]
+    return ["go", *verb, *tags, "-trimpath", "-ldflags", flags, "-o", str(output), binary.package]
 
 
 def build(binary: Binary, folder: Path, module: Path) -> None:

@@ -23,11 +23,25 @@ ALERTMANAGER = "0.34.2"
 BLACKBOX_EXPORTER = "0.28.0"
 KUBE_STATE_METRICS = "2.18.0"
 PUSHGATEWAY = "1.11.1"
+ARGOCD = "3.2.12"
+"""The last whose module has all that it is built of; those from 3.3 on lack a folder of theirs."""
 HELM4 = "v4.3.1"
 KIND = "0.32.0"
 PROMETHEUS_OPERATOR = "0.93.0"
 
 _PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
+
+
+_READ_WHEN_RUN = """package resource_customizations
+
+import (
+	"io/fs"
+	"os"
+)
+
+// Embedded is not embedded here: the scripts are read when the tests run.
+var Embedded = os.DirFS("../../resource_customizations").(fs.ReadFileFS)
+"""
 
 
 @dataclass(frozen=True)
@@ -52,7 +66,7 @@ class Release:
     """Of the module's files, as in a go.sum; its own go.sum pins all that it is built of."""
     programs: Sequence[Binary]
     placeholders: Sequence[tuple[str, str]] = ()
-    """Path and text of files that a release's build makes first and the module does not have."""
+    """Path and text of files that the module lacks, or that are others here."""
     published: Sequence[Published] = ()
 
     @property
@@ -107,6 +121,13 @@ RELEASES = (
                 (("helm.sh/helm/v4/internal/version.version", HELM4),),
             ),
         ],
+    ),
+    Release(
+        "github.com/argoproj/argo-cd/v3",
+        f"v{ARGOCD}",
+        "h1:XbOyqcoPIjMhiP+y05Zi2U+HfG3b2TNfGJgVuK5Y8g0=",
+        [Binary("argocd-lua.test", "./util/lua", ARGOCD)],
+        placeholders=[("resource_customizations/embed.go", _READ_WHEN_RUN)],
     ),
     Release(
         "sigs.k8s.io/kind",

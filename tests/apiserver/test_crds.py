@@ -20,8 +20,13 @@ from tests.apiserver.conftest import ROOT, Kubectl, KubectlError
 
 KINDS = {kind.kind: kind for kind in OWN_KINDS}
 CUSTOM = {custom.kind: custom for custom in CUSTOM_KINDS}
+NOT_FOR_KUBECTL = {
+    "kustomization.yaml",
+    # Argo CD's kind, which this API server does not know.
+    "application.yaml",
+}
 EXAMPLES = sorted(
-    path for path in (ROOT / "examples").rglob("*.yaml") if path.name != "kustomization.yaml"
+    path for path in (ROOT / "examples").rglob("*.yaml") if path.name not in NOT_FOR_KUBECTL
 )
 
 RULE = {"alert": "A", "expr": "up == 0"}

@@ -1,0 +1,4 @@
+if obj.spec ~= nil then
+  obj.spec.paused = nil
+end
+return obj
