@@ -24,8 +24,9 @@ from firewatch.handlers import Watcher
 from firewatch.health import Health
 from firewatch.metrics import Metrics
 from firewatch.reconcile.alerts import reconcile_alerts
-from firewatch.reconcile.context import Context
+from firewatch.reconcile.context import NOTIFICATIONS, RULES, Context
 from firewatch.reconcile.loop import Loop
+from firewatch.reconcile.notifications import NotificationsReconciler
 from firewatch.reconcile.responses import reconcile_response
 from firewatch.reconcile.rules import RulesReconciler
 from firewatch.reconcile.stack import reconcile_stack
@@ -65,7 +66,8 @@ class Operator:
             {
                 MONITORING_STACK.kind: partial(reconcile_stack, stacks),
                 ALERT_POLICY.kind: partial(reconcile_alerts, stacks),
-                "Rules": RulesReconciler(stacks).reconcile,
+                RULES: RulesReconciler(stacks).reconcile,
+                NOTIFICATIONS: NotificationsReconciler(stacks).reconcile,
             },
             metrics,
             workers=settings.workers,

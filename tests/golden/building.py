@@ -8,12 +8,16 @@ from pathlib import Path
 
 import yaml
 
+from firewatch.api.alerting import ConfigMapKey
 from firewatch.api.alerts import AlertPolicySpec
-from firewatch.api.resource import Object
+from firewatch.api.resource import Object, SecretKeySelector
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build import names
+from firewatch.build.alertmanager_config import Notifications, render_notifications
 from firewatch.build.checks import check_groups
+from firewatch.build.notifying import Contents, Sources
 from firewatch.build.objects import Stack
+from firewatch.build.references import find_parts
 from firewatch.build.rules import RuleFile, policy_groups, render_rules
 from firewatch.build.slots import build_slot, plan_slots
 from firewatch.build.stack import build_shared, build_stack
@@ -47,6 +51,36 @@ def stack(case: str) -> Stack:
 def stack_objects(case: str) -> list[Object]:
     found = stack(case)
     return [*build_shared([found]), *build_stack(found, SURROUNDINGS)]
+
+
+def sources(found: Stack) -> Sources:
+    """Return everything that a stack's notification settings refer to."""
+    space = found.namespace
+    return Sources(
+        secrets={
+            (space, each.name): Contents(each.name, _Anything())
+            for each in find_parts(found.spec, SecretKeySelector)
+        },
+        config_maps={
+            (space, each.name): Contents(each.name, {each.key: b'{{ define "mapped" }}x{{ end }}'})
+            for each in find_parts(found.spec, ConfigMapKey)
+        },
+        zones=frozenset({"Europe/Berlin"}),
+    )
+
+
+class _Anything(dict[str, bytes]):
+    """A Secret with every key that is asked for."""
+
+    def get(self, _key: str, _default: object = None) -> bytes:
+        return b"https://hook.example/secret"
+
+
+def notifications(case: str) -> Notifications | None:
+    found = stack(case)
+    if found.spec.alerting is None:
+        return None
+    return render_notifications(found, found.spec.alerting, sources(found))
 
 
 def without_configuration(objects: list[Object]) -> str:
@@ -93,6 +127,8 @@ def everything() -> Iterator[tuple[Path, str]]:
         objects = stack_objects(case)
         yield STACKS / f"{case}.objects.golden", without_configuration(objects)
         yield STACKS / f"{case}.prometheus.golden", configuration(objects)
+        if told := notifications(case):
+            yield STACKS / f"{case}.alertmanager.golden", told.config
     for case in RULE_CASES:
         yield RULES / f"{case}.rules.golden", policy_rules(case)
     yield RULES / "slots.golden", "---\n".join(map(dump_yaml, rule_slots()))

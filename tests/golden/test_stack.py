@@ -184,7 +184,11 @@ def test_pods_are_hardened_but_for_the_one_named_exception(case: str) -> None:
 def test_every_flag_that_is_set_is_refused_in_extra_args(case: str) -> None:
     """A flag that is given twice ends most programs."""
     spec = building.stack(case).spec
-    blocks = {"prometheus": spec.metrics, "node-exporter": spec.exporters.node}
+    blocks = {
+        "prometheus": spec.metrics,
+        "node-exporter": spec.exporters.node,
+        "alertmanager": spec.alerting,
+    }
     for item in building.stack_objects(case):
         if "template" not in item.get("spec", {}):
             continue

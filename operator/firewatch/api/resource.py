@@ -162,6 +162,15 @@ class ObjectRef(Model):
     """Name of the object, in the namespace of this resource."""
 
 
+class SecretKeySelector(Model):
+    """A key of a Secret of the same namespace; its value is mounted, never copied or shown."""
+
+    name: Name
+    """Name of the Secret."""
+    key: str = Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)
+    """Key in the Secret."""
+
+
 class ConditionStatus(StrEnum):
     """Whether a condition holds."""
 

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from firewatch.api.alerting import Alerting, AlertingStatus
 from firewatch.api.exporters import Exporters
 from firewatch.api.metrics import Metrics
 from firewatch.api.resource import (
@@ -43,6 +44,8 @@ class MonitoringStackSpec(
     """Exporters, each scraped by the stack's Prometheus."""
     policies: PolicySelection | None = None
     """AlertPolicies of other namespaces that this stack runs; none when left out."""
+    alerting: Alerting | None = None
+    """Alertmanager."""
 
 
 class ComponentStatus(Status):
@@ -74,7 +77,9 @@ class MonitoringStackStatus(Status):
     """The ``metadata.generation`` that this status speaks of."""
     conditions: Conditions = Field(default=[])
     """Accepted, Applied, Available (pods run), Loaded (Prometheus confirms its configuration), Ready
-    (all of them).
+    (all of them). With ``alerting`` also SecretsPresent, RoutesAccepted (receivers and routes are
+    understood), AlertmanagerLoaded (every pod confirms its settings) and Notifying (no receiver is
+    known to fail).
     """
     components: list[ComponentStatus] = Field(
         default=[],
@@ -89,6 +94,8 @@ class MonitoringStackStatus(Status):
     """Address of Prometheus inside the cluster."""
     rules: RulesStatus = RulesStatus()
     """AlertPolicies of this stack."""
+    alerting: AlertingStatus | None = None
+    """How the notifications stand."""
 
 
 MONITORING_STACK = CustomKind(
@@ -96,7 +103,7 @@ MONITORING_STACK = CustomKind(
     plural="monitoringstacks",
     singular="monitoringstack",
     short="mstack",
-    description="What monitoring runs in a namespace: Prometheus and its exporters.",
+    description="What monitoring runs in a namespace: Prometheus, its exporters, Alertmanager.",
     spec=MonitoringStackSpec,
     status=MonitoringStackStatus,
     columns=(

@@ -12,7 +12,8 @@ PART_OF_LABEL = "app.kubernetes.io/part-of"
 
 METRICS = "metrics"
 EXPORTERS = "exporters"
-COMPONENTS = (METRICS, EXPORTERS)
+ALERTING = "alerting"
+COMPONENTS = (METRICS, EXPORTERS, ALERTING)
 """Components of a stack: what its pass makes and prunes."""
 
 RULES = "rules"
@@ -20,6 +21,7 @@ RULES = "rules"
 
 PROMETHEUS = "prometheus"
 NODE_EXPORTER = "node-exporter"
+ALERTMANAGER = "alertmanager"
 """Applications, as ``app.kubernetes.io/name`` and as the rows of the stack's status."""
 
 CONFIG_ANNOTATION = "monitoring.freeagentics.io/config-revision"
@@ -35,7 +37,13 @@ CONFIG_DIRECTORY = "/etc/prometheus/config"
 RULES_DIRECTORY = "/etc/prometheus/rules"
 TOKEN_DIRECTORY = "/etc/prometheus/token"  # noqa: S105 - a path
 CONFIG_KEY = "prometheus.yml"
+WATCHDOG_KEY = "watchdog.rules.yml"
 TOKEN_KEY = "token"  # noqa: S105 - a file name
+
+ALERTMANAGER_PORT = 9093
+ALERTMANAGER_DATA_DIRECTORY = "/alertmanager"
+ALERTMANAGER_CONFIG_DIRECTORY = "/etc/alertmanager/config"
+ALERTMANAGER_CONFIG_KEY = "alertmanager.yml"
 
 _LABEL_LIMIT = 63
 # A StatefulSet's name plus "-" and a hash of 10 characters is a label of its pods.
@@ -87,6 +95,26 @@ def rules_name(stack: str, slot: int) -> str:
 def node_exporter_name(stack: str) -> str:
     """Return the name of the DaemonSet."""
     return _derived(stack, "node-exporter")
+
+
+def alertmanager_name(stack: str) -> str:
+    """Return the name of Alertmanager's StatefulSet and of the Service that people use."""
+    return _derived(stack, "alertmanager")
+
+
+def alertmanager_pods_name(stack: str) -> str:
+    """Return the name of the headless Service by which each pod is found."""
+    return _derived(stack, "alertmanager-pods")
+
+
+def alertmanager_config_name(stack: str) -> str:
+    """Return the name of the Secret with Alertmanager's configuration and credentials."""
+    return _derived(stack, "alertmanager-config")
+
+
+def alertmanager_url(stack: str, namespace: str) -> str:
+    """Return the address of Alertmanager inside the cluster."""
+    return f"http://{alertmanager_name(stack)}.{namespace}.svc:{ALERTMANAGER_PORT}"
 
 
 def prometheus_url(stack: str, namespace: str) -> str:

@@ -8,6 +8,7 @@ from firewatch.build.pods import Program, pod_template
 from firewatch.build.quantities import canonical_quantity
 from firewatch.build.scrape import render_prometheus_config
 from firewatch.build.surroundings import Surroundings
+from firewatch.build.watchdog import render_watchdog_rules
 from firewatch.settings import PROMETHEUS_ROLE, RECEIVER_AUDIENCE
 
 _REQUESTS = {"cpu": "100m", "memory": "400Mi"}
@@ -22,12 +23,12 @@ def _part(stack: Stack, name: str) -> Part:
 
 def build_prometheus(stack: Stack, metrics: Metrics, surroundings: Surroundings) -> list[Object]:
     """Return everything that Prometheus is made of, in the order in which it is applied."""
-    config = render_prometheus_config(stack, metrics, surroundings)
+    files = {names.CONFIG_KEY: render_prometheus_config(stack, metrics, surroundings)}
+    if stack.spec.alerting:
+        files[names.WATCHDOG_KEY] = render_watchdog_rules()
     port = names.PROMETHEUS_PORT
     return [
-        config_map(
-            _part(stack, names.prometheus_config_name(stack.name)), {names.CONFIG_KEY: config}
-        ),
+        config_map(_part(stack, names.prometheus_config_name(stack.name)), files),
         service(_part(stack, names.prometheus_pods_name(stack.name)), port=port, headless=True),
         service(_part(stack, names.prometheus_name(stack.name)), port=port),
         _stateful_set(stack, metrics),

@@ -20,9 +20,9 @@ def render_prometheus_config(stack: Stack, metrics: Metrics, surroundings: Surro
     """
     config: Object = {
         "global": _global(metrics),
-        "rule_files": [f"{names.RULES_DIRECTORY}/*.yml"],
+        "rule_files": _rule_files(stack),
         "scrape_configs": _scrape_configs(stack, metrics),
-        "alerting": {"alertmanagers": [_receiver(surroundings.receiver)]},
+        "alerting": {"alertmanagers": _alertmanagers(stack, surroundings)},
         "storage": {"tsdb": {"retention": _retention(metrics)}},
     }
     config["rule_files"].append(_REVISION + names.short_hash(dump_yaml(config), 16))
@@ -107,6 +107,29 @@ def _static_job(job: ScrapeJob) -> Object:
     if job.timeout:
         found["scrape_timeout"] = job.timeout
     return {**found, "static_configs": [static]}
+
+
+def _rule_files(stack: Stack) -> list[str]:
+    files = [f"{names.RULES_DIRECTORY}/*.yml"]
+    if stack.spec.alerting:
+        files.append(f"{names.CONFIG_DIRECTORY}/{names.WATCHDOG_KEY}")
+    return files
+
+
+def _alertmanagers(stack: Stack, surroundings: Surroundings) -> list[Object]:
+    """Return who is told of alerts: the operator and every pod of the stack's Alertmanager."""
+    found = [_receiver(surroundings.receiver)]
+    if stack.spec.alerting:
+        host = f"{names.alertmanager_pods_name(stack.name)}.{stack.namespace}.svc"
+        found.append(
+            {
+                "api_version": "v2",
+                "scheme": "http",
+                "timeout": "10s",
+                **_discovery(f"{host}:{names.ALERTMANAGER_PORT}"),
+            }
+        )
+    return found
 
 
 def _receiver(address: str) -> Object:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from firewatch.api.resource import Object
+from firewatch.build.alertmanager import build_alertmanager
 from firewatch.build.node_exporter import build_node_exporter
 from firewatch.build.objects import Stack, shared_meta
 from firewatch.build.prometheus import build_prometheus
@@ -17,6 +18,8 @@ def build_stack(stack: Stack, surroundings: Surroundings) -> list[Object]:
         objects += build_prometheus(stack, stack.spec.metrics, surroundings)
     if stack.spec.exporters.node:
         objects.append(build_node_exporter(stack, stack.spec.exporters.node))
+    if stack.spec.alerting:
+        objects += build_alertmanager(stack, stack.spec.alerting)
     return objects
 
 

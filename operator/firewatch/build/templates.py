@@ -5,10 +5,10 @@ no way to ask beforehand. This follows text/template/parse/parse.go of Go's stan
 """
 
 import re
+from dataclasses import dataclass
 
 from firewatch.build.template_lexer import TemplateError, Token, tokens
 
-_VARIABLES = ("$", "$labels", "$externalLabels", "$externalURL", "$value")
 _GO_FUNCTIONS = (
     "and call html index slice js len not or print printf println urlquery eq ge gt le lt ne"
 )
@@ -18,7 +18,26 @@ _PROMETHEUS_FUNCTIONS = (
     " humanizePercentage humanizeTimestamp toTime toDuration now pathPrefix externalURL"
     " parseDuration urlQueryEscape"
 )
-_FUNCTIONS = frozenset(f"{_GO_FUNCTIONS} {_PROMETHEUS_FUNCTIONS}".split())
+_ALERTMANAGER_FUNCTIONS = (
+    "toUpper toLower title trimSpace join match safeHtml safeUrl urlUnescape reReplaceAll"
+    " stringSlice routeLabels date tz now since humanizeDuration toDate mustToDate toJson"
+    " base64encode base64decode list append dict"
+)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What a program adds to Go's templates."""
+
+    functions: frozenset[str]
+    variables: tuple[str, ...]
+
+
+PROMETHEUS = Dialect(
+    frozenset(f"{_GO_FUNCTIONS} {_PROMETHEUS_FUNCTIONS}".split()),
+    ("$", "$labels", "$externalLabels", "$externalURL", "$value"),
+)
+ALERTMANAGER = Dialect(frozenset(f"{_GO_FUNCTIONS} {_ALERTMANAGER_FUNCTIONS}".split()), ("$",))
 _LITERALS = frozenset(("bool", "character", "complex", "number", ".", "nil", "raw", "string"))
 _OPERANDS = _LITERALS | {"field", "name", "variable", "("}
 _CONTROLS = frozenset(("if", "range", "with"))
@@ -37,12 +56,12 @@ _FLOAT = re.compile(
 _INTEGERS = range(-(2**63), 2**64)
 
 
-def check_template(text: str, *, alert: str) -> None:
-    """Raise ``TemplateError`` if Prometheus would refuse the template in a rule of this alert."""
+def check_template(text: str, *, alert: str = "", dialect: Dialect = PROMETHEUS) -> None:
+    """Raise ``TemplateError`` if the template does not parse, in Prometheus in a rule of this alert."""
     if "{{" not in text:
         return
     try:
-        _Parser(list(tokens(text)), f"__alert_{alert}").parse()
+        _Parser(list(tokens(text)), f"__alert_{alert}", dialect).parse()
     except RecursionError:
         raise TemplateError("nested too deeply") from None
 
@@ -55,10 +74,11 @@ def calls_function(text: str, name: str) -> bool:
 class _Parser:
     """Recursive descent over the words; it builds nothing, since only the verdict counts."""
 
-    def __init__(self, words: list[Token], name: str) -> None:
+    def __init__(self, words: list[Token], name: str, dialect: Dialect) -> None:
         self._words = words
         self._position = 0
-        self._variables = [*_VARIABLES]
+        self._functions = dialect.functions
+        self._variables = [*dialect.variables]
         self._ranges = 0
         self._defined = {name}
 
@@ -262,7 +282,7 @@ class _Parser:
         if word.kind not in _OPERANDS:
             return
         self._take()
-        if word.kind == "name" and word.text not in _FUNCTIONS:
+        if word.kind == "name" and word.text not in self._functions:
             raise TemplateError(f'function "{word.text}" not defined')
         if word.kind == "variable" and word.text not in self._variables:
             raise TemplateError(f'undefined variable "{word.text}"')

@@ -2,3 +2,4 @@
 
 PROMETHEUS = "prom/prometheus:v3.13.2"
 NODE_EXPORTER = "prom/node-exporter:v1.12.1"
+ALERTMANAGER = "prom/alertmanager:v0.34.2"

@@ -35,6 +35,7 @@ class Kind:
 NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 POD = Kind("v1", "Pod", "pods")
 SERVICE = Kind("v1", "Service", "services")
+SECRET = Kind("v1", "Secret", "secrets")
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
 PERSISTENT_VOLUME_CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
@@ -101,6 +102,8 @@ RIGHTS: tuple[Right, ...] = (
     Right(Scope.CLUSTER, CRD, ("get",), names=tuple(f"{c.plural}.{GROUP}" for c in CUSTOM_KINDS)),
     Right(Scope.CLUSTER, TOKEN_REVIEW, ("create",)),
     *(Right(Scope.STACKS, kind, _CHILD) for kind in STACK_CHILDREN),
+    # Never listed or watched: the user's are read by name, and ours have fixed names.
+    Right(Scope.STACKS, SECRET, ("get", "create", "patch", "delete")),
     Right(Scope.STACKS, POD, (*_READ, "patch")),
     # Why pods of a DaemonSet are refused stands in Events only.
     Right(Scope.STACKS, EVENT, ("create", "list")),

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import aiohttp
 
+from firewatch.api.conditions import Finding
 from firewatch.api.resource import Key
 from firewatch.cluster.client import Cluster
 from firewatch.metrics import Metrics
@@ -14,6 +15,19 @@ from firewatch.settings import Settings
 
 RULES = "Rules"
 """Kind of the keys for the rules of one stack or, with an empty name, of one namespace."""
+
+
+NOTIFICATIONS = "Notifications"
+"""Kind of the keys for the notifications of one stack."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the pass over a stack's notifications has found about this form of it."""
+
+    uid: str
+    generation: int
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
@@ -33,3 +47,5 @@ class Context:
     nudges: Nudges = field(default_factory=Nudges)
     ready: dict[Key, frozenset[str]] = field(default_factory=dict)
     """Uids of the ready Prometheus pods that a stack had at its last pass."""
+    told: dict[Key, Told] = field(default_factory=dict)
+    """Findings about the notifications of stacks, by the key of that pass."""

@@ -12,6 +12,12 @@ ACCEPTED = "Accepted"
 APPLIED = "Applied"
 AVAILABLE = "Available"
 LOADED = "Loaded"
+SECRETS_PRESENT = "SecretsPresent"
+ROUTES_ACCEPTED = "RoutesAccepted"
+ALERTMANAGER_LOADED = "AlertmanagerLoaded"
+NOTIFYING = "Notifying"
+NOTIFICATIONS = (SECRETS_PRESENT, ROUTES_ACCEPTED, ALERTMANAGER_LOADED, NOTIFYING)
+"""Conditions of a stack that the pass over its notifications finds out."""
 
 S = TypeVar("S", bound=Status)
 

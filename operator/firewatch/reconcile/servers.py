@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import aiohttp
 
@@ -18,6 +19,18 @@ _NUDGES = tuple(timedelta(seconds=seconds) for seconds in (0, 1, 2, 4))
 _PATIENCE = timedelta(seconds=8)
 _FORGOTTEN = timedelta(hours=1)
 """Pods that have not been brought up to date by then are gone."""
+
+
+class InPod(Protocol):
+    """A server that runs in a pod of a stack."""
+
+    @property
+    def pod(self) -> Object:
+        """Return the pod."""
+
+    @property
+    def uid(self) -> str:
+        """Return the pod's uid."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +78,13 @@ async def gather_servers(
         for pod in await cluster.list(POD, namespace, labels)
         if "deletionTimestamp" not in pod["metadata"]
     ]
-    ready = [Server(pod, Prometheus(session, _url(pod))) for pod in pods if _is_ready(pod)]
+    port = names.PROMETHEUS_PORT
+    ready = [Server(pod, Prometheus(session, pod_url(pod, port))) for pod in pods if is_ready(pod)]
     return Servers(pods, ready)
 
 
-def _is_ready(pod: Object) -> bool:
+def is_ready(pod: Object) -> bool:
+    """Tell whether a pod takes requests."""
     status = pod.get("status", {})
     return bool(status.get("podIP")) and any(
         condition["type"] == "Ready" and condition["status"] == "True"
@@ -77,10 +92,11 @@ def _is_ready(pod: Object) -> bool:
     )
 
 
-def _url(pod: Object) -> str:
+def pod_url(pod: Object, port: int) -> str:
+    """Return the address of a port of a pod."""
     address = pod["status"]["podIP"]
     host = f"[{address}]" if ":" in address else address
-    return f"http://{host}:{names.PROMETHEUS_PORT}"
+    return f"http://{host}:{port}"
 
 
 @dataclass
@@ -102,7 +118,7 @@ class Nudges:
     async def nudge(
         self,
         cluster: Cluster,
-        servers: Iterable[Server],
+        servers: Iterable[InPod],
         *,
         annotation: str,
         revision: str,
@@ -116,17 +132,17 @@ class Nudges:
                 state.sent += 1
                 await _bump(cluster, server.pod, annotation, revision + suffix)
 
-    def patience_over(self, server: Server, annotation: str, now: datetime) -> bool:
+    def patience_over(self, server: InPod, annotation: str, now: datetime) -> bool:
         """Tell whether the pod has been nudged so often that its files must be there by now."""
         state = self._sent.get((server.uid, annotation))
         return state is not None and now - state.first >= _PATIENCE
 
-    def settle(self, servers: Iterable[Server], annotation: str) -> None:
+    def settle(self, servers: Iterable[InPod], annotation: str) -> None:
         """Forget about pods that are up to date."""
         for server in servers:
             self._sent.pop((server.uid, annotation), None)
 
-    def _state(self, server: Server, annotation: str, revision: str, now: datetime) -> _Nudge:
+    def _state(self, server: InPod, annotation: str, revision: str, now: datetime) -> _Nudge:
         key = (server.uid, annotation)
         state = self._sent.get(key)
         if state is None or state.revision != revision:

@@ -27,10 +27,11 @@ from firewatch.cluster.kinds import (
 from firewatch.cluster.status import write_status
 from firewatch.reconcile.components import available
 from firewatch.reconcile.configuration import confirm_configuration
-from firewatch.reconcile.context import RULES, Context
+from firewatch.reconcile.context import NOTIFICATIONS, RULES, Context
 from firewatch.reconcile.findings import ACCEPTED, APPLIED, not_applied, read_status
 from firewatch.reconcile.invalid import explain_invalid
 from firewatch.reconcile.servers import Servers, gather_servers
+from firewatch.reconcile.telling import told_of_notifications
 from firewatch.reconcile.workloads import WORKLOAD_KINDS, LiveWorkload, gather_rows
 
 _KINDS = {kind.kind: kind for kind in STACK_CHILDREN}
@@ -52,6 +53,7 @@ class _Result:
 async def reconcile_stack(context: Context, key: Key) -> float | None:
     """Make a stack as written and say how it stands."""
     context.wake(Key(RULES, key.namespace, ""))
+    context.wake(Key(NOTIFICATIONS, key.namespace, key.name))
     try:
         live = await context.cluster.get(MONITORING_STACK, key.namespace, key.name)
     except NotFoundError:
@@ -76,7 +78,7 @@ async def reconcile_stack(context: Context, key: Key) -> float | None:
     _wake_rules(context, key, servers)
     rows = await gather_rows(context, stack.name, result.workloads)
     loaded = await confirm_configuration(context, result.revision, servers)
-    findings = _findings(result, rows, loaded)
+    findings = [*_findings(result, rows, loaded), *told_of_notifications(context, stack, live)]
     await _report(context, live, findings, rows=rows, url=_url(stack))
     return _next_pass(loaded, rows)
 
@@ -210,6 +212,7 @@ async def _report(
         components=[*rows],
         prometheus_url=url,
         rules=before.rules,
+        alerting=before.alerting,
     )
     with absent_is_fine():
         await write_status(context.cluster, MONITORING_STACK, live, status)

@@ -1,0 +1,92 @@
+"""The HTTP API of a stack's Alertmanager, as far as the operator asks it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+_TIMEOUT = aiohttp.ClientTimeout(total=5, connect=2)
+_ANSWER_LIMIT = 16 * 1024 * 1024
+_SENT = "alertmanager_notifications"
+_FAILED = "alertmanager_notifications_failed"
+
+
+class AlertmanagerError(Exception):
+    """Alertmanager did not answer, or not as expected; ``str()`` says why."""
+
+
+class ReloadRefusedError(AlertmanagerError):
+    """Alertmanager refuses its configuration; ``str()`` is its own verdict."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """How many notifications an integration of a receiver has been given, and has failed to send."""
+
+    tried: float = 0
+    failed: float = 0
+
+
+Ways = Mapping[tuple[str, str], Sent]
+"""By receiver and integration."""
+
+
+@dataclass(frozen=True)
+class Alertmanager:
+    """One Alertmanager server."""
+
+    session: aiohttp.ClientSession
+    url: str
+    """Base URL, without a slash at the end."""
+
+    async def configuration(self) -> str:
+        """Return the configuration that the server runs, as YAML without its secrets."""
+        try:
+            return str(json.loads(await self._get("/api/v2/status"))["config"]["original"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise AlertmanagerError("the answer of /api/v2/status is not understood") from error
+
+    async def reload(self) -> None:
+        """Have the server read its files anew; ``ReloadRefusedError`` if it does not like them."""
+        try:
+            async with self.session.post(f"{self.url}/-/reload", timeout=_TIMEOUT) as response:
+                text = (await response.content.read(_ANSWER_LIMIT)).decode(errors="replace")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise AlertmanagerError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise ReloadRefusedError(text.strip().removeprefix("failed to reload config: "))
+        if response.status != HTTPStatus.OK:
+            raise AlertmanagerError(f"HTTP {response.status}")
+
+    async def sent(self) -> dict[tuple[str, str], Sent]:
+        """Return the counts of notifications since the server started."""
+        text = await self._get("/metrics")
+        found: dict[tuple[str, str], Sent] = {}
+        for family in text_string_to_metric_families(text):
+            if family.name not in {_SENT, _FAILED}:
+                continue
+            for sample in family.samples:
+                way = (sample.labels.get("receiver_name", ""), sample.labels["integration"])
+                before = found.get(way, Sent())
+                if family.name == _SENT:
+                    found[way] = Sent(before.tried + sample.value, before.failed)
+                else:
+                    found[way] = Sent(before.tried, before.failed + sample.value)
+        return found
+
+    async def _get(self, path: str) -> str:
+        body = bytearray()
+        try:
+            async with self.session.get(self.url + path, timeout=_TIMEOUT) as response:
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > _ANSWER_LIMIT:
+                        raise AlertmanagerError(f"the answer of {path} is too long")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise AlertmanagerError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        if response.status != HTTPStatus.OK:
+            raise AlertmanagerError(f"HTTP {response.status}")
+        return body.decode(errors="replace")

@@ -1,0 +1,158 @@
+"""A pass over the notifications of a stack: gather, write one Secret, have it loaded, report."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from firewatch.api.alerting import AlertingStatus, LeftOut
+from firewatch.api.conditions import Finding, bad, good
+from firewatch.api.resource import ConditionStatus, Key, Object
+from firewatch.api.stack import MonitoringStackStatus
+from firewatch.build import names
+from firewatch.build.alertmanager import build_config_secret
+from firewatch.build.alertmanager_config import Notifications, render_notifications
+from firewatch.build.objects import Stack
+from firewatch.cluster.apply import apply, delete, is_ours
+from firewatch.cluster.errors import ClusterError, NotFoundError, UnreachableError, absent_is_fine
+from firewatch.cluster.kinds import MONITORING_STACK, SECRET
+from firewatch.cluster.status import dump_status, write_status
+from firewatch.reconcile.context import Context, Told
+from firewatch.reconcile.deliveries import Deliveries, notifying
+from firewatch.reconcile.findings import (
+    ALERTMANAGER_LOADED,
+    ROUTES_ACCEPTED,
+    SECRETS_PRESENT,
+    not_applied,
+    read_status,
+)
+from firewatch.reconcile.sources import gather_sources
+from firewatch.reconcile.stack import parse_stack
+from firewatch.reconcile.tellers import confirm_notifications, gather_tellers
+
+_LOOK_SECONDS = 50.0
+"""How often Secrets are read again: a rotation is followed within a minute."""
+_UNCONFIRMED_SECONDS = 5.0
+_SHOWN = 50
+
+
+@dataclass
+class NotificationsReconciler:
+    """Passes over the notifications of stacks, and what they remember."""
+
+    context: Context
+    _deliveries: dict[Key, Deliveries] = field(default_factory=dict)
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Make the notifications of a stack as written, and say how they stand."""
+        try:
+            live = await self.context.cluster.get(MONITORING_STACK, key.namespace, key.name)
+        except NotFoundError:
+            self._deliveries.pop(key, None)
+            self.context.told.pop(key, None)
+            return math.inf
+        stack = self._usable(live)
+        if stack is None:
+            return None
+        if stack.spec.alerting is None:
+            await self._remove(stack, live)
+            return math.inf
+        return await self._work(key, stack, live)
+
+    def _usable(self, live: Object) -> Stack | None:
+        metadata = live["metadata"]
+        if "deletionTimestamp" in metadata:
+            return None
+        if not self.context.settings.grants_stacks(metadata["namespace"]):
+            return None
+        try:
+            return parse_stack(live)
+        except ValidationError:
+            return None
+
+    async def _remove(self, stack: Stack, live: Object) -> None:
+        """Take away what is left of notifications that the stack no longer has."""
+        if "alerting" not in live.get("status", {}):
+            return
+        name = names.alertmanager_config_name(stack.name)
+        with absent_is_fine():
+            secret = await self.context.cluster.get(SECRET, stack.namespace, name)
+            if is_ours(secret):
+                await delete(self.context.cluster, SECRET, secret)
+        status = {name: part for name, part in live["status"].items() if name != "alerting"}
+        with absent_is_fine():
+            await write_status(self.context.cluster, MONITORING_STACK, live, status)
+
+    async def _work(self, key: Key, stack: Stack, live: Object) -> float | None:
+        assert stack.spec.alerting
+        sources = await gather_sources(
+            self.context.cluster, [(stack.namespace, stack.spec.alerting)]
+        )
+        notifications = render_notifications(stack, stack.spec.alerting, sources)
+        fault = await self._write(stack, notifications)
+        tellers = await gather_tellers(self.context, namespace=key.namespace, stack=key.name)
+        loaded = fault or await confirm_notifications(self.context, notifications.revision, tellers)
+        before = read_status(MonitoringStackStatus, live).alerting or AlertingStatus()
+        deliveries = self._deliveries.setdefault(key, Deliveries())
+        failing = await deliveries.look(tellers, before.failing)
+        findings = (*_findings(notifications.left_out), loaded, notifying(failing))
+        self._tell(key, live, findings)
+        await self._report(live, _status(stack, notifications, failing))
+        return _LOOK_SECONDS if loaded.status is ConditionStatus.TRUE else _UNCONFIRMED_SECONDS
+
+    async def _write(self, stack: Stack, notifications: Notifications) -> Finding | None:
+        """Make the Secret as planned; return why that did not work."""
+        secret = build_config_secret(stack, notifications)
+        try:
+            await apply(self.context.cluster, SECRET, secret)
+        except UnreachableError:
+            raise
+        except ClusterError as error:
+            why = not_applied(SECRET.kind, secret["metadata"]["name"], error)
+            return bad(ALERTMANAGER_LOADED, why.reason, why.message)
+        return None
+
+    def _tell(self, key: Key, live: Object, findings: Sequence[Finding]) -> None:
+        """Let the stack's own pass report the findings, which alone writes its conditions."""
+        told = Told(live["metadata"]["uid"], live["metadata"]["generation"], tuple(findings))
+        if self.context.told.get(key) != told:
+            self.context.told[key] = told
+            self.context.wake(Key(MONITORING_STACK.kind, key.namespace, key.name))
+
+    async def _report(self, live: Object, status: AlertingStatus) -> None:
+        if "status" not in live:
+            return  # its own pass writes the first one and wakes this one again
+        after = {**live["status"], "alerting": dump_status(status)}
+        with absent_is_fine():
+            await write_status(self.context.cluster, MONITORING_STACK, live, after)
+
+
+def _findings(left_out: Sequence[LeftOut]) -> list[Finding]:
+    """Return what the stack itself has to put right; policies have a status of their own."""
+    own = [each for each in left_out if not each.policy]
+    secrets = [each for each in own if each.reason.startswith("Secret")]
+    others = [each for each in own if each not in secrets]
+    return [
+        _first(SECRETS_PRESENT, secrets, "every Secret that is named is there"),
+        _first(ROUTES_ACCEPTED, others, "every receiver and route is understood"),
+    ]
+
+
+def _first(kind: str, left_out: Sequence[LeftOut], otherwise: str) -> Finding:
+    if not left_out:
+        return good(kind, kind, otherwise)
+    first = left_out[0]
+    more = f" ({len(left_out) - 1} more in status.alerting.leftOut)" if left_out[1:] else ""
+    return bad(kind, first.reason, f"{first.path}: {first.message}{more}")
+
+
+def _status(stack: Stack, notifications: Notifications, failing: Sequence[str]) -> AlertingStatus:
+    return AlertingStatus(
+        url=names.alertmanager_url(stack.name, stack.namespace),
+        secret=names.alertmanager_config_name(stack.name),
+        receivers=notifications.receivers,
+        routes=notifications.rows,
+        left_out=notifications.left_out[:_SHOWN],
+        failing=list(failing[:_SHOWN]),
+    )

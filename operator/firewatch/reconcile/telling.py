@@ -1,0 +1,30 @@
+"""What a stack's status says of its notifications, as their own pass has found it."""
+
+from firewatch.api.conditions import Finding, unknown
+from firewatch.api.resource import Key, Object
+from firewatch.api.stack import MonitoringStackStatus
+from firewatch.build.objects import Stack
+from firewatch.reconcile.context import NOTIFICATIONS, Context
+from firewatch.reconcile.findings import ALERTMANAGER_LOADED, read_status
+from firewatch.reconcile.findings import NOTIFICATIONS as CONDITIONS
+
+
+def told_of_notifications(context: Context, stack: Stack, live: Object) -> list[Finding]:
+    """Return the conditions that the pass over the notifications has found for this very spec.
+
+    After a restart of the operator those in the status stand until that pass has looked.
+    """
+    if stack.spec.alerting is None:
+        return []
+    metadata = live["metadata"]
+    form = (metadata["uid"], metadata["generation"])
+    told = context.told.get(Key(NOTIFICATIONS, stack.namespace, stack.name))
+    if told and (told.uid, told.generation) == form:
+        return [*told.findings]
+    before = [
+        Finding(each.type, each.status, each.reason, each.message)
+        for each in read_status(MonitoringStackStatus, live).conditions
+        if each.type in CONDITIONS and each.observed_generation == metadata["generation"]
+    ]
+    waiting = unknown(ALERTMANAGER_LOADED, "NotWritten", "the settings have not been written yet")
+    return before or [waiting]

@@ -1,0 +1,212 @@
+"""Passes over the notifications of a stack: a real API server and a real Alertmanager."""
+
+import json
+from base64 import b64decode
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from firewatch.api.resource import Key, Object
+from firewatch.build import names
+from firewatch.build.alertmanager_config import config_revision
+from firewatch.cluster.client import KubernetesCluster
+from firewatch.cluster.kinds import MONITORING_STACK, SECRET
+from firewatch.reconcile.context import NOTIFICATIONS
+from firewatch.reconcile.notifications import NotificationsReconciler
+from tests.apiserver.conftest import Kubectl
+from tests.apiserver.teller import TellerNode, running_teller
+from tests.apiserver.world import Recorder, World, make_world
+
+pytestmark = pytest.mark.usefixtures("crds")
+
+GENERATED = "main-alertmanager-config"
+HOOK: Object = {"name": "hook", "webhook": [{"url": "http://hook.example/"}]}
+CHAT: Object = {"name": "chat", "slack": [{"apiUrl": {"name": "chat", "key": "url"}}]}
+ROUTE: Object = {"receiver": "hook", "routes": [{"matchers": ["a=b"], "receiver": "chat"}]}
+URL = "https://chat.example/secret-of-chat"
+
+
+@pytest_asyncio.fixture
+async def world(
+    cluster: KubernetesCluster, namespace: str, kubectl: Kubectl
+) -> AsyncIterator[World]:
+    async with aiohttp.ClientSession() as session:
+        yield make_world(Recorder(cluster), session, namespace=namespace, kubectl=kubectl)
+
+
+@pytest_asyncio.fixture
+async def node(world: World, tmp_path: Path, numbers: Iterator[int]) -> AsyncIterator[TellerNode]:
+    async with running_teller(world, tmp_path, f"127.0.17.{next(numbers) % 250 + 1}") as found:
+        yield found
+
+
+class Passes:
+    """Passes over the stack ``main`` and over its notifications."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._notifications = NotificationsReconciler(world.context)
+
+    async def go(self) -> float | None:
+        """Make as many passes as it takes when each wakes the other; return the last delay."""
+        await self.world.go()
+        delay = await self.only()
+        await self.world.go()
+        return delay
+
+    async def only(self) -> float | None:
+        return await self._notifications.reconcile(Key(NOTIFICATIONS, self.world.namespace, "main"))
+
+    async def status(self) -> Any:
+        return (await self.world.get(MONITORING_STACK, "main"))["status"]
+
+    def secret(self, **data: str) -> None:
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "chat", "namespace": self.world.namespace},
+            "stringData": data,
+        }
+        self.world.kubectl("apply", "-f", "-", text=json.dumps(body))
+
+
+@pytest.fixture
+def passes(world: World) -> Passes:
+    return Passes(world)
+
+
+def alerting(**changes: Any) -> Object:
+    return {"alerting": {"receivers": [HOOK, CHAT], "route": ROUTE} | changes}
+
+
+async def test_a_stack_is_made_and_a_second_round_writes_nothing(
+    world: World, passes: Passes
+) -> None:
+    passes.secret(url=URL)
+    world.apply(alerting())
+    await passes.go()
+    assert world.recorder.written() == [
+        "apply Service/main-alertmanager-pods",
+        "apply Service/main-alertmanager",
+        "apply StatefulSet/main-alertmanager",
+        "jsonPatch MonitoringStack/main/status",
+        f"apply Secret/{GENERATED}",
+        "jsonPatch MonitoringStack/main/status",
+        "jsonPatch MonitoringStack/main/status",
+    ]
+    secret = await world.get(SECRET, GENERATED)
+    held = {name: b64decode(text).decode() for name, text in secret["data"].items()}
+    assert URL in held.values()
+    assert URL not in held[names.ALERTMANAGER_CONFIG_KEY]
+    assert secret["metadata"]["ownerReferences"][0]["controller"] is True
+    await passes.go()
+    await Passes(world).go()
+    assert world.recorder.written() == []
+
+
+async def test_no_secret_byte_leaves_the_secrets(world: World, passes: Passes) -> None:
+    passes.secret(url=URL)
+    world.apply(alerting())
+    await passes.go()
+    for kind in ("mstack", "statefulset", "service", "configmap", "event"):
+        shown = world.kubectl("-n", world.namespace, "get", kind, "-o", "json")
+        assert "secret-of-chat" not in shown
+
+
+async def test_a_missing_and_a_half_filled_secret_are_named_and_the_rest_is_written(
+    world: World, passes: Passes
+) -> None:
+    world.apply(alerting())
+    await passes.go()
+    assert (await world.conditions())["SecretsPresent"] == ("False", "SecretNotFound")
+    assert (await world.conditions())["RoutesAccepted"] == ("True", "RoutesAccepted")
+    passes.secret(other="x")
+    await passes.go()
+    assert (await world.conditions())["SecretsPresent"] == ("False", "SecretIncomplete")
+    status = (await passes.status())["alerting"]
+    assert [each["path"] for each in status["leftOut"]] == ["spec.alerting.receivers[1].slack[0]"]
+    assert (status["receivers"], status["secret"]) == (1, GENERATED)
+    passes.secret(url=URL)
+    await passes.go()
+    assert (await world.conditions())["SecretsPresent"] == ("True", "SecretsPresent")
+
+
+async def test_bad_settings_are_named_with_their_field(world: World, passes: Passes) -> None:
+    passes.secret(url=URL)
+    bad = {"name": "bad", "webhook": [{"url": "nowhere"}]}
+    routes = [{"matchers": ["my-label=x"]}, {"matchers": ["a=b"], "receiver": "chat"}]
+    world.apply(alerting(receivers=[HOOK, CHAT, bad], route={"receiver": "hook", "routes": routes}))
+    await passes.go()
+    assert (await world.conditions())["RoutesAccepted"] == ("False", "BadUrl")
+    status = (await passes.status())["alerting"]
+    assert [(each["path"], each["reason"]) for each in status["leftOut"]] == [
+        ("spec.alerting.receivers[2].webhook[0]", "BadUrl"),
+        ("spec.alerting.route.routes[0].matchers", "BadMatcher"),
+    ]
+    assert [(row["depth"], row["matchers"], row["receiver"]) for row in status["routes"]] == [
+        (0, "", "hook"),
+        (1, 'alertname="Watchdog", namespace=""', "firewatch/nobody"),
+        (1, "", "hook"),
+        (2, 'a="b"', "chat"),
+    ]
+
+
+async def test_alertmanager_loads_it_and_follows_a_rotated_secret(
+    world: World, passes: Passes, node: TellerNode
+) -> None:
+    passes.secret(url=URL)
+    world.apply(alerting())
+    await node.create_pod()
+    delay = await passes.go()
+    assert (await world.conditions())["AlertmanagerLoaded"] == ("True", "Loaded")
+    assert delay is not None
+    assert delay <= 60
+    before = config_revision(await node.api.configuration())
+    passes.secret(url=URL + "-rotated")
+    await passes.only()
+    assert config_revision(await node.api.configuration()) != before
+    credentials = [path.read_text() for path in node.folder.glob("credential-*")]
+    assert credentials == [URL + "-rotated"]
+
+
+async def test_a_condition_never_speaks_of_a_newer_spec_than_it_has_seen(
+    world: World, passes: Passes, node: TellerNode
+) -> None:
+    """Otherwise ``kubectl wait`` would return before the change is in force."""
+    passes.secret(url=URL)
+    world.apply(alerting())
+    await node.create_pod()
+    await passes.go()
+    world.apply(alerting(resolveTimeout="7m"))
+    await world.go()
+    assert (await world.conditions())["AlertmanagerLoaded"] == ("Unknown", "NotWritten")
+    await passes.go()
+    assert (await world.conditions())["AlertmanagerLoaded"] == ("True", "Loaded")
+
+
+async def test_a_secret_of_the_right_name_that_is_not_ours_is_left_alone(
+    world: World, passes: Passes
+) -> None:
+    world.kubectl(
+        "-n", world.namespace, "create", "secret", "generic", GENERATED, "--from-literal=a=b"
+    )
+    world.apply(alerting())
+    await passes.go()
+    assert (await world.conditions())["AlertmanagerLoaded"] == ("False", "Conflict")
+    assert list((await world.get(SECRET, GENERATED))["data"]) == ["a"]
+
+
+async def test_without_the_block_everything_goes(world: World, passes: Passes) -> None:
+    passes.secret(url=URL)
+    world.apply(alerting())
+    await passes.go()
+    world.apply({})
+    await passes.go()
+    assert not await world.is_there(SECRET, GENERATED)
+    assert await world.is_there(SECRET, "chat")
+    assert "alerting" not in await passes.status()
+    assert "AlertmanagerLoaded" not in await world.conditions()
