@@ -14,14 +14,15 @@ from firewatch.api.resource import Key, Object
 from firewatch.build import names
 from firewatch.build.alertmanager_config import config_revision
 from firewatch.cluster.client import KubernetesCluster
-from firewatch.cluster.kinds import MONITORING_STACK, SECRET
-from firewatch.reconcile.context import NOTIFICATIONS
+from firewatch.cluster.kinds import ALERT_POLICY, MONITORING_STACK, SECRET
+from firewatch.reconcile.context import NOTIFICATIONS, RULES
 from firewatch.reconcile.notifications import NotificationsReconciler
+from firewatch.reconcile.rules import RulesReconciler
 from tests.apiserver.conftest import Kubectl
 from tests.apiserver.teller import TellerNode, running_teller
 from tests.apiserver.world import Recorder, World, make_world
 
-pytestmark = pytest.mark.usefixtures("crds")
+pytestmark = pytest.mark.usefixtures("crds", "role")
 
 GENERATED = "main-alertmanager-config"
 HOOK: Object = {"name": "hook", "webhook": [{"url": "http://hook.example/"}]}
@@ -44,22 +45,45 @@ async def node(world: World, tmp_path: Path, numbers: Iterator[int]) -> AsyncIte
         yield found
 
 
+@pytest.fixture(scope="module")
+def role(kubectl: Kubectl, crds: str) -> Iterator[None]:
+    text = kubectl(
+        *("create", "clusterrole", "firewatch-prometheus", "--verb=get", "--resource=pods"),
+        *("--dry-run=client", "-o", "json"),
+    )
+    kubectl("apply", "-f", "-", text=text)
+    yield
+    kubectl("delete", "clusterrole", "firewatch-prometheus")
+
+
 class Passes:
     """Passes over the stack ``main`` and over its notifications."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self._notifications = NotificationsReconciler(world.context)
+        self._rules = RulesReconciler(world.context)
 
     async def go(self) -> float | None:
         """Make as many passes as it takes when each wakes the other; return the last delay."""
         await self.world.go()
+        await self.rules()
         delay = await self.only()
+        await self.rules()
         await self.world.go()
         return delay
 
     async def only(self) -> float | None:
         return await self._notifications.reconcile(Key(NOTIFICATIONS, self.world.namespace, "main"))
+
+    async def rules(self) -> None:
+        await self._rules.reconcile(Key(RULES, self.world.namespace, "main"))
+
+    async def routed(self, policy: str) -> tuple[str, str, str]:
+        """Return the condition Routed of a policy."""
+        status = (await self.world.get(ALERT_POLICY, policy))["status"]
+        found = {each["type"]: each for each in status["conditions"]}["Routed"]
+        return found["status"], found["reason"], found["message"]
 
     async def status(self) -> Any:
         return (await self.world.get(MONITORING_STACK, "main"))["status"]
@@ -150,6 +174,7 @@ async def test_bad_settings_are_named_with_their_field(world: World, passes: Pas
     assert [(row["depth"], row["matchers"], row["receiver"]) for row in status["routes"]] == [
         (0, "", "hook"),
         (1, 'alertname="Watchdog", namespace=""', "firewatch/nobody"),
+        (1, 'firewatch_escalation=~".+"', "firewatch/nobody"),
         (1, "", "hook"),
         (2, 'a="b"', "chat"),
     ]
@@ -210,3 +235,74 @@ async def test_without_the_block_everything_goes(world: World, passes: Passes) -
     assert await world.is_there(SECRET, "chat")
     assert "alerting" not in await passes.status()
     assert "AlertmanagerLoaded" not in await world.conditions()
+
+
+def policy(namespace: str, name: str = "p", **spec: Any) -> str:
+    rules = [{"alert": "A", "expr": "up"}]
+    receiver = {"name": "mine", "slack": [{"apiUrl": {"name": "chat", "key": "url"}}]}
+    body = {
+        "apiVersion": "monitoring.freeagentics.io/v1alpha1",
+        "kind": "AlertPolicy",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "groups": [{"name": "g", "rules": rules}],
+            "receivers": [receiver],
+            "routes": [{"matchers": ["a=b"], "receiver": "mine"}],
+        }
+        | spec,
+    }
+    return json.dumps(body)
+
+
+async def test_a_bad_route_of_one_policy_is_named_there_and_the_other_policy_is_routed(
+    world: World, passes: Passes, node: TellerNode
+) -> None:
+    passes.secret(url=URL)
+    world.apply(alerting() | {"metrics": {}})
+    world.kubectl("apply", "-f", "-", text=policy(world.namespace, "good"))
+    bad = [{"matchers": ["a-b=c"], "receiver": "mine"}]
+    world.kubectl("apply", "-f", "-", text=policy(world.namespace, "bad", routes=bad))
+    await node.create_pod()
+    await passes.go()
+    assert (await passes.routed("good"))[:2] == ("True", "Routed")
+    assert (await passes.routed("bad"))[:2] == ("False", "BadMatcher")
+    assert (await passes.routed("bad"))[2].startswith("spec.routes[0].matchers: ")
+    live = await world.get(ALERT_POLICY, "bad")
+    assert [each["path"] for each in live["status"]["leftOut"]] == ["spec.routes[0].matchers"]
+    assert f"{world.namespace}/good/mine" in await node.api.configuration()
+    # What a policy has wrong is not the stack's to put right.
+    assert (await world.conditions())["RoutesAccepted"] == ("True", "RoutesAccepted")
+    world.recorder.writes.clear()
+    await passes.go()
+    again = Passes(
+        make_world(
+            world.recorder, world.context.session, namespace=world.namespace, kubectl=world.kubectl
+        )
+    )
+    await again.go()
+    assert world.recorder.written() == []
+
+
+async def test_a_policy_whose_stack_has_no_alertmanager_says_so(
+    world: World, passes: Passes
+) -> None:
+    world.apply({"metrics": {}})
+    world.kubectl("apply", "-f", "-", text=policy(world.namespace))
+    await passes.go()
+    assert (await passes.routed("p"))[:2] == ("False", "NoAlertmanager")
+
+
+async def test_routes_that_have_just_been_changed_are_not_routed_yet(
+    world: World, passes: Passes, node: TellerNode
+) -> None:
+    passes.secret(url=URL)
+    world.apply(alerting() | {"metrics": {}})
+    world.kubectl("apply", "-f", "-", text=policy(world.namespace))
+    await node.create_pod()
+    await passes.go()
+    changed = [{"matchers": ["x=y"], "receiver": "mine"}]
+    world.kubectl("apply", "-f", "-", text=policy(world.namespace, routes=changed))
+    await passes.rules()
+    assert (await passes.routed("p"))[:2] == ("Unknown", "NotWritten")
+    await passes.go()
+    assert (await passes.routed("p"))[:2] == ("True", "Routed")

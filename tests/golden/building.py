@@ -3,7 +3,7 @@
 ``python -m tests.golden.building`` prints it, so that a test can compare two processes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -17,6 +17,7 @@ from firewatch.build.alertmanager_config import Notifications, render_notificati
 from firewatch.build.checks import check_groups
 from firewatch.build.notifying import Contents, Sources
 from firewatch.build.objects import Stack
+from firewatch.build.policy_routes import RoutingPolicy
 from firewatch.build.references import find_parts
 from firewatch.build.rules import RuleFile, policy_groups, render_rules
 from firewatch.build.slots import build_slot, plan_slots
@@ -53,13 +54,15 @@ def stack_objects(case: str) -> list[Object]:
     return [*build_shared([found]), *build_stack(found, SURROUNDINGS)]
 
 
-def sources(found: Stack) -> Sources:
-    """Return everything that a stack's notification settings refer to."""
+def sources(found: Stack, policies: Sequence[RoutingPolicy]) -> Sources:
+    """Return everything that notification settings refer to."""
     space = found.namespace
+    settings = [(space, found.spec), *((policy.namespace, policy.spec) for policy in policies)]
     return Sources(
         secrets={
-            (space, each.name): Contents(each.name, _Anything())
-            for each in find_parts(found.spec, SecretKeySelector)
+            (owner, each.name): Contents(each.name, _Anything())
+            for owner, spec in settings
+            for each in find_parts(spec, SecretKeySelector)
         },
         config_maps={
             (space, each.name): Contents(each.name, {each.key: b'{{ define "mapped" }}x{{ end }}'})
@@ -80,7 +83,14 @@ def notifications(case: str) -> Notifications | None:
     found = stack(case)
     if found.spec.alerting is None:
         return None
-    return render_notifications(found, found.spec.alerting, sources(found))
+    policies = [routing_policy("routes")] if case == "alerting" else []
+    return render_notifications(found, found.spec.alerting, sources(found, policies), policies)
+
+
+def routing_policy(case: str) -> RoutingPolicy:
+    live = yaml.safe_load(RULE_CASES[case].read_text())
+    spec = AlertPolicySpec.model_validate(live["spec"])
+    return RoutingPolicy(live["metadata"]["namespace"], live["metadata"]["name"], spec)
 
 
 def without_configuration(objects: list[Object]) -> str:
@@ -105,7 +115,8 @@ def configuration(objects: list[Object]) -> str:
 
 def policy_rules(case: str) -> str:
     live = yaml.safe_load(RULE_CASES[case].read_text())
-    groups = policy_groups(AlertPolicySpec.model_validate(live["spec"]))
+    title = f"{live['metadata']['namespace']}/{live['metadata']['name']}"
+    groups = policy_groups(AlertPolicySpec.model_validate(live["spec"]), title)
     return render_rules(groups, check_groups(groups))
 
 

@@ -87,7 +87,7 @@ def test_the_runbooks_alertmanager_configuration_key_by_key() -> None:
     for key, value in runbook["global"].items():
         assert ours["global"][key] == value
     route = ours["route"]
-    watchdog, own = route["routes"]
+    watchdog, _, own = route["routes"]
     for key, value in runbook["route"].items():
         if key != "routes":
             assert route[key] == value

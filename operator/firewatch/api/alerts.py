@@ -3,8 +3,10 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
+from firewatch.api.alerting import LeftOut
+from firewatch.api.receivers import Receiver
 from firewatch.api.resource import (
     Column,
     Conditions,
@@ -17,8 +19,14 @@ from firewatch.api.resource import (
     Status,
     rules,
 )
+from firewatch.api.routes import Inhibition, PolicyRoute
+from firewatch.api.routing import TimeInterval
 from firewatch.api.selection import StackRef
 
+_BY_NAME: dict[str, JsonValue] = {
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["name"],
+}
 Expression = Annotated[str, Field(min_length=1, max_length=8192)]
 """A PromQL expression."""
 Text = Annotated[str, Field(max_length=4096)]
@@ -137,6 +145,22 @@ class AlertPolicySpec(
     """Rule groups in Prometheus' own format."""
     thresholds: list[Threshold] = Field(default=[], max_length=64)
     """Alerts in short form."""
+    runbook_url: str | None = Field(default=None, min_length=1, max_length=1024)
+    """Where it is written what to do; the annotation ``runbook_url`` of every alert that has none."""
+    receivers: list[Receiver] = Field(default=[], max_length=16, json_schema_extra=_BY_NAME)
+    """Whom alerts are told, with Secrets of this namespace. Names of the stack's receivers can be used
+    as well where the stack is of this namespace.
+    """
+    routes: list[PolicyRoute] = Field(default=[], max_length=32)
+    """Which alerts are told to whom, besides whom the stack tells: the first route that matches is
+    taken, unless it says ``continue``.
+    """
+    time_intervals: list[TimeInterval] = Field(
+        default=[], max_length=16, json_schema_extra=_BY_NAME
+    )
+    """Times with a name, for routes that send or keep still by the clock."""
+    inhibit: list[Inhibition] = Field(default=[], max_length=32)
+    """Alerts that mute others while they fire."""
 
 
 class RejectedRule(Status):
@@ -169,7 +193,9 @@ class AlertPolicyStatus(Status):
     observed_generation: int | None = Field(default=None, ge=0)
     """The ``metadata.generation`` that this status speaks of."""
     conditions: Conditions = Field(default=[])
-    """Accepted, Applied, Loaded (Prometheus confirms that it runs these rules), Ready."""
+    """Accepted, Applied, Loaded (Prometheus confirms that it runs these rules), Ready; with ``routes``
+    or ``inhibit`` also Routed (Alertmanager runs them).
+    """
     stack: str | None = Field(default=None, max_length=320)
     """Name of the MonitoringStack that runs the rules, as ``namespace/name`` if it is in another
     namespace. A policy that moves to another stack runs in the old one until Prometheus of the new
@@ -179,6 +205,8 @@ class AlertPolicyStatus(Status):
     """How many rules there are, and how many run."""
     rejected: list[RejectedRule] = Field(default=[], max_length=50)
     """Rules that were left out (the first 50)."""
+    left_out: list[LeftOut] = Field(default=[], max_length=20)
+    """Receivers, routes and inhibitions that do not run, and why (the first 20)."""
 
 
 ALERT_POLICY = CustomKind(

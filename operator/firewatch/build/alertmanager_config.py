@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from firewatch.api.alerting import Alerting, LeftOut, RouteRow, TemplateFile
 from firewatch.api.resource import Object
 from firewatch.build import names
+from firewatch.build.escalations import LABEL
 from firewatch.build.notifying import Credentials, Owner, SettingError, Sources
 from firewatch.build.objects import Stack
+from firewatch.build.policy_routes import RoutingPolicy, render_addition
 from firewatch.build.receivers import check_text, render_receiver, render_smtp
 from firewatch.build.routing import NOBODY, Known, Routing, render_intervals
 from firewatch.build.watchdog import render_watchdog_route
@@ -52,11 +54,17 @@ class _Draft:
     intervals: list[Object] = field(default_factory=list)
     inhibitions: list[Object] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    escalations: list[Object] = field(default_factory=list)
+    additions: list[Object] = field(default_factory=list)
+    room: int = 600 * 1024
+    """Bytes that policies may still take; a Secret holds 1 MiB."""
     smtp_fault: str | None = "the stack has no spec.alerting.smtp; add it"
 
 
-def render_notifications(stack: Stack, alerting: Alerting, sources: Sources) -> Notifications:
-    """Return the configuration of a stack's Alertmanager."""
+def render_notifications(
+    stack: Stack, alerting: Alerting, sources: Sources, policies: Sequence[RoutingPolicy] = ()
+) -> Notifications:
+    """Return the configuration of a stack's Alertmanager, with what policies add to it."""
     draft = _Draft(sources, Credentials(sources))
     owner = Owner(stack.namespace)
     head = _global(alerting, owner, draft)
@@ -66,9 +74,12 @@ def render_notifications(stack: Stack, alerting: Alerting, sources: Sources) -> 
     own = {"routes": routing.routes(alerting.route.routes, f"{_BASE}.route.routes")}
     watchdog = render_watchdog_route(alerting.watchdog, known.receivers)
     draft.left_out += routing.left_out
+    for policy in sorted(policies, key=lambda policy: policy.title):
+        _add(policy, stack, known, draft)
     # Whatever is added in front of the stack's own routes leaves their places in the tree as they
     # are: Alertmanager would tell everything again otherwise.
-    route = {**root, "routes": [watchdog, {key: value for key, value in own.items() if value}]}
+    last = {key: value for key, value in own.items() if value}
+    route = {**root, "routes": [watchdog, *_escalations(draft), *draft.additions, last]}
     templates = _templates(alerting.templates, owner, draft)
     config: Object = {
         "global": head,
@@ -79,6 +90,34 @@ def render_notifications(stack: Stack, alerting: Alerting, sources: Sources) -> 
         "templates": [f"{names.ALERTMANAGER_CONFIG_DIRECTORY}/{name}" for name in templates],
     }
     return _finished(config, templates, draft)
+
+
+def _add(policy: RoutingPolicy, stack: Stack, known: Known, draft: _Draft) -> None:
+    """Add what a policy adds, if there is room for it."""
+    addition = render_addition(
+        policy, stack.namespace, known, sources=draft.sources, smtp_fault=draft.smtp_fault
+    )
+    draft.left_out += addition.left_out
+    if draft.room < addition.size:
+        owner = Owner(policy.namespace, policy.title)
+        error = SettingError(
+            "RoutesTooLarge", "the stack's settings have no room for it; make it smaller"
+        )
+        draft.left_out.append(owner.left_out("spec.routes", error))
+        return
+    draft.room -= addition.size
+    draft.credentials.take(addition.credentials)
+    draft.receivers += addition.receivers
+    draft.intervals += addition.intervals
+    draft.escalations += addition.escalations
+    draft.additions += addition.routes
+    draft.inhibitions += addition.inhibitions
+
+
+def _escalations(draft: _Draft) -> list[Object]:
+    """Return the routes of escalations; one that has none is told to nobody, not as an alert."""
+    rest = {"matchers": [f'{LABEL}=~".+"'], "receiver": NOBODY}
+    return [*draft.escalations, rest]
 
 
 def _finished(config: Object, templates: dict[str, bytes], draft: _Draft) -> Notifications:
@@ -177,7 +216,8 @@ def severity_inhibitions() -> list[Object]:
     """Return the inhibitions that always hold: what is worse mutes what is less bad."""
     return [
         {
-            "source_matchers": [f'severity="{worse}"'],
+            # An escalation is no other alert: it may not mute the one that it is about.
+            "source_matchers": [f'severity="{worse}"', f'{LABEL}=""'],
             "target_matchers": [f'severity=~"{less}"'],
             "equal": ["alertname", "namespace"],
         }
@@ -192,6 +232,7 @@ def render_rows(route: Object, depth: int = 0, receiver: str = "") -> list[Route
         depth=depth,
         matchers=", ".join(route.get("matchers", ()))[:1024],
         receiver=own,
+        policy=own.rpartition("/")[0] if own != NOBODY else "",
     )
     below = (
         each for child in route.get("routes", ()) for each in render_rows(child, depth + 1, own)

@@ -7,6 +7,7 @@ verdict on an expression is the server's own; this module never looks into one.
 from collections.abc import Iterator, Sequence
 
 from firewatch.api.alerts import PrometheusRule
+from firewatch.build.escalations import LABEL, ORIGIN
 from firewatch.build.rules import RESERVED_PREFIX, Group, Place
 from firewatch.build.template_lexer import TemplateError
 from firewatch.build.templates import calls_function, check_template
@@ -35,7 +36,8 @@ def check_groups(groups: Sequence[Group], *, confined: bool = False) -> dict[Pla
         of_group = _group_fault(group, seen)
         seen.add(group.name)
         for index, rule in enumerate(group.rules):
-            if fault := of_group or next(_rule_faults(rule, confined=confined), None):
+            fault = of_group or _label_fault(group, rule)
+            if fault := fault or next(_rule_faults(rule, confined=confined), None):
                 faults[Place(position, index)] = fault
     return faults
 
@@ -50,6 +52,14 @@ def _group_fault(group: Group, seen: set[str]) -> Fault | None:
         return "DuplicateGroup", f"the policy has another group named {group.name}; rename one"
     if _NAME in group.header.get("labels", {}):
         return "BadLabel", f"labels of the group: {_NAME} is not a label that can be set"
+    return None
+
+
+def _label_fault(group: Group, rule: PrometheusRule) -> Fault | None:
+    """Return what is wrong with labels by which escalations are known; others could pose as one."""
+    taken = {LABEL, ORIGIN} & {*rule.labels, *group.header.get("labels", {})}
+    if taken and not group.reserved:
+        return "BadLabel", f"labels: {min(taken)} belongs to Firewatch; rename it"
     return None
 
 

@@ -57,7 +57,7 @@ class Routing:
         return found
 
     def _route(self, route: RouteLeaf, matchers: Sequence[Matcher], path: str) -> Object:
-        receiver = self._receiver(route, path)
+        receiver = self.receiver(route.receiver, path) if route.receiver else ""
         found: Object = {
             **({"matchers": render_matchers(matchers)} if matchers else {}),
             **({"receiver": receiver} if receiver else {}),
@@ -88,13 +88,11 @@ class Routing:
                 raise SettingError("BadLabel", f"{name!r} is not the name of a label")
         return list(dict.fromkeys(names))
 
-    def _receiver(self, route: RouteLeaf, path: str) -> str:
+    def receiver(self, wanted: str, path: str) -> str:
         """Return the receiver's name, or nothing: then the alerts go where the route above sends."""
-        if route.receiver is None:
-            return ""
-        name = self.known.receivers.get(route.receiver)
+        name = self.known.receivers.get(wanted)
         if name is None:
-            message = f"there is no receiver {route.receiver}; its alerts go where others go"
+            message = f"there is no receiver {wanted}; its alerts go where others go"
             error = SettingError("ReceiverNotFound", message)
             self.left_out.append(self.owner.left_out(f"{path}.receiver", error))
         return name or ""
@@ -122,8 +120,8 @@ class Routing:
             if value and (parse_duration(value) > 0 or name == "group_wait"):
                 found[name] = value
             elif value:
-                error = SettingError("BadTime", "it must be longer than 0")
-                self.left_out.append(self.owner.left_out(f"{path}.{to_camel(name)}", error))
+                zero = SettingError("BadTime", "it must be longer than 0")
+                self.left_out.append(self.owner.left_out(f"{path}.{to_camel(name)}", zero))
         return found
 
     def _group_by(self, names: Sequence[str]) -> list[str]:

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from firewatch.api.alerts import AlertPolicySpec, PrometheusRule, RuleGroup, Signal, Threshold
 from firewatch.api.resource import Object
 from firewatch.build import names
+from firewatch.build.escalations import escalation_rules
 from firewatch.build.yaml_text import dump_yaml
 
 RESERVED_PREFIX = "firewatch:"
 """Groups of this prefix are ours; a policy may not use it."""
 
 THRESHOLDS_GROUP = f"{RESERVED_PREFIX}thresholds"
+ESCALATIONS_GROUP = f"{RESERVED_PREFIX}escalations"
 MARKER_GROUP = f"{RESERVED_PREFIX}marker"
 MARKER_ALERT = "FirewatchMarker"
 MARKER_LABEL = "firewatch_hash"
@@ -59,13 +61,33 @@ class RuleFile:
         return len(self.name) + len(self.text.encode())
 
 
-def policy_groups(spec: AlertPolicySpec) -> tuple[Group, ...]:
-    """Return the groups of a policy as written, after the one that its thresholds make."""
+def policy_groups(spec: AlertPolicySpec, policy: str = "") -> tuple[Group, ...]:
+    """Return the groups of a policy as written, after the one that its thresholds make.
+
+    ``policy`` is its namespace and name, by which its escalations are known.
+    """
     groups = [_written(group) for group in spec.groups]
     if spec.thresholds:
         rules = tuple(map(_threshold_rule, spec.thresholds))
         groups.insert(0, Group(THRESHOLDS_GROUP, {}, rules, reserved=True))
+    if escalations := escalation_rules(spec, policy):
+        groups.append(Group(ESCALATIONS_GROUP, {}, escalations, reserved=True))
+    if spec.runbook_url:
+        return tuple(_with_runbook(group, spec.runbook_url) for group in groups)
     return tuple(groups)
+
+
+def _with_runbook(group: Group, url: str) -> Group:
+    """Return a group whose alerts all have the annotation runbook_url."""
+    if "{{" in url and group.name == ESCALATIONS_GROUP:
+        return group  # its templates speak of the alert, which here has another name
+    rules = (
+        rule.model_copy(update={"annotations": {"runbook_url": url, **rule.annotations}})
+        if rule.alert
+        else rule
+        for rule in group.rules
+    )
+    return replace(group, rules=tuple(rules))
 
 
 def rule_name(rule: PrometheusRule) -> str:

@@ -5,6 +5,7 @@ import ipaddress
 from firewatch.api.metrics import Metrics, ScrapeJob
 from firewatch.api.resource import Object
 from firewatch.build import names
+from firewatch.build.escalations import escalation_drop, origin_relabeling
 from firewatch.build.objects import Stack
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.yaml_text import dump_yaml, load_yaml
@@ -120,12 +121,14 @@ def _alertmanagers(stack: Stack, surroundings: Surroundings) -> list[Object]:
     """Return who is told of alerts: the operator and every pod of the stack's Alertmanager."""
     found = [_receiver(surroundings.receiver)]
     if stack.spec.alerting:
+        found[0]["alert_relabel_configs"] = escalation_drop()
         host = f"{names.alertmanager_pods_name(stack.name)}.{stack.namespace}.svc"
         found.append(
             {
                 "api_version": "v2",
                 "scheme": "http",
                 "timeout": "10s",
+                "alert_relabel_configs": origin_relabeling(),
                 **_discovery(f"{host}:{names.ALERTMANAGER_PORT}"),
             }
         )

@@ -7,9 +7,10 @@ from datetime import datetime
 import aiohttp
 
 from firewatch.api.conditions import Finding
-from firewatch.api.resource import Key
+from firewatch.api.resource import Key, Object
 from firewatch.cluster.client import Cluster
 from firewatch.metrics import Metrics
+from firewatch.reconcile.routed import Routed
 from firewatch.reconcile.servers import Nudges
 from firewatch.settings import Settings
 
@@ -47,5 +48,9 @@ class Context:
     nudges: Nudges = field(default_factory=Nudges)
     ready: dict[Key, frozenset[str]] = field(default_factory=dict)
     """Uids of the ready Prometheus pods that a stack had at its last pass."""
+    routing: dict[Key, tuple[Object, ...]] = field(default_factory=dict)
+    """Policies of stacks that say whom alerts are told, by the key of the notifications."""
+    routed: dict[str, Routed] = field(default_factory=dict)
+    """How the routes of policies stand, by uid."""
     told: dict[Key, Told] = field(default_factory=dict)
     """Findings about the notifications of stacks, by the key of that pass."""

@@ -16,6 +16,7 @@ SECRETS_PRESENT = "SecretsPresent"
 ROUTES_ACCEPTED = "RoutesAccepted"
 ALERTMANAGER_LOADED = "AlertmanagerLoaded"
 NOTIFYING = "Notifying"
+ROUTED = "Routed"
 NOTIFICATIONS = (SECRETS_PRESENT, ROUTES_ACCEPTED, ALERTMANAGER_LOADED, NOTIFYING)
 """Conditions of a stack that the pass over its notifications finds out."""
 

@@ -141,7 +141,8 @@ def examine(live: Object, home: str) -> Examined | Judged:
     except ValidationError as error:
         fault = bad(ACCEPTED, "InvalidSpec", explain_invalid(error))
         return Judged(generation, digest="", total=0, fault=fault)
-    groups, confined = policy_groups(spec), "" if namespace == home else namespace
+    groups = policy_groups(spec, f"{namespace}/{name}")
+    confined = "" if namespace == home else namespace
     return Examined(
         generation=generation,
         file=names.policy_file(namespace, name),

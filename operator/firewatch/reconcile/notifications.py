@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from firewatch.api.alerting import AlertingStatus, LeftOut
+from firewatch.api.alerts import AlertPolicySpec
 from firewatch.api.conditions import Finding, bad, good
 from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.stack import MonitoringStackStatus
@@ -14,6 +15,7 @@ from firewatch.build import names
 from firewatch.build.alertmanager import build_config_secret
 from firewatch.build.alertmanager_config import Notifications, render_notifications
 from firewatch.build.objects import Stack
+from firewatch.build.policy_routes import RoutingPolicy
 from firewatch.cluster.apply import apply, delete, is_ours
 from firewatch.cluster.errors import ClusterError, NotFoundError, UnreachableError, absent_is_fine
 from firewatch.cluster.kinds import MONITORING_STACK, SECRET
@@ -27,6 +29,8 @@ from firewatch.reconcile.findings import (
     not_applied,
     read_status,
 )
+from firewatch.reconcile.handover import hand_back
+from firewatch.reconcile.routed import judge_routes, no_alertmanager
 from firewatch.reconcile.sources import gather_sources
 from firewatch.reconcile.stack import parse_stack
 from firewatch.reconcile.tellers import confirm_notifications, gather_tellers
@@ -34,6 +38,7 @@ from firewatch.reconcile.tellers import confirm_notifications, gather_tellers
 _LOOK_SECONDS = 50.0
 """How often Secrets are read again: a rotation is followed within a minute."""
 _UNCONFIRMED_SECONDS = 5.0
+_HANDOVER_SECONDS = 0.5
 _SHOWN = 50
 
 
@@ -51,13 +56,19 @@ class NotificationsReconciler:
         except NotFoundError:
             self._deliveries.pop(key, None)
             self.context.told.pop(key, None)
+            self.context.routing.pop(key, None)
             return math.inf
         stack = self._usable(live)
         if stack is None:
             return None
+        policies = self.context.routing.get(key)
+        if policies is None:
+            return _HANDOVER_SECONDS  # without them, their routes would go and come again
         if stack.spec.alerting is None:
+            found = [(policy, no_alertmanager(policy, stack.name)) for policy in policies]
+            hand_back(self.context, key, found)
             await self._remove(stack, live)
-            return math.inf
+            return None
         return await self._work(key, stack, live)
 
     def _usable(self, live: Object) -> Stack | None:
@@ -86,10 +97,13 @@ class NotificationsReconciler:
 
     async def _work(self, key: Key, stack: Stack, live: Object) -> float | None:
         assert stack.spec.alerting
+        policies = self.context.routing[key]
+        routing = _parse(policies)
         sources = await gather_sources(
-            self.context.cluster, [(stack.namespace, stack.spec.alerting)]
+            self.context.cluster,
+            [(stack.namespace, stack.spec.alerting), *((p.namespace, p.spec) for p in routing)],
         )
-        notifications = render_notifications(stack, stack.spec.alerting, sources)
+        notifications = render_notifications(stack, stack.spec.alerting, sources, routing)
         fault = await self._write(stack, notifications)
         tellers = await gather_tellers(self.context, namespace=key.namespace, stack=key.name)
         loaded = fault or await confirm_notifications(self.context, notifications.revision, tellers)
@@ -98,6 +112,8 @@ class NotificationsReconciler:
         failing = await deliveries.look(tellers, before.failing)
         findings = (*_findings(notifications.left_out), loaded, notifying(failing))
         self._tell(key, live, findings)
+        found = [(each, judge_routes(each, notifications.left_out, loaded)) for each in policies]
+        hand_back(self.context, key, found)
         await self._report(live, _status(stack, notifications, failing))
         return _LOOK_SECONDS if loaded.status is ConditionStatus.TRUE else _UNCONFIRMED_SECONDS
 
@@ -126,6 +142,19 @@ class NotificationsReconciler:
         after = {**live["status"], "alerting": dump_status(status)}
         with absent_is_fine():
             await write_status(self.context.cluster, MONITORING_STACK, live, after)
+
+
+def _parse(policies: Sequence[Object]) -> list[RoutingPolicy]:
+    """Return policies as the builder needs them; one that cannot be read says so elsewhere."""
+    found = []
+    for live in policies:
+        metadata = live["metadata"]
+        try:
+            spec = AlertPolicySpec.model_validate(live["spec"])
+        except ValidationError:
+            continue
+        found.append(RoutingPolicy(metadata["namespace"], metadata["name"], spec))
+    return found
 
 
 def _findings(left_out: Sequence[LeftOut]) -> list[Finding]:

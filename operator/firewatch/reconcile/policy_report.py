@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from firewatch.api.alerting import LeftOut
 from firewatch.api.alerts import AlertPolicyStatus, RejectedRule, RuleCounts
 from firewatch.api.conditions import Finding, bad, good, merge_conditions, unknown
 from firewatch.api.resource import Object
 from firewatch.reconcile.findings import ACCEPTED, APPLIED, LOADED, read_status
 from firewatch.reconcile.judging import REJECTED_BY_SERVER, Judged
+from firewatch.reconcile.routed import Routed, routed_parts
 
 
 class Standing(StrEnum):
@@ -35,17 +37,21 @@ class Outcome:
     standing: Standing
     fault: Finding | None = None
     """Why its slot could not be written."""
+    routed: Routed | None = None
+    """How its routes stand, if that has been found out."""
 
 
 def status_of(live: Object, outcome: Outcome, *, stack: str, now: datetime) -> AlertPolicyStatus:
     """Return the status of a policy for an outcome."""
+    routed, left_out = routed_parts(live, outcome.routed)
     return policy_status(
         live,
-        findings(outcome),
+        [*findings(outcome), *routed],
         now=now,
         stack=stack,
         judged=outcome.judged,
         loaded=outcome.standing is Standing.LOADED,
+        left_out=left_out,
     )
 
 
@@ -57,6 +63,7 @@ def policy_status(
     stack: str | None = None,
     judged: Judged | None = None,
     loaded: bool = False,
+    left_out: Sequence[LeftOut] = (),
 ) -> AlertPolicyStatus:
     """Return the status of a policy with these findings."""
     generation = live["metadata"]["generation"]
@@ -76,6 +83,7 @@ def policy_status(
         stack=stack,
         rules=counts,
         rejected=[*rejected],
+        left_out=[*left_out],
     )
 
 

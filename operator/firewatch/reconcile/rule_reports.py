@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from firewatch.api.conditions import Finding
@@ -51,7 +52,9 @@ async def report_policies(
     news = [
         (uid, outcome)
         for uid in work.scene.policies
-        if (outcome := _outcome(work, uid, proof, late=late)) and _is_new(work, uid, outcome)
+        if (found := _outcome(work, uid, proof, late=late))
+        and (outcome := replace(found, routed=context.routed.get(uid)))
+        and _is_new(work, uid, outcome)
     ]
     now = news if limit is None else news[:limit]
     await _tell(context, work, now)

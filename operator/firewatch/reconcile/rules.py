@@ -26,6 +26,7 @@ from firewatch.reconcile.delivery import (
     write_slots,
 )
 from firewatch.reconcile.findings import ACCEPTED, LOADED
+from firewatch.reconcile.handover import hand_over_routes
 from firewatch.reconcile.judge import Opinions, judge_policies
 from firewatch.reconcile.judging import is_culprit, is_loaded
 from firewatch.reconcile.neighbours import Neighbours
@@ -76,6 +77,7 @@ class RulesReconciler:
         if share is None:
             del self._memory[key]
             return math.inf
+        hand_over_routes(self._context, key, share.policies)
         memory.fingerprint = share.fingerprint()
         stack = self._usable(share.taker.live)
         if isinstance(stack, Finding):
