@@ -1,0 +1,138 @@
+"""Alertmanager in real pods: people are told, once, and by the Secrets as they are now."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.cluster.progress import ConsoleProgress
+from e2e.installation import Testbed, namespace
+from e2e.kubectl import Object, condition, wait_for
+from e2e.messages import EMAIL, PAGERDUTY, SLACK, WEBHOOK, Message, Recorder, record
+from e2e.station import STACK, Station
+
+
+@pytest.fixture(scope="module")
+def recorder(testbed: Testbed) -> Iterator[Recorder]:
+    """Record what pods send to the node that is this machine."""
+    (node, *_) = testbed.kubectl.list("nodes")
+    addresses = {each["type"]: each["address"] for each in node["status"]["addresses"]}
+    with record(addresses["InternalIP"]) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def station(testbed: Testbed, recorder: Recorder) -> Station:
+    """Return a namespace with Prometheus, a mesh of two Alertmanagers and four receivers."""
+    found = Station(testbed, "e2e-alerting")
+    stack = found.stack()
+    stack["spec"]["metrics"].pop("scrapeJobs")
+    image = testbed.image("alertmanager", ConsoleProgress())
+    stack["spec"]["alerting"] = {"image": image, "replicas": 2, **settings(recorder)}
+    found.kubectl.apply(namespace(found.namespace), secret(found, recorder.slack_url), stack)
+    found.wait_ready("mstack", STACK, seconds=120)
+    return found
+
+
+def secret(station: Station, slack_url: str) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "keys", "namespace": station.namespace},
+        "stringData": {"pager": "routing-key-1", "chat": slack_url},
+    }
+
+
+def settings(recorder: Recorder) -> Object:
+    pager = {"routingKey": {"name": "keys", "key": "pager"}, "url": recorder.pagerduty_url}
+    chat = {"apiUrl": {"name": "keys", "key": "chat"}, "title": "{{ .CommonLabels.alertname }}"}
+    return {
+        "smtp": {"smarthost": recorder.smarthost, "from": "alerts@a.example", "requireTls": False},
+        "receivers": [
+            {"name": "hook", "webhook": [{"url": recorder.webhook_url}]},
+            {"name": "pager", "pagerduty": [pager]},
+            {"name": "chat", "slack": [chat], "email": [{"to": "you@a.example"}]},
+        ],
+        "route": {
+            "receiver": "hook",
+            "groupBy": ["alertname"],
+            "groupWait": "1s",
+            "groupInterval": "1s",
+            "repeatInterval": "1h",
+            "routes": [
+                {"matchers": ["severity=critical"], "receiver": "pager"},
+                {"matchers": ["severity=warning"], "receiver": "chat"},
+            ],
+        },
+    }
+
+
+def fire(station: Station, name: str, severity: str = "info", **spec: object) -> None:
+    rule = {"alert": name, "expr": "vector(1)", "labels": {"severity": severity}}
+    groups = [{"name": "g", "interval": "1s", "rules": [rule]}]
+    policy = station.resource("AlertPolicy", name.lower(), {"groups": groups, **spec})
+    station.kubectl.apply(policy)
+
+
+def arrived(recorder: Recorder, channel: str, word: str) -> Message:
+    found = wait_for(f"{word} by {channel}", lambda: recorder.messages(channel, word), seconds=60)
+    assert found
+    return found[0]
+
+
+def test_each_alert_is_told_once_to_whom_it_should_be(station: Station, recorder: Recorder) -> None:
+    fire(station, "Critical", "critical")
+    fire(station, "Warning", "warning")
+    fire(station, "Other")
+    page = arrived(recorder, PAGERDUTY, "Critical")
+    assert page.content["routing_key"] == "routing-key-1"
+    arrived(recorder, SLACK, "Warning")
+    arrived(recorder, EMAIL, "Warning")
+    arrived(recorder, WEBHOOK, "Other")
+    # Later alerts have come through both pods by the time that they arrive.
+    fire(station, "Later")
+    arrived(recorder, WEBHOOK, "Later")
+    for channel, word in (
+        (PAGERDUTY, "Critical"),
+        (SLACK, "Warning"),
+        (EMAIL, "Warning"),
+        (WEBHOOK, '"Other"'),
+    ):
+        assert len(recorder.messages(channel, word)) == 1
+
+
+def test_a_route_of_a_policy_tells_somebody_besides(station: Station, recorder: Recorder) -> None:
+    routes = [{"matchers": ["alertname=Routed"], "receiver": "pager"}]
+    fire(station, "Routed", routes=routes)
+    station.wait_ready("apol", "routed")
+    assert condition(station.kubectl.get("apol", "routed", station.namespace), "Routed")
+    arrived(recorder, PAGERDUTY, "Routed")
+    arrived(recorder, WEBHOOK, "Routed")
+
+
+def test_a_rotated_secret_is_used_within_a_minute_and_no_pod_restarts(
+    station: Station, recorder: Recorder
+) -> None:
+    def pods() -> set[str]:
+        return {each["metadata"]["uid"] for each in station.kubectl.list("pods", station.namespace)}
+
+    before = pods()
+    (node, *_) = station.kubectl.list("nodes")
+    addresses = {each["type"]: each["address"] for each in node["status"]["addresses"]}
+    with record(addresses["InternalIP"]) as other:
+        secret_before = alertmanager_secret(station)
+        station.kubectl.apply(secret(station, other.slack_url))
+        wait_for(
+            "the copy", lambda: alertmanager_secret(station) != secret_before or None, seconds=60
+        )
+        station.wait_ready("mstack", STACK)
+        fire(station, "Rotated", "warning")
+        arrived(other, SLACK, "Rotated")
+    assert recorder.messages(SLACK, "Rotated") == []
+    assert pods() == before
+
+
+def alertmanager_secret(station: Station) -> Object:
+    found = station.kubectl.get("secret", f"{STACK}-alertmanager-config", station.namespace)
+    assert found
+    data: Object = found["data"]
+    return data
