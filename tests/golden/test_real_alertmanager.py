@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from e2e.messages import EMAIL, PAGERDUTY, SLACK, WEBHOOK, Message, Recorder, record
 
 from e2e.cluster import programs
 from e2e.cluster.progress import SilentProgress
-from e2e.messages import EMAIL, PAGERDUTY, SLACK, WEBHOOK, Message, Recorder, record
+from firewatch.api.alerting import SelfTestStatus
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build import names
 from firewatch.build.alertmanager import build_alertmanager
@@ -28,6 +30,7 @@ from firewatch.build.notifying import Contents, Sources
 from firewatch.build.objects import Stack
 from firewatch.cluster.alertmanager import Alertmanager, AlertmanagerError, ReloadRefusedError
 from firewatch.reconcile.deliveries import Deliveries
+from firewatch.reconcile.self_tests import SelfTests, verified
 from firewatch.reconcile.tellers import Teller
 from tests.golden.test_real_prometheus import free_port
 
@@ -326,3 +329,51 @@ async def _peers(server: Running, count: int) -> bool:
     async with server.api.session.get(f"{server.api.url}/api/v2/status") as answer:
         cluster = (await answer.json())["cluster"]
     return cluster["status"] == "ready" and len(cluster["peers"]) == count
+
+
+async def test_every_receiver_is_tested_and_one_that_refuses_is_found(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    block = alerting(recorder, selfTest={"schedule": "1h"})
+    told = render(block, recorder)
+    recorder.refuse(PAGERDUTY, 400)
+    tests, now, period = SelfTests(), datetime.now(UTC), timedelta(hours=1)
+    async with running(tmp_path, told) as server:
+        tellers = [Teller({"metadata": {"uid": "1"}}, server.api)]
+
+        async def step(status: SelfTestStatus, at: datetime) -> SelfTestStatus:
+            return await tests.step(status, ways=told.ways, tellers=tellers, period=period, now=at)
+
+        status = await step(SelfTestStatus(), now)
+        assert tests.running
+        for channel in (WEBHOOK, SLACK, EMAIL):
+            await arrived(recorder, channel)
+        assert await until(lambda: _requests(server, 4))
+        assert await step(status, now + timedelta(seconds=80)) == status
+        status = await step(status, now + timedelta(seconds=100))
+        assert not tests.running
+        assert {each.receiver: each.verified for each in status.receivers} == {
+            "chat/email": True,
+            "chat/slack": True,
+            "hook/webhook": True,
+            "pager/pagerduty": False,
+        }
+        assert (verified(status).status, verified(status).reason) == ("False", "TestFailed")
+        assert await step(status, now + timedelta(minutes=59)) == status
+        assert not tests.running
+        recorder.refuse(PAGERDUTY, 0)
+        again = now + timedelta(hours=2)
+        await step(status, again)
+        await arrived(recorder, PAGERDUTY)
+        assert await until(lambda: _requests(server, 8))
+        status = await step(status, again + timedelta(seconds=1))
+        assert verified(status).reason == "Verified"
+    (alert,) = recorder.messages(WEBHOOK)[0].content["alerts"]
+    assert alert["labels"]["synthetic"] == "true"
+    assert len(recorder.messages(SLACK)) == 2
+
+
+async def _requests(server: Running, count: int) -> bool:
+    """Tell whether so many requests have been answered by the receivers."""
+    counts = await server.api.requests()
+    return sum(each.tried for each in counts.values()) >= count

@@ -169,7 +169,7 @@ def test_a_missing_password_costs_the_mail_and_nothing_else() -> None:
         ("spec.alerting.smtp", "SecretNotFound"),
         ("spec.alerting.receivers[1].email[0]", "NoSmtp"),
     ]
-    assert found.receivers == 1
+    assert found.ways == [("hook", "webhook")]
     assert "smtp_smarthost" not in config(found)["global"]
 
 

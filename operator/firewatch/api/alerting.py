@@ -82,6 +82,15 @@ class Watchdog(Model):
     """How often it hears."""
 
 
+class SelfTest(Model):
+    """A test of the whole way: a message to every receiver, marked as a test."""
+
+    schedule: Interval = "1d"
+    """How often, counted from the last test. The alert is called FirewatchSelfTest and carries the
+    label ``synthetic="true"``; receivers with ``sendResolved`` also hear that it is over.
+    """
+
+
 class Alerting(
     Workload,
     json_schema_extra=rules(
@@ -130,6 +139,8 @@ class Alerting(
     """Definitions of templates for the texts of receivers."""
     watchdog: Watchdog | None = None
     """Where the alert Watchdog goes; nobody is told when left out."""
+    self_test: SelfTest | None = None
+    """Tests every receiver from time to time, those of policies too; no tests when left out."""
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -169,6 +180,26 @@ class RouteRow(Status):
     """The AlertPolicy that it belongs to, as namespace/name."""
 
 
+class Verified(Status):
+    """One way of telling somebody, as it was tested."""
+
+    receiver: str = Field(max_length=600)
+    """Receiver and integration, as ``slack/slack``."""
+    verified: bool
+    """Whether the last test message was taken."""
+    last_success: str | None = Field(default=None, max_length=32)
+    """When a test message was last taken (RFC 3339, UTC)."""
+
+
+class SelfTestStatus(Status):
+    """How the last test of the receivers went."""
+
+    last_run: str | None = Field(default=None, max_length=32)
+    """When it began (RFC 3339, UTC)."""
+    receivers: list[Verified] = Field(default=[], max_length=100)
+    """Every way of telling somebody (the first 100)."""
+
+
 class AlertingStatus(Status):
     """How the notifications stand."""
 
@@ -184,3 +215,5 @@ class AlertingStatus(Status):
     """What does not run, and why (the first 50)."""
     failing: list[Annotated[str, Field(max_length=600)]] = Field(default=[], max_length=50)
     """Receivers whose last notification failed, as receiver/integration."""
+    self_test: SelfTestStatus | None = None
+    """How the last test of the receivers went."""

@@ -78,8 +78,8 @@ class MonitoringStackStatus(Status):
     conditions: Conditions = Field(default=[])
     """Accepted, Applied, Available (pods run), Loaded (Prometheus confirms its configuration), Ready
     (all of them). With ``alerting`` also SecretsPresent, RoutesAccepted (receivers and routes are
-    understood), AlertmanagerLoaded (every pod confirms its settings) and Notifying (no receiver is
-    known to fail).
+    understood), AlertmanagerLoaded (every pod confirms its settings), Notifying (no receiver is
+    known to fail) and, with ``selfTest``, ReceiversVerified (each took the last test message).
     """
     components: list[ComponentStatus] = Field(
         default=[],

@@ -17,6 +17,7 @@ from firewatch.build.objects import Stack
 from firewatch.build.policy_routes import RoutingPolicy, render_addition
 from firewatch.build.receivers import check_text, render_receiver, render_smtp
 from firewatch.build.routing import NOBODY, Known, Routing, render_intervals
+from firewatch.build.selftest import render_test_routes
 from firewatch.build.watchdog import render_watchdog_route
 from firewatch.build.yaml_text import dump_yaml
 
@@ -35,8 +36,8 @@ class Notifications:
     """Templates and credentials, by file name."""
     left_out: list[LeftOut]
     rows: list[RouteRow]
-    receivers: int
-    """Receivers that can be sent to."""
+    ways: list[tuple[str, str]]
+    """Ways of telling somebody, as receiver and integration."""
 
     @property
     def revision(self) -> str:
@@ -79,7 +80,10 @@ def render_notifications(
     # Whatever is added in front of the stack's own routes leaves their places in the tree as they
     # are: Alertmanager would tell everything again otherwise.
     last = {key: value for key, value in own.items() if value}
-    route = {**root, "routes": [watchdog, *_escalations(draft), *draft.additions, last]}
+    routes = [watchdog, *_escalations(draft), *draft.additions, last]
+    if alerting.self_test:
+        routes = [*render_test_routes(dict(_ways(draft.receivers))), *routes]
+    route = {**root, "routes": routes}
     templates = _templates(alerting.templates, owner, draft)
     config: Object = {
         "global": head,
@@ -134,8 +138,17 @@ def _finished(config: Object, templates: dict[str, bytes], draft: _Draft) -> Not
         files={**templates, **draft.credentials.files},
         left_out=draft.left_out,
         rows=render_rows(config["route"])[:_ROWS],
-        receivers=sum(len(receiver) > 1 for receiver in draft.receivers),
+        ways=_ways(draft.receivers),
     )
+
+
+def _ways(receivers: Sequence[Object]) -> list[tuple[str, str]]:
+    return [
+        (receiver["name"], key.removesuffix("_configs"))
+        for receiver in receivers
+        for key in receiver
+        if key != "name"
+    ]
 
 
 def _versions(credentials: Credentials) -> list[tuple[str, str]]:

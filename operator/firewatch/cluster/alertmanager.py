@@ -1,17 +1,19 @@
 """The HTTP API of a stack's Alertmanager, as far as the operator asks it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from firewatch.api.resource import Object
+
 _TIMEOUT = aiohttp.ClientTimeout(total=5, connect=2)
 _ANSWER_LIMIT = 16 * 1024 * 1024
-_SENT = "alertmanager_notifications"
-_FAILED = "alertmanager_notifications_failed"
+_NOTIFICATIONS = "alertmanager_notifications"
+_REQUESTS = "alertmanager_notification_requests"
 
 
 class AlertmanagerError(Exception):
@@ -62,20 +64,23 @@ class Alertmanager:
             raise AlertmanagerError(f"HTTP {response.status}")
 
     async def sent(self) -> dict[tuple[str, str], Sent]:
-        """Return the counts of notifications since the server started."""
-        text = await self._get("/metrics")
-        found: dict[tuple[str, str], Sent] = {}
-        for family in text_string_to_metric_families(text):
-            if family.name not in {_SENT, _FAILED}:
-                continue
-            for sample in family.samples:
-                way = (sample.labels.get("receiver_name", ""), sample.labels["integration"])
-                before = found.get(way, Sent())
-                if family.name == _SENT:
-                    found[way] = Sent(before.tried + sample.value, before.failed)
-                else:
-                    found[way] = Sent(before.tried, before.failed + sample.value)
-        return found
+        """Return the counts of notifications since the server started; tries again are not counted."""
+        return _counts(await self._get("/metrics"), _NOTIFICATIONS)
+
+    async def requests(self) -> dict[tuple[str, str], Sent]:
+        """Return the counts of requests that notifications have taken, each when it is answered."""
+        return _counts(await self._get("/metrics"), _REQUESTS)
+
+    async def send(self, alerts: Sequence[Object]) -> None:
+        """Send alerts, as Prometheus does."""
+        url = f"{self.url}/api/v2/alerts"
+        try:
+            async with self.session.post(url, json=alerts, timeout=_TIMEOUT) as response:
+                await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise AlertmanagerError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        if response.status != HTTPStatus.OK:
+            raise AlertmanagerError(f"HTTP {response.status}")
 
     async def _get(self, path: str) -> str:
         body = bytearray()
@@ -90,3 +95,19 @@ class Alertmanager:
         if response.status != HTTPStatus.OK:
             raise AlertmanagerError(f"HTTP {response.status}")
         return body.decode(errors="replace")
+
+
+def _counts(text: str, what: str) -> dict[tuple[str, str], Sent]:
+    """Return a pair of counters by receiver and integration."""
+    found: dict[tuple[str, str], Sent] = {}
+    for family in text_string_to_metric_families(text):
+        if family.name not in {what, f"{what}_failed"}:
+            continue
+        for sample in family.samples:
+            way = (sample.labels.get("receiver_name", ""), sample.labels["integration"])
+            before = found.get(way, Sent())
+            if family.name == what:
+                found[way] = Sent(before.tried + sample.value, before.failed)
+            else:
+                found[way] = Sent(before.tried, before.failed + sample.value)
+    return found

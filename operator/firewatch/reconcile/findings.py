@@ -17,7 +17,14 @@ ROUTES_ACCEPTED = "RoutesAccepted"
 ALERTMANAGER_LOADED = "AlertmanagerLoaded"
 NOTIFYING = "Notifying"
 ROUTED = "Routed"
-NOTIFICATIONS = (SECRETS_PRESENT, ROUTES_ACCEPTED, ALERTMANAGER_LOADED, NOTIFYING)
+RECEIVERS_VERIFIED = "ReceiversVerified"
+NOTIFICATIONS = (
+    SECRETS_PRESENT,
+    ROUTES_ACCEPTED,
+    ALERTMANAGER_LOADED,
+    NOTIFYING,
+    RECEIVERS_VERIFIED,
+)
 """Conditions of a stack that the pass over its notifications finds out."""
 
 S = TypeVar("S", bound=Status)

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from pydantic import ValidationError
 
-from firewatch.api.alerting import AlertingStatus, LeftOut
+from firewatch.api.alerting import Alerting, AlertingStatus, LeftOut, SelfTestStatus
 from firewatch.api.alerts import AlertPolicySpec
 from firewatch.api.conditions import Finding, bad, good
-from firewatch.api.resource import ConditionStatus, Key, Object
+from firewatch.api.resource import ConditionStatus, Key, Object, parse_duration
 from firewatch.api.stack import MonitoringStackStatus
 from firewatch.build import names
 from firewatch.build.alertmanager import build_config_secret
@@ -31,13 +32,15 @@ from firewatch.reconcile.findings import (
 )
 from firewatch.reconcile.handover import hand_back
 from firewatch.reconcile.routed import judge_routes, no_alertmanager
+from firewatch.reconcile.self_tests import SelfTests, verified
 from firewatch.reconcile.sources import gather_sources
 from firewatch.reconcile.stack import parse_stack
-from firewatch.reconcile.tellers import confirm_notifications, gather_tellers
+from firewatch.reconcile.tellers import Teller, confirm_notifications, gather_tellers
 
 _LOOK_SECONDS = 50.0
 """How often Secrets are read again: a rotation is followed within a minute."""
 _UNCONFIRMED_SECONDS = 5.0
+_TESTING_SECONDS = 2.0
 _HANDOVER_SECONDS = 0.5
 _SHOWN = 50
 
@@ -48,6 +51,7 @@ class NotificationsReconciler:
 
     context: Context
     _deliveries: dict[Key, Deliveries] = field(default_factory=dict)
+    _tests: dict[Key, SelfTests] = field(default_factory=dict)
 
     async def reconcile(self, key: Key) -> float | None:
         """Make the notifications of a stack as written, and say how they stand."""
@@ -55,6 +59,7 @@ class NotificationsReconciler:
             live = await self.context.cluster.get(MONITORING_STACK, key.namespace, key.name)
         except NotFoundError:
             self._deliveries.pop(key, None)
+            self._tests.pop(key, None)
             self.context.told.pop(key, None)
             self.context.routing.pop(key, None)
             return math.inf
@@ -110,12 +115,53 @@ class NotificationsReconciler:
         before = read_status(MonitoringStackStatus, live).alerting or AlertingStatus()
         deliveries = self._deliveries.setdefault(key, Deliveries())
         failing = await deliveries.look(tellers, before.failing)
+        tested = await self._test(
+            key,
+            stack.spec.alerting,
+            before.self_test,
+            loaded=loaded,
+            ways=notifications.ways,
+            tellers=tellers,
+        )
         findings = (*_findings(notifications.left_out), loaded, notifying(failing))
+        if tested:
+            findings = (*findings, verified(tested))
         self._tell(key, live, findings)
         found = [(each, judge_routes(each, notifications.left_out, loaded)) for each in policies]
         hand_back(self.context, key, found)
-        await self._report(live, _status(stack, notifications, failing))
-        return _LOOK_SECONDS if loaded.status is ConditionStatus.TRUE else _UNCONFIRMED_SECONDS
+        status = _status(stack, notifications, failing)
+        await self._report(live, status.model_copy(update={"self_test": tested}))
+        return self._next_pass(key, loaded)
+
+    def _next_pass(self, key: Key, loaded: Finding) -> float:
+        if loaded.status is not ConditionStatus.TRUE:
+            return _UNCONFIRMED_SECONDS
+        return _TESTING_SECONDS if self._tests[key].running else _LOOK_SECONDS
+
+    async def _test(
+        self,
+        key: Key,
+        alerting: Alerting,
+        before: SelfTestStatus | None,
+        *,
+        loaded: Finding,
+        ways: Sequence[tuple[str, str]],
+        tellers: Sequence[Teller],
+    ) -> SelfTestStatus | None:
+        """Test the receivers if it is time to; None if there are to be no tests."""
+        tests = self._tests.setdefault(key, SelfTests())
+        if alerting.self_test is None:
+            return None
+        before = before or SelfTestStatus()
+        if loaded.status is not ConditionStatus.TRUE:
+            return before
+        return await tests.step(
+            before,
+            ways=ways,
+            tellers=tellers,
+            period=timedelta(seconds=parse_duration(alerting.self_test.schedule)),
+            now=self.context.clock(),
+        )
 
     async def _write(self, stack: Stack, notifications: Notifications) -> Finding | None:
         """Make the Secret as planned; return why that did not work."""
@@ -180,7 +226,7 @@ def _status(stack: Stack, notifications: Notifications, failing: Sequence[str]) 
     return AlertingStatus(
         url=names.alertmanager_url(stack.name, stack.namespace),
         secret=names.alertmanager_config_name(stack.name),
-        receivers=notifications.receivers,
+        receivers=len(dict(notifications.ways)),
         routes=notifications.rows,
         left_out=notifications.left_out[:_SHOWN],
         failing=list(failing[:_SHOWN]),
