@@ -74,7 +74,7 @@ def fire(station: Station, name: str, severity: str = "info", **spec: object) ->
 
 
 def arrived(recorder: Recorder, channel: str, word: str) -> Message:
-    found = wait_for(f"{word} by {channel}", lambda: recorder.messages(channel, word), seconds=60)
+    found = wait_for(f"{word} by {channel}", lambda: recorder.messages(channel, word), seconds=120)
     assert found
     return found[0]
 

@@ -37,6 +37,7 @@ STACK_CASES = {
 }
 RULE_CASES = {
     "runbook": EXAMPLES / "alertpolicy-runbook.yaml",
+    "team": EXAMPLES / "alertpolicy-routes.yaml",
     **{path.stem: path for path in sorted(RULES.glob("*.yaml"))},
 }
 

@@ -13,10 +13,10 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from e2e.messages import EMAIL, PAGERDUTY, SLACK, WEBHOOK, Message, Recorder, record
 
 from e2e.cluster import programs
 from e2e.cluster.progress import SilentProgress
+from e2e.messages import EMAIL, PAGERDUTY, SLACK, WEBHOOK, Message, Recorder, record
 from firewatch.api.alerting import SelfTestStatus
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build import names
