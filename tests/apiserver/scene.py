@@ -22,7 +22,9 @@ from firewatch.cluster.kinds import ALERT_POLICY, CONFIG_MAP
 from firewatch.cluster.prometheus import Prometheus
 from firewatch.reconcile import refusals
 from firewatch.reconcile.alerts import reconcile_alerts
+from firewatch.reconcile.context import NOTIFICATIONS
 from firewatch.reconcile.loop import Loop, Pass
+from firewatch.reconcile.notifications import NotificationsReconciler
 from firewatch.reconcile.rules import RulesReconciler
 from firewatch.reconcile.stack import reconcile_stack
 from tests.apiserver.kubectl import Kubectl
@@ -139,6 +141,7 @@ async def operating(world: World) -> AsyncIterator[tuple[Loop, asyncio.Task[None
         "MonitoringStack": partial(reconcile_stack, context),
         "AlertPolicy": partial(reconcile_alerts, context),
         "Rules": RulesReconciler(context).reconcile,
+        NOTIFICATIONS: NotificationsReconciler(context).reconcile,
     }
     loop = Loop(passes, context.metrics, workers=8)
     task = asyncio.create_task(loop.run())
