@@ -19,7 +19,14 @@ from pythonjsonlogger.json import JsonFormatter
 from firewatch.api.resource import Key
 from firewatch.cluster.client import Cluster, connect
 from firewatch.cluster.errors import ClusterError
-from firewatch.cluster.kinds import ALERT_POLICY, AUTO_RESPONSE, CRD, MONITORING_STACK, OWN_KINDS
+from firewatch.cluster.kinds import (
+    ALERT_POLICY,
+    AUTO_RESPONSE,
+    CRD,
+    MONITORING_STACK,
+    OWN_KINDS,
+    RETENTION_POLICY,
+)
 from firewatch.handlers import Watcher
 from firewatch.health import Health
 from firewatch.metrics import Metrics
@@ -28,6 +35,7 @@ from firewatch.reconcile.context import NOTIFICATIONS, RULES, Context
 from firewatch.reconcile.loop import Loop
 from firewatch.reconcile.notifications import NotificationsReconciler
 from firewatch.reconcile.responses import reconcile_response
+from firewatch.reconcile.retention import reconcile_retention
 from firewatch.reconcile.rules import RulesReconciler
 from firewatch.reconcile.stack import reconcile_stack
 from firewatch.respond.context import RespondContext
@@ -68,6 +76,7 @@ class Operator:
                 ALERT_POLICY.kind: partial(reconcile_alerts, stacks),
                 RULES: RulesReconciler(stacks).reconcile,
                 NOTIFICATIONS: NotificationsReconciler(stacks).reconcile,
+                RETENTION_POLICY.kind: partial(reconcile_retention, stacks),
             },
             metrics,
             workers=settings.workers,

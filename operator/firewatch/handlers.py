@@ -19,6 +19,7 @@ from firewatch.cluster.kinds import (
     AUTO_RESPONSE,
     MONITORING_STACK,
     OWN_KINDS,
+    RETENTION_POLICY,
     STACK_CHILDREN,
     Kind,
 )
@@ -68,6 +69,11 @@ def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll) -> Callable[..., Any
             # A stack that comes or goes decides which one its neighbours belong to.
             wake_all(ALERT_POLICY.kind, namespace)
             wake_all(AUTO_RESPONSE.kind, namespace)
+            wake_all(RETENTION_POLICY.kind, namespace)
+        if kind is RETENTION_POLICY:
+            # It changes what its stack tells Prometheus, and two of them change each other.
+            wake_all(MONITORING_STACK.kind, namespace)
+            wake_all(RETENTION_POLICY.kind, namespace)
 
     return touched
 

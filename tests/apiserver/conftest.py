@@ -73,7 +73,7 @@ def crds(kubectl: Kubectl) -> str:
     deadline = time.monotonic() + 30
     while True:
         try:
-            kubectl("get", "mstack,apol,aresp", "-A")
+            kubectl("get", "mstack,apol,aresp,rpol", "-A")
         except KubectlError:
             if time.monotonic() > deadline:
                 raise

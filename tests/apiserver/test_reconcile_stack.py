@@ -149,17 +149,6 @@ async def test_two_stacks_share_one_account_without_a_quarrel(world: World) -> N
         assert not any(owner.get("controller") for owner in owners)
 
 
-async def test_a_volume_that_cannot_be_changed_is_named_with_the_way_out(world: World) -> None:
-    world.apply({"metrics": {"storage": {"size": "1Gi"}}})
-    await world.go()
-    world.apply({"metrics": {"storage": {"size": "2Gi"}}})
-    await world.go()
-    assert (await world.conditions())["Applied"] == ("False", "ImmutableField")
-    message = await world.message()
-    assert "spec.metrics.storage" in message
-    assert "--cascade=orphan" in message
-
-
 async def test_a_value_that_the_api_server_refuses_is_passed_on(world: World) -> None:
     world.apply({"metrics": {"tolerations": [{"key": "a", "operator": "Nonsense"}]}})
     await world.go()

@@ -8,8 +8,12 @@ from firewatch.api.resource import ConditionStatus, Object
 from firewatch.reconcile.components import (
     available,
     daemon_set,
+    endpoints,
+    explain_claim,
     explain_pods,
     explain_refusal,
+    image_version,
+    pending_claims,
     row,
     stateful_set,
 )
@@ -100,7 +104,9 @@ def test_other_refusals_are_passed_on_and_the_latest_counts() -> None:
         refusal("exceeded quota: q", at="2026-01-01T00:00:05Z"),
         refusal(f'pods "a" is forbidden: {POD_SECURITY}'),
     ]
-    assert explain_refusal(events) == "the pods are refused: exceeded quota: q"
+    assert explain_refusal(events) == (
+        "the pods are refused: exceeded quota: q; raise the quota, or let the stack ask for less"
+    )
     assert explain_refusal([{"reason": "SuccessfulCreate", "message": "x"}]) == ""
 
 
@@ -156,3 +162,91 @@ def test_other_refusals_are_passed_on_and_the_latest_counts() -> None:
 )
 def test_what_keeps_a_pod_from_being_ready(found: Object, problem: str) -> None:
     assert explain_pods([found]) == problem
+
+
+def failed(message: str) -> Object:
+    return {"reason": "FailedCreate", "message": message, "lastTimestamp": "2026-01-01T00:00:00Z"}
+
+
+def test_a_quota_is_told_without_what_it_has_given_out() -> None:
+    """What is used changes with every pod of the namespace, and a message that changes is a write."""
+    said = [
+        explain_refusal(
+            [
+                failed(
+                    "create Pod main-prometheus-0 in StatefulSet main-prometheus failed error: pods"
+                    ' "main-prometheus-0" is forbidden: exceeded quota: small, requested: pods=1,'
+                    f" used: pods={used}, limited: pods=4"
+                )
+            ]
+        )
+        for used in (3, 4)
+    ]
+    expected = (
+        "the pods are refused: exceeded quota: small, requested: pods=1, limited: pods=4; raise the"
+        " quota, or let the stack ask for less"
+    )
+    assert said == [expected, expected]
+
+
+def test_a_claim_that_a_quota_refuses_is_told() -> None:
+    message = (
+        "create Claim data-main-prometheus-0 for Pod main-prometheus-0 in StatefulSet main-prometheus"
+        ' failed error: persistentvolumeclaims "data-main-prometheus-0" is forbidden: exceeded quota:'
+        " disk, requested: requests.storage=50Gi, used: requests.storage=0, limited:"
+        " requests.storage=10Gi"
+    )
+    assert explain_refusal([failed(message)]).startswith(
+        "the pods are refused: exceeded quota: disk, requested: requests.storage=50Gi, limited:"
+    )
+
+
+def test_an_unknown_storage_class_is_told_in_the_provisioners_words() -> None:
+    claim: Object = {
+        "metadata": {"name": "data-p-0"},
+        "spec": {"storageClassName": "nosuch"},
+        "status": {"phase": "Pending"},
+    }
+    bound: Object = {"metadata": {"name": "data-p-1"}, "spec": {}, "status": {"phase": "Bound"}}
+    volumes = [
+        {"name": "data", "persistentVolumeClaim": {"claimName": name}}
+        for name in ("data-p-0", "data-p-1")
+    ]
+    waiting = {"metadata": {"name": "p-0"}, "spec": {"volumes": volumes}}
+    assert pending_claims([waiting], [claim, bound]) == [claim]
+    assert pending_claims([], [claim]) == []
+    event = {
+        "reason": "ProvisioningFailed",
+        "message": 'storageclass.storage.k8s.io "nosuch" not found',
+    }
+    assert explain_claim(claim, [event]) == (
+        'claim data-p-0 gets no volume: storageclass.storage.k8s.io "nosuch" not found; create'
+        " StorageClass nosuch or correct storageClassName"
+    )
+    assert explain_claim(claim, []) == ""
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("prom/prometheus:v3.13.2", "3.13.2"),
+        ("registry.example:5000/prometheus", ""),
+        ("registry.example:5000/a/b:1.2@sha256:0123", "1.2"),
+        ("a/b@sha256:0123", ""),
+        ("a/b:vanilla", "vanilla"),
+    ],
+)
+def test_the_version_of_an_image_is_its_tag(image: str, version: str) -> None:
+    template = {"spec": {"containers": [{"image": image}]}}
+    assert image_version({"spec": {"template": template}}) == version
+
+
+def test_endpoints_are_those_of_services_with_an_address() -> None:
+    def service(name: str, **spec: Any) -> Object:
+        labels = {"app.kubernetes.io/name": "prometheus"}
+        metadata = {"name": name, "namespace": "shop", "labels": labels}
+        ports = [{"name": "http", "port": 9090}]
+        return {"kind": "Service", "metadata": metadata, "spec": {"ports": ports, **spec}}
+
+    objects = [service("pods", clusterIP="None"), service("main"), {"kind": "ConfigMap"}]
+    assert endpoints(objects) == {"prometheus": "http://main.shop.svc:9090"}

@@ -5,7 +5,13 @@ from collections.abc import Sized
 from typing import Any
 
 from firewatch.api.resource import Key
-from firewatch.cluster.kinds import ALERT_POLICY, AUTO_RESPONSE, MONITORING_STACK, Kind
+from firewatch.cluster.kinds import (
+    ALERT_POLICY,
+    AUTO_RESPONSE,
+    MONITORING_STACK,
+    RETENTION_POLICY,
+    Kind,
+)
 from firewatch.handlers import Backoffs, _own_handler
 
 
@@ -45,11 +51,19 @@ async def test_a_resource_made_anew_wakes_its_key() -> None:
 async def test_a_stack_that_comes_or_goes_wakes_its_neighbours() -> None:
     heard = Heard(MONITORING_STACK)
     await heard.event("ADDED", 1)
-    assert heard.kinds == [ALERT_POLICY.kind, AUTO_RESPONSE.kind]
+    assert heard.kinds == [ALERT_POLICY.kind, AUTO_RESPONSE.kind, RETENTION_POLICY.kind]
     await heard.event("MODIFIED", 2)
-    assert len(heard.kinds) == 2
+    assert len(heard.kinds) == 3
     await heard.event("DELETED", 2)
-    assert len(heard.kinds) == 4
+    assert len(heard.kinds) == 6
+
+
+async def test_a_retention_policy_wakes_the_stacks_and_its_rivals() -> None:
+    heard = Heard(RETENTION_POLICY)
+    for type_, generation in (("ADDED", 1), ("MODIFIED", 2), ("DELETED", 2)):
+        heard.kinds.clear()
+        await heard.event(type_, generation)
+        assert heard.kinds == [MONITORING_STACK.kind, RETENTION_POLICY.kind]
 
 
 def test_requests_of_the_watches_are_tried_again_without_end() -> None:

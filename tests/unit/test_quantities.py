@@ -2,7 +2,12 @@
 
 import pytest
 
-from firewatch.build.quantities import canonical_quantities, canonical_quantity
+from firewatch.build.quantities import (
+    canonical_quantities,
+    canonical_quantity,
+    quantity_bytes,
+    show_bytes,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,3 +44,29 @@ def test_what_is_no_quantity_is_refused() -> None:
 def test_a_map_of_quantities_is_sorted() -> None:
     found = canonical_quantities({"memory": "1024Mi", "cpu": "0.5"})
     assert list(found.items()) == [("cpu", "500m"), ("memory", "1Gi")]
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "0.98Ki"),
+        (1024, "1Ki"),
+        (123_456, "121Ki"),
+        (12.34 * 2**30, "12.3Gi"),
+        (100 * 2**30, "100Gi"),
+        (999.9 * 2**20, "0.98Gi"),
+        (-5, "0"),
+    ],
+)
+def test_bytes_are_shown_in_three_digits_and_read_back(amount: float, shown: str) -> None:
+    assert show_bytes(amount) == shown
+    assert abs(quantity_bytes(shown) - max(0, amount)) <= 0.01 * abs(amount) + 5
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"), [("1Gi", 2**30), ("1.5Ki", 1536), ("2G", 2 * 10**9), ("7", 7)]
+)
+def test_quantities_of_storage_in_bytes(text: str, amount: int) -> None:
+    assert quantity_bytes(text) == amount

@@ -57,6 +57,10 @@ class ComponentStatus(Status):
     """Whether every pod that should run is ready and up to date."""
     pods: str = Field(max_length=32)
     """Ready pods of wanted pods, as ``1/1``."""
+    version: str = Field(default="", max_length=128)
+    """Version that runs, as the server says; the tag of its image where it does not say."""
+    endpoint: str = Field(default="", max_length=512)
+    """Address inside the cluster, where it has one."""
     message: str = Field(default="", max_length=1024)
     """What is missing, when something is."""
 
@@ -70,16 +74,56 @@ class RulesStatus(Status):
     """AlertPolicies whose rules the server has confirmed."""
 
 
+class JobStatus(Status):
+    """A job of the stack's Prometheus; looked at every ten minutes, every half if some do not answer."""
+
+    name: str = Field(max_length=256)
+    """Name of the job."""
+    targets: int = Field(ge=0)
+    """Targets that were found and are scraped."""
+    up: int = Field(ge=0)
+    """Targets whose last scrape succeeded."""
+    rejected: int = Field(default=0, ge=0)
+    """Targets whose samples were refused because they pass a limit."""
+    message: str = Field(default="", max_length=512)
+    """One of the targets that do not answer, and why, in Prometheus' words."""
+
+
+class VolumeStatus(Status):
+    """A volume of the stack. Growing ``storage.size`` makes it grow; it never shrinks."""
+
+    name: str = Field(max_length=253)
+    """Name of its PersistentVolumeClaim."""
+    size: str = Field(default="", max_length=32)
+    """Size that it has; empty while there is no volume yet."""
+    wanted: str = Field(max_length=32)
+    """Size that the stack asks for."""
+    message: str = Field(default="", max_length=1024)
+    """How far growing has come, or why it stays as it is."""
+
+
+class StackRetention(Status):
+    """How long this stack's Prometheus keeps samples."""
+
+    time: str = Field(max_length=32)
+    """Oldest sample kept."""
+    size: str = Field(default="", max_length=32)
+    """Largest total of all blocks, in Prometheus' units; empty when only time counts."""
+    policy: str = Field(default="", max_length=253)
+    """The RetentionPolicy that says so; empty when it is ``metrics.retention`` of the stack."""
+
+
 class MonitoringStackStatus(Status):
     """What the operator has seen and done; written by the operator only."""
 
     observed_generation: int | None = Field(default=None, ge=0)
     """The ``metadata.generation`` that this status speaks of."""
     conditions: Conditions = Field(default=[])
-    """Accepted, Applied, Available (pods run), Loaded (Prometheus confirms its configuration), Ready
-    (all of them). With ``alerting`` also SecretsPresent, RoutesAccepted (receivers and routes are
-    understood), AlertmanagerLoaded (every pod confirms its settings), Notifying (no receiver is
-    known to fail) and, with ``selfTest``, ReceiversVerified (each took the last test message).
+    """Accepted, Applied, StorageReady (volumes have the size that is wanted; StorageResizing while they
+    grow), SecretsPresent, Available (pods run), Loaded (Prometheus confirms its configuration),
+    Ready (all of them). With ``alerting`` also RoutesAccepted (receivers and routes are understood),
+    AlertmanagerLoaded (every pod confirms its settings), Notifying (no receiver is known to fail)
+    and, with ``selfTest``, ReceiversVerified (each took the last test message).
     """
     components: list[ComponentStatus] = Field(
         default=[],
@@ -92,6 +136,28 @@ class MonitoringStackStatus(Status):
     """The workloads of the stack."""
     prometheus_url: str | None = Field(default=None, max_length=512)
     """Address of Prometheus inside the cluster."""
+    targets: str = Field(default="", max_length=32)
+    """Targets that answer of all targets, as ``12/13``."""
+    jobs: list[JobStatus] = Field(
+        default=[],
+        max_length=64,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    )
+    """What is scraped (the first 64 jobs)."""
+    volumes: list[VolumeStatus] = Field(
+        default=[],
+        max_length=32,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    )
+    """The volumes of the stack."""
+    retention: StackRetention | None = None
+    """How long samples are kept, and which RetentionPolicy says so."""
     rules: RulesStatus = RulesStatus()
     """AlertPolicies of this stack."""
     alerting: AlertingStatus | None = None
@@ -109,6 +175,7 @@ MONITORING_STACK = CustomKind(
     columns=(
         Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
         Column("Reason", ".status.conditions[?(@.type=='Ready')].reason"),
+        Column("Targets", ".status.targets"),
         Column("Policies", ".status.rules.policies", type="integer"),
         Column("Loaded", ".status.rules.loaded", type="integer"),
         Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),

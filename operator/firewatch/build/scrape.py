@@ -7,6 +7,7 @@ from firewatch.api.resource import Object
 from firewatch.build import names
 from firewatch.build.escalations import escalation_drop, origin_relabeling
 from firewatch.build.objects import Stack
+from firewatch.build.retention import own_retention
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.yaml_text import dump_yaml, load_yaml
 
@@ -24,7 +25,7 @@ def render_prometheus_config(stack: Stack, metrics: Metrics, surroundings: Surro
         "rule_files": _rule_files(stack),
         "scrape_configs": _scrape_configs(stack, metrics),
         "alerting": {"alertmanagers": _alertmanagers(stack, surroundings)},
-        "storage": {"tsdb": {"retention": _retention(metrics)}},
+        "storage": {"tsdb": {"retention": _retention(metrics, surroundings)}},
     }
     config["rule_files"].append(_REVISION + names.short_hash(dump_yaml(config), 16))
     return dump_yaml(config)
@@ -54,11 +55,12 @@ def _global(metrics: Metrics) -> Object:
     return section
 
 
-def _retention(metrics: Metrics) -> Object:
+def _retention(metrics: Metrics, surroundings: Surroundings) -> Object:
     """Return the retention, which here, unlike in the arguments, changes without a restart."""
-    section: Object = {"time": metrics.retention.time}
-    if metrics.retention.size:
-        section["size"] = metrics.retention.size
+    kept = surroundings.retention or own_retention(metrics.retention)
+    section: Object = {"time": kept.time}
+    if kept.size:
+        section["size"] = kept.size
     return section
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from firewatch.build.retention import RetentionInForce
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -9,3 +11,5 @@ class Surroundings:
 
     receiver: str
     """``host:port`` at which Prometheus reaches the operator's alert receiver."""
+    retention: RetentionInForce | None = None
+    """What Prometheus keeps, where a RetentionPolicy decides it; else the stack itself does."""

@@ -111,14 +111,17 @@ async def prune(
     return deleted
 
 
-async def delete(cluster: Cluster, kind: Kind, live: Object) -> None:
-    """Delete this very object; it is fine if it is gone already."""
+async def delete(cluster: Cluster, kind: Kind, live: Object, *, orphan: bool = False) -> None:
+    """Delete this very object; it is fine if it is gone already.
+
+    With ``orphan`` what it owns stays, without an owner.
+    """
     metadata = live["metadata"]
     body = {
         "apiVersion": "v1",
         "kind": "DeleteOptions",
         "preconditions": {"uid": metadata["uid"]},
-        "propagationPolicy": "Background",
+        "propagationPolicy": "Orphan" if orphan else "Background",
     }
     with absent_is_fine():
         await cluster.write(Write(Verb.DELETE, kind, metadata["namespace"], metadata["name"], body))

@@ -53,10 +53,10 @@ CRD = Kind(
 )
 TOKEN_REVIEW = Kind("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False)
 
-MONITORING_STACK, ALERT_POLICY, AUTO_RESPONSE = (
+MONITORING_STACK, ALERT_POLICY, AUTO_RESPONSE, RETENTION_POLICY = (
     Kind(API_VERSION, custom.kind, custom.plural) for custom in CUSTOM_KINDS
 )
-OWN_KINDS = (MONITORING_STACK, ALERT_POLICY, AUTO_RESPONSE)
+OWN_KINDS = (MONITORING_STACK, ALERT_POLICY, AUTO_RESPONSE, RETENTION_POLICY)
 
 STACK_CHILDREN = (SERVICE_ACCOUNT, ROLE_BINDING, CONFIG_MAP, SERVICE, STATEFUL_SET, DAEMON_SET)
 """Kinds of objects that a stack is made of, in the order in which they are applied."""
@@ -104,7 +104,8 @@ RIGHTS: tuple[Right, ...] = (
     *(Right(Scope.STACKS, kind, _CHILD) for kind in STACK_CHILDREN),
     # Never listed or watched: the user's are read by name, and ours have fixed names.
     Right(Scope.STACKS, SECRET, ("get", "create", "patch", "delete")),
-    Right(Scope.STACKS, POD, (*_READ, "patch")),
+    Right(Scope.STACKS, POD, (*_READ, "patch", "delete")),
+    Right(Scope.STACKS, PERSISTENT_VOLUME_CLAIM, ("list", "patch")),
     # Why pods of a DaemonSet are refused stands in Events only.
     Right(Scope.STACKS, EVENT, ("create", "list")),
     Right(Scope.STACKS, CLUSTER_ROLE, ("bind",), names=(PROMETHEUS_ROLE,)),

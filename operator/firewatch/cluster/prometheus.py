@@ -53,6 +53,15 @@ class RuntimeRule:
 
 
 @dataclass(frozen=True)
+class ScrapedTarget:
+    """A target as the server knows it."""
+
+    url: str
+    error: str
+    """Why its last scrape failed; empty if it did not."""
+
+
+@dataclass(frozen=True)
 class Prometheus:
     """One Prometheus server."""
 
@@ -94,6 +103,28 @@ class Prometheus:
         """Tell whether an instant query returns anything."""
         data = await self._get("/api/v1/query", [("query", query)])
         return bool(data["result"])
+
+    async def value(self, query: str) -> float | None:
+        """Return the value of the one series of an instant query; None if there is none."""
+        data = await self._get("/api/v1/query", [("query", query)])
+        return float(data["result"][0]["value"][1]) if data["result"] else None
+
+    async def by_label(self, query: str, label: str) -> dict[str, float]:
+        """Return the values of an instant query by one label of their series."""
+        data = await self._get("/api/v1/query", [("query", query)])
+        return {
+            str(sample["metric"].get(label, "")): float(sample["value"][1])
+            for sample in data["result"]
+        }
+
+    async def targets(self, job: str) -> list[ScrapedTarget]:
+        """Return the targets of one job."""
+        parameters = [("state", "active"), ("scrapePool", job)]
+        data = await self._get("/api/v1/targets", parameters)
+        return [
+            ScrapedTarget(target["scrapeUrl"], target.get("lastError", ""))
+            for target in data["activeTargets"]
+        ]
 
     async def rules(
         self,

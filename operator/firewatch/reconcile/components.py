@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from firewatch.api.conditions import Finding, bad, good
 from firewatch.api.resource import ConditionStatus, Object
 from firewatch.api.stack import ComponentStatus
+from firewatch.build.names import NAME_LABEL
 from firewatch.reconcile.findings import AVAILABLE
 
 _PULL_ERRORS = frozenset(("ErrImagePull", "ImagePullBackOff", "InvalidImageName"))
 _ATTEMPT = re.compile(
-    r"^(\(combined from similar events\): )?(Error creating: )?(pods \"[^\"]*\" is forbidden: )?"
+    r"^(\(combined from similar events\): )?(Error creating: )?"
+    r"(create (Pod|Claim) .*? failed error: )?"
+    r"((pods|persistentvolumeclaims) \"[^\"]*\" is forbidden: )?"
 )
+_USED = re.compile(r", used: .*?(?=, limited: )")
+"""What a quota has given out changes with every pod of the namespace."""
 _STARTING = frozenset(("ContainerCreating", "PodInitializing"))
 
 
@@ -73,14 +78,39 @@ def _is_observed(live: Object) -> bool:
     return bool(observed >= live["metadata"]["generation"])
 
 
-def row(name: str, workload: Workload, problem: str) -> ComponentStatus:
+def row(
+    name: str, workload: Workload, problem: str, *, version: str = "", endpoint: str = ""
+) -> ComponentStatus:
     """Return the row of a workload."""
     return ComponentStatus(
         name=name,
         ready=ConditionStatus.TRUE if workload.available else ConditionStatus.FALSE,
         pods=f"{min(workload.ready, workload.wanted)}/{workload.wanted}",
+        version=version,
+        endpoint=endpoint,
         message="" if workload.available else problem[:1024],
     )
+
+
+def image_version(workload: Object) -> str:
+    """Return the tag of a workload's image, without the ``v`` that some have in front."""
+    image = str(workload["spec"]["template"]["spec"]["containers"][0]["image"])
+    name, colon, tag = image.partition("@")[0].rpartition(":")
+    if not colon or "/" in tag or not name:
+        return ""
+    return tag[1:] if tag[:1] == "v" and tag[1:2].isdecimal() else tag
+
+
+def endpoints(objects: Sequence[Object]) -> dict[str, str]:
+    """Return the addresses of the applications that have a Service with one."""
+    found = {}
+    for item in objects:
+        if item["kind"] == "Service" and item["spec"].get("clusterIP") != "None":
+            metadata, port = item["metadata"], item["spec"]["ports"][0]
+            scheme = "https" if port["name"] == "https" else "http"
+            host = f"{metadata['name']}.{metadata['namespace']}.svc"
+            found[metadata["labels"][NAME_LABEL]] = f"{scheme}://{host}:{port['port']}"
+    return found
 
 
 def available(rows: Sequence[ComponentStatus]) -> Finding:
@@ -103,7 +133,9 @@ def explain_refusal(events: Sequence[Object]) -> str:
     if not refusals:
         return ""
     latest = max(refusals, key=lambda event: event.get("lastTimestamp") or "")
-    text = _ATTEMPT.sub("", latest.get("message", ""))
+    text = _USED.sub("", _ATTEMPT.sub("", latest.get("message", "")))
+    if text.startswith("exceeded quota"):
+        return f"the pods are refused: {text}; raise the quota, or let the stack ask for less"
     if not text.startswith("violates PodSecurity"):
         return f"the pods are refused: {text}"
     return (
@@ -111,6 +143,38 @@ def explain_refusal(events: Sequence[Object]) -> str:
         " pod-security.kubernetes.io/enforce=privileged --overwrite), or remove this component from"
         " the stack"
     )
+
+
+def pending_claims(pods: Sequence[Object], claims: Sequence[Object]) -> list[Object]:
+    """Return the claims without a volume for which pods wait."""
+    waiting = {
+        volume["persistentVolumeClaim"]["claimName"]
+        for pod in pods
+        for volume in pod["spec"].get("volumes", ())
+        if "persistentVolumeClaim" in volume
+    }
+    return [
+        claim
+        for claim in claims
+        if claim["metadata"]["name"] in waiting
+        and claim.get("status", {}).get("phase") == "Pending"
+    ]
+
+
+def explain_claim(claim: Object, events: Sequence[Object]) -> str:
+    """Return why a claim gets no volume, given its Events; empty if unknown."""
+    failures = [event for event in events if event.get("reason") == "ProvisioningFailed"]
+    if not failures:
+        return ""
+    latest = max(failures, key=lambda event: event.get("lastTimestamp") or "")
+    words = latest.get("message", "")
+    wanted = claim["spec"].get("storageClassName", "")
+    remedy = (
+        f"; create StorageClass {wanted} or correct storageClassName"
+        if "not found" in words
+        else ""
+    )
+    return f"claim {claim['metadata']['name']} gets no volume: {words}{remedy}"
 
 
 def explain_pods(pods: Sequence[Object]) -> str:

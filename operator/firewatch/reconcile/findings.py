@@ -26,6 +26,7 @@ NOTIFICATIONS = (
     RECEIVERS_VERIFIED,
 )
 """Conditions of a stack that the pass over its notifications finds out."""
+STORAGE_READY = "StorageReady"
 
 S = TypeVar("S", bound=Status)
 
@@ -36,6 +37,16 @@ def read_status(model: type[S], live: Object) -> S:
         return model.model_validate(live.get("status", {}))
     except ValidationError:
         return model()
+
+
+def not_granted(namespace: str) -> Finding:
+    """Return that the operator has no rights in a namespace, and what to do."""
+    return bad(
+        ACCEPTED,
+        "NamespaceNotGranted",
+        f"Firewatch may not run stacks in namespace {namespace}; add it to stacks.namespaces of"
+        " the chart",
+    )
 
 
 def not_applied(kind: str, name: str, error: ClusterError) -> Finding:
@@ -49,14 +60,6 @@ def not_applied(kind: str, name: str, error: ClusterError) -> Finding:
         )
     if isinstance(error, ForbiddenError):
         return bad(APPLIED, "Forbidden", f"{what}: {error}")
-    if isinstance(error, InvalidError) and "updates to statefulset spec" in str(error):
-        return bad(
-            APPLIED,
-            "ImmutableField",
-            f"{what}: spec.metrics.storage cannot be changed on a StatefulSet that is there; put it"
-            f" back as it was, or run kubectl delete statefulset {name} --cascade=orphan (pods and"
-            " volumes stay; a volume that is there keeps its size)",
-        )
     if isinstance(error, InvalidError):
         return bad(APPLIED, "Invalid", f"{what}: {error}")
     return bad(APPLIED, "Failed", f"{what}: {error}")

@@ -12,7 +12,7 @@ from firewatch.build import names
 from firewatch.cluster.client import Cluster, Verb, Write
 from firewatch.cluster.errors import ConflictError, NotFoundError
 from firewatch.cluster.kinds import POD
-from firewatch.cluster.prometheus import Prometheus
+from firewatch.cluster.prometheus import Prometheus, PrometheusError
 
 _NUDGES = tuple(timedelta(seconds=seconds) for seconds in (0, 1, 2, 4))
 """When a pod is nudged, counted from the first time: kubelet's own view may lag behind."""
@@ -81,6 +81,17 @@ async def gather_servers(
     port = names.PROMETHEUS_PORT
     ready = [Server(pod, Prometheus(session, pod_url(pod, port))) for pod in pods if is_ready(pod)]
     return Servers(pods, ready)
+
+
+async def running_version(servers: Servers) -> str:
+    """Return the oldest version that a ready server says it has; empty if none says anything."""
+    found = []
+    for server in servers.ready:
+        try:
+            found.append(await server.api.version())
+        except PrometheusError:
+            continue
+    return min(found, default="")
 
 
 def is_ready(pod: Object) -> bool:

@@ -2,52 +2,73 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 
 from pydantic import ValidationError
 
 from firewatch.api.conditions import Finding, bad, good, merge_conditions
 from firewatch.api.resource import ConditionStatus, Key, Object
-from firewatch.api.stack import ComponentStatus, MonitoringStackSpec, MonitoringStackStatus
+from firewatch.api.stack import (
+    ComponentStatus,
+    JobStatus,
+    MonitoringStackSpec,
+    MonitoringStackStatus,
+    StackRetention,
+    VolumeStatus,
+)
 from firewatch.build import names
 from firewatch.build.objects import Stack
-from firewatch.build.scrape import config_revision
+from firewatch.build.retention import RetentionInForce
 from firewatch.build.stack import build_shared, build_stack
 from firewatch.build.surroundings import Surroundings
-from firewatch.cluster.apply import apply, prune
-from firewatch.cluster.errors import ClusterError, NotFoundError, UnreachableError, absent_is_fine
+from firewatch.cluster.apply import prune
+from firewatch.cluster.errors import ForbiddenError, NotFoundError, absent_is_fine
 from firewatch.cluster.kinds import (
     CONFIG_MAP,
     DAEMON_SET,
     MONITORING_STACK,
+    RETENTION_POLICY,
     SERVICE,
-    STACK_CHILDREN,
     STATEFUL_SET,
 )
 from firewatch.cluster.status import write_status
-from firewatch.reconcile.components import available
+from firewatch.reconcile.children import Children, NamespaceEndsError, apply_children
+from firewatch.reconcile.components import available, endpoints
 from firewatch.reconcile.configuration import confirm_configuration
 from firewatch.reconcile.context import NOTIFICATIONS, RULES, Context
-from firewatch.reconcile.findings import ACCEPTED, APPLIED, not_applied, read_status
+from firewatch.reconcile.findings import (
+    ACCEPTED,
+    APPLIED,
+    AVAILABLE,
+    LOADED,
+    STORAGE_READY,
+    not_granted,
+    read_status,
+)
+from firewatch.reconcile.growing import gather_claims, resize_volumes
 from firewatch.reconcile.invalid import explain_invalid
-from firewatch.reconcile.servers import Servers, gather_servers
+from firewatch.reconcile.retention_choice import choose_retention, policies_of
+from firewatch.reconcile.rollout import remove_orphans
+from firewatch.reconcile.servers import Servers, gather_servers, running_version
+from firewatch.reconcile.targets import all_up, gather_jobs, summarize_jobs
 from firewatch.reconcile.telling import told_of_notifications
-from firewatch.reconcile.workloads import WORKLOAD_KINDS, LiveWorkload, gather_rows
+from firewatch.reconcile.volumes import (
+    Refusals,
+    Volume,
+    smallest_capacity,
+    storage_ready,
+    volume_rows,
+    volumes_of,
+)
+from firewatch.reconcile.workloads import gather_rows
 
-_KINDS = {kind.kind: kind for kind in STACK_CHILDREN}
 _PRUNED = (CONFIG_MAP, SERVICE, STATEFUL_SET, DAEMON_SET)
 _UNCONFIRMED_SECONDS = 0.3
+_REPLACING_SECONDS = 0.5
 _NOT_READY_SECONDS = 10.0
-
-
-@dataclass
-class _Result:
-    """What applying a stack's objects came to."""
-
-    workloads: list[LiveWorkload] = field(default_factory=list)
-    fault: Finding | None = None
-    revision: str | None = None
-    """Hash of the configuration that is now in the ConfigMap."""
+_TARGETS_SECONDS = 30.0
+_WATCHED = frozenset((STORAGE_READY, AVAILABLE, LOADED))
+"""Conditions that become true by themselves, without an event that wakes the stack."""
 
 
 async def reconcile_stack(context: Context, key: Key) -> float | None:
@@ -57,30 +78,88 @@ async def reconcile_stack(context: Context, key: Key) -> float | None:
     try:
         live = await context.cluster.get(MONITORING_STACK, key.namespace, key.name)
     except NotFoundError:
-        context.ready.pop(key, None)
-        return math.inf
+        return await _gone(context, key)
     if "deletionTimestamp" in live["metadata"]:
         return None
     stack = _parse(context, live)
     if isinstance(stack, Finding):
         await _report(context, live, [stack])
         return None
-    objects = build_stack(stack, Surroundings(receiver=context.settings.receiver))
-    shared = build_shared(await _siblings(context, stack))
+    plan = await _plan(context, stack, live)
+    refusals = await resize_volumes(context.cluster, plan.volumes)
     try:
-        result = await _apply_all(context, [*shared, *objects])
-    except _NamespaceEndsError:
+        made = await apply_children(context, plan.objects, plan.claims, refusals)
+    except NamespaceEndsError:
         return None
-    await _prune(context, stack, objects)
+    await _prune(context, stack, plan.objects)
+    return await _tell(context, live, plan, made=made, refusals=refusals)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be made of a stack, and what that was decided by."""
+
+    stack: Stack
+    objects: Sequence[Object]
+    claims: Sequence[Object]
+    volumes: Sequence[Volume]
+    retention: RetentionInForce | None
+
+
+async def _plan(context: Context, stack: Stack, live: Object) -> _Plan:
+    neighbours = await _neighbours(context, stack.namespace)
+    claims = await gather_claims(context.cluster, stack)
+    retention = await _gather_retention(context, stack, live, neighbours=neighbours, claims=claims)
+    surroundings = Surroundings(receiver=context.settings.receiver, retention=retention)
+    shared = build_shared(_siblings(stack, neighbours))
+    objects = [*shared, *build_stack(stack, surroundings)]
+    return _Plan(stack, objects, claims, volumes_of(objects, claims), retention)
+
+
+async def _tell(
+    context: Context, live: Object, plan: _Plan, *, made: Children, refusals: Refusals
+) -> float | None:
+    """Look at what has become of the stack, say it, and return when to look again."""
+    stack = plan.stack
     servers = await gather_servers(
-        context.cluster, context.session, namespace=key.namespace, stack=key.name
+        context.cluster, context.session, namespace=stack.namespace, stack=stack.name
     )
-    _wake_rules(context, key, servers)
-    rows = await gather_rows(context, stack.name, result.workloads)
-    loaded = await confirm_configuration(context, result.revision, servers)
-    findings = [*_findings(result, rows, loaded), *told_of_notifications(context, stack, live)]
-    await _report(context, live, findings, rows=rows, url=_url(stack))
-    return _next_pass(loaded, rows)
+    _wake_rules(context, Key(MONITORING_STACK.kind, stack.namespace, stack.name), servers)
+    rows = await gather_rows(
+        context,
+        stack.name,
+        made.workloads,
+        claims=plan.claims,
+        endpoints=endpoints(plan.objects),
+        versions={names.PROMETHEUS: await running_version(servers)},
+    )
+    jobs = await gather_jobs(servers, made.configuration, _jobs_before(live))
+    loaded = await confirm_configuration(context, made.revision, servers)
+    storage = storage_ready(plan.volumes, refusals)
+    findings = [
+        *_findings(made, rows, storage=storage, loaded=loaded),
+        *told_of_notifications(context, stack, live),
+    ]
+    volumes = volume_rows(plan.volumes, refusals)
+    shown = _Shown(rows, jobs, volumes, _url(stack), plan.retention)
+    await _report(context, live, findings, shown)
+    return _next_pass(made, findings, jobs)
+
+
+def _jobs_before(live: Object) -> list[JobStatus]:
+    return read_status(MonitoringStackStatus, live).jobs
+
+
+async def _gone(context: Context, key: Key) -> float:
+    """Look after a stack that is not there any more."""
+    context.ready.pop(key, None)
+    if not context.settings.grants_stacks(key.namespace):
+        return math.inf
+    try:
+        left = await remove_orphans(context, key.namespace, key.name)
+    except ForbiddenError:
+        return math.inf
+    return _NOT_READY_SECONDS if left else math.inf
 
 
 def _parse(context: Context, live: Object) -> Stack | Finding:
@@ -88,12 +167,7 @@ def _parse(context: Context, live: Object) -> Stack | Finding:
     metadata = live["metadata"]
     namespace = metadata["namespace"]
     if not context.settings.grants_stacks(namespace):
-        return bad(
-            ACCEPTED,
-            "NamespaceNotGranted",
-            f"Firewatch may not run stacks in namespace {namespace}; add it to stacks.namespaces of"
-            " the chart",
-        )
+        return not_granted(namespace)
     try:
         return parse_stack(live)
     except ValidationError as error:
@@ -111,43 +185,48 @@ def parse_stack(live: Object) -> Stack:
     )
 
 
-class _NamespaceEndsError(Exception):
-    """The namespace is being deleted: nothing can be made there any more."""
+async def _neighbours(context: Context, namespace: str) -> list[Object]:
+    """Read the stacks of a namespace that are there to stay."""
+    return [
+        live
+        for live in await context.cluster.list(MONITORING_STACK, namespace)
+        if "deletionTimestamp" not in live["metadata"]
+    ]
 
 
-async def _apply_all(context: Context, objects: Sequence[Object]) -> _Result:
-    """Apply every object; one that fails does not stop the others."""
-    result = _Result()
-    for desired in objects:
-        kind, name = _KINDS[desired["kind"]], desired["metadata"]["name"]
-        try:
-            applied = await apply(context.cluster, kind, desired)
-        except UnreachableError:
-            raise
-        except ClusterError as error:
-            if "being terminated" in str(error):
-                raise _NamespaceEndsError from error
-            result.fault = result.fault or not_applied(kind.kind, name, error)
-            continue
-        if kind in WORKLOAD_KINDS:
-            result.workloads.append(LiveWorkload(kind, applied.live))
-        elif kind is CONFIG_MAP and names.CONFIG_KEY in applied.live["data"]:
-            result.revision = config_revision(applied.live["data"][names.CONFIG_KEY])
-    return result
-
-
-async def _siblings(context: Context, stack: Stack) -> list[Stack]:
+def _siblings(stack: Stack, neighbours: Sequence[Object]) -> list[Stack]:
     """Return all stacks of the namespace that can be read, since they share some objects."""
     found = [stack]
-    for live in await context.cluster.list(MONITORING_STACK, stack.namespace):
-        metadata = live["metadata"]
-        if metadata["uid"] == stack.uid or "deletionTimestamp" in metadata:
+    for live in neighbours:
+        if live["metadata"]["uid"] == stack.uid:
             continue
         try:
             found.append(parse_stack(live))
         except ValidationError:
             continue
     return found
+
+
+async def _gather_retention(
+    context: Context,
+    stack: Stack,
+    live: Object,
+    *,
+    neighbours: Sequence[Object],
+    claims: Sequence[Object],
+) -> RetentionInForce | None:
+    """Return what the stack's Prometheus keeps; None if there is no Prometheus."""
+    if stack.spec.metrics is None:
+        return None
+    names_of_stacks = [neighbour["metadata"]["name"] for neighbour in neighbours]
+    policies = policies_of(
+        stack.name,
+        await context.cluster.list(RETENTION_POLICY, stack.namespace),
+        names_of_stacks,
+    )
+    volume = smallest_capacity(stack, claims)
+    before = read_status(MonitoringStackStatus, live).retention
+    return choose_retention(stack.spec.metrics.retention, policies, before, volume=volume)
 
 
 async def _prune(context: Context, stack: Stack, wanted: Sequence[Object]) -> None:
@@ -170,14 +249,16 @@ def _wake_rules(context: Context, key: Key, servers: Servers) -> None:
 
 
 def _findings(
-    result: _Result, rows: Sequence[ComponentStatus], loaded: Finding | None
+    result: Children,
+    rows: Sequence[ComponentStatus],
+    *,
+    storage: Finding | None,
+    loaded: Finding | None,
 ) -> list[Finding]:
     accepted = good(ACCEPTED, "Accepted", "the spec is understood")
     applied = result.fault or good(APPLIED, "Applied", "every object is as it should be")
-    found = [accepted, applied]
-    if rows:
-        found.append(available(rows))
-    return [*found, loaded] if loaded else found
+    found = [accepted, applied, storage, available(rows) if rows else None, loaded]
+    return [finding for finding in found if finding is not None]
 
 
 def _url(stack: Stack) -> str | None:
@@ -186,31 +267,49 @@ def _url(stack: Stack) -> str | None:
     return names.prometheus_url(stack.name, stack.namespace)
 
 
-def _next_pass(loaded: Finding | None, rows: Sequence[ComponentStatus]) -> float | None:
-    if loaded and loaded.status is not ConditionStatus.TRUE and loaded.reason == "Reloading":
+def _next_pass(
+    result: Children, findings: Sequence[Finding], jobs: Sequence[JobStatus]
+) -> float | None:
+    """Return when to look again: at once while something is under way, else as usual."""
+    if any(each.type == LOADED and each.reason == "Reloading" for each in findings):
         return _UNCONFIRMED_SECONDS
-    ready = all(each.ready is ConditionStatus.TRUE for each in rows)
-    confirmed = loaded is None or loaded.status is ConditionStatus.TRUE
-    return None if ready and confirmed else _NOT_READY_SECONDS
+    if result.replacing:
+        return _REPLACING_SECONDS
+    watched = (each for each in findings if each.type in _WATCHED)
+    settled = all(each.status is ConditionStatus.TRUE for each in watched)
+    if not settled:
+        return _NOT_READY_SECONDS
+    return None if all_up(jobs) else _TARGETS_SECONDS
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What a stack's status shows besides its conditions."""
+
+    rows: Sequence[ComponentStatus] = ()
+    jobs: Sequence[JobStatus] = ()
+    volumes: Sequence[VolumeStatus] = ()
+    url: str | None = None
+    retention: RetentionInForce | None = None
 
 
 async def _report(
-    context: Context,
-    live: Object,
-    findings: Sequence[Finding],
-    *,
-    rows: Sequence[ComponentStatus] = (),
-    url: str | None = None,
+    context: Context, live: Object, findings: Sequence[Finding], shown: _Shown | None = None
 ) -> None:
     before = read_status(MonitoringStackStatus, live)
     generation = live["metadata"]["generation"]
+    shown = shown or _Shown()
     status = MonitoringStackStatus(
         observed_generation=generation,
         conditions=merge_conditions(
             before.conditions, findings, generation=generation, now=context.clock()
         ),
-        components=[*rows],
-        prometheus_url=url,
+        components=[*shown.rows],
+        targets=summarize_jobs(shown.jobs),
+        jobs=[*shown.jobs],
+        volumes=[*shown.volumes],
+        prometheus_url=shown.url,
+        retention=StackRetention(**asdict(shown.retention)) if shown.retention else None,
         rules=before.rules,
         alerting=before.alerting,
     )

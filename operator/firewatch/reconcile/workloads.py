@@ -1,6 +1,6 @@
 """The live workloads of a stack: which there are, and what keeps their pods from being ready."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from firewatch.api.resource import Object
@@ -11,12 +11,16 @@ from firewatch.reconcile.components import (
     Workload,
     daemon_set,
     deployment,
+    explain_claim,
     explain_pods,
     explain_refusal,
+    image_version,
+    pending_claims,
     row,
     stateful_set,
 )
 from firewatch.reconcile.context import Context
+from firewatch.reconcile.rollout import repair_rollout
 
 _READERS: dict[Kind, Callable[[Object], Workload]] = {
     STATEFUL_SET: stateful_set,
@@ -44,25 +48,62 @@ class LiveWorkload:
 
 
 async def gather_rows(
-    context: Context, stack: str, workloads: Sequence[LiveWorkload]
+    context: Context,
+    stack: str,
+    workloads: Sequence[LiveWorkload],
+    *,
+    claims: Sequence[Object],
+    endpoints: Mapping[str, str],
+    versions: Mapping[str, str],
 ) -> list[ComponentStatus]:
-    """Return the rows of a stack's status, one a workload."""
+    """Return the rows of a stack's status, one a workload; repair a rollout that is stuck."""
     rows = []
     for workload in workloads:
-        counts = workload.read()
-        problem = "" if counts.available else await _problem(context, stack, workload, counts)
-        rows.append(row(workload.application, counts, problem))
+        counts, problem = workload.read(), ""
+        if not counts.available:
+            pods = await _pods(context, stack, workload)
+            problem = await _problem(context, workload, counts, pods=pods, claims=claims)
+            if workload.kind is STATEFUL_SET:
+                await repair_rollout(context, workload.live, pods)
+        name = workload.application
+        rows.append(
+            row(
+                name,
+                counts,
+                problem,
+                version=versions.get(name) or image_version(workload.live),
+                endpoint=endpoints.get(name, ""),
+            )
+        )
     return rows
 
 
-async def _problem(context: Context, stack: str, workload: LiveWorkload, counts: Workload) -> str:
+async def _pods(context: Context, stack: str, workload: LiveWorkload) -> list[Object]:
+    labels = names.selector(stack, workload.application)
+    return await context.cluster.list(POD, workload.live["metadata"]["namespace"], labels)
+
+
+async def _problem(
+    context: Context,
+    workload: LiveWorkload,
+    counts: Workload,
+    *,
+    pods: Sequence[Object],
+    claims: Sequence[Object],
+) -> str:
     """Return why a workload does not have all its pods."""
-    metadata = workload.live["metadata"]
-    namespace = metadata["namespace"]
     if counts.there < counts.wanted:
-        fields = {"involvedObject.uid": metadata["uid"], "reason": "FailedCreate"}
-        events = await context.cluster.list(EVENT, namespace, fields=fields)
+        events = await _events(context, workload.live, "FailedCreate")
         if refusal := explain_refusal(events):
             return refusal
-    labels = names.selector(stack, workload.application)
-    return explain_pods(await context.cluster.list(POD, namespace, labels))
+    for claim in pending_claims(pods, claims):
+        events = await _events(context, claim, "ProvisioningFailed")
+        if failure := explain_claim(claim, events):
+            return failure
+    return explain_pods(pods)
+
+
+async def _events(context: Context, about: Object, reason: str) -> list[Object]:
+    metadata = about["metadata"]
+    fields = {"involvedObject.uid": metadata["uid"], "reason": reason}
+    return await context.cluster.list(EVENT, metadata["namespace"], fields=fields)

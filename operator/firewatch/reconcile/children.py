@@ -1,0 +1,101 @@
+"""Applying what a stack is made of: one object that fails does not stop the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from firewatch.api.conditions import Finding, unknown
+from firewatch.api.resource import Object
+from firewatch.build import names
+from firewatch.build.scrape import config_revision
+from firewatch.cluster.apply import apply, delete, is_ours
+from firewatch.cluster.errors import ClusterError, InvalidError, UnreachableError, absent_is_fine
+from firewatch.cluster.kinds import CONFIG_MAP, STACK_CHILDREN, STATEFUL_SET, Kind
+from firewatch.reconcile.context import Context
+from firewatch.reconcile.findings import APPLIED, not_applied
+from firewatch.reconcile.volumes import Refusals, claims_of, is_refused, keep_claims
+from firewatch.reconcile.workloads import WORKLOAD_KINDS, LiveWorkload
+
+_KINDS = {kind.kind: kind for kind in STACK_CHILDREN}
+_IMMUTABLE = "updates to statefulset spec"
+
+
+class NamespaceEndsError(Exception):
+    """The namespace is being deleted: nothing can be made there any more."""
+
+
+@dataclass
+class Children:
+    """What applying a stack's objects came to."""
+
+    workloads: list[LiveWorkload] = field(default_factory=list)
+    fault: Finding | None = None
+    revision: str | None = None
+    """Hash of the configuration that is now in the ConfigMap."""
+    configuration: str = "{}"
+    """That configuration."""
+    replacing: bool = False
+    """Whether a workload is being made anew."""
+
+    def blame(self, finding: Finding) -> None:
+        """Note what is wrong; the first fault is the one that is told."""
+        self.fault = self.fault or finding
+
+
+async def apply_children(
+    context: Context, objects: Sequence[Object], claims: Sequence[Object], refusals: Refusals
+) -> Children:
+    """Apply every object in turn. ``NamespaceEndsError`` if nothing can be made any more."""
+    result = Children()
+    for desired in objects:
+        kind = _KINDS[desired["kind"]]
+        try:
+            live = await _apply_one(context, kind, desired, claims=claims, refusals=refusals)
+        except UnreachableError:
+            raise
+        except ClusterError as error:
+            if "being terminated" in str(error):
+                raise NamespaceEndsError from error
+            result.blame(not_applied(kind.kind, desired["metadata"]["name"], error))
+            continue
+        _note(result, kind, desired["metadata"]["name"], live)
+    return result
+
+
+def _note(result: Children, kind: Kind, name: str, live: Object | None) -> None:
+    if live is None:
+        result.replacing = True
+        message = f"{kind.kind} {name} is being made anew around its running pods"
+        result.blame(unknown(APPLIED, "Replacing", message))
+    elif kind in WORKLOAD_KINDS:
+        result.workloads.append(LiveWorkload(kind, live))
+    elif kind is CONFIG_MAP and names.CONFIG_KEY in live["data"]:
+        result.configuration = live["data"][names.CONFIG_KEY]
+        result.revision = config_revision(result.configuration)
+
+
+async def _apply_one(
+    context: Context,
+    kind: Kind,
+    desired: Object,
+    *,
+    claims: Sequence[Object],
+    refusals: Refusals,
+) -> Object | None:
+    """Apply one object; return it as it then is, or None if it has to go first."""
+    if kind is not STATEFUL_SET:
+        return (await apply(context.cluster, kind, desired)).live
+    metadata, live = desired["metadata"], None
+    with absent_is_fine():
+        live = await context.cluster.get(kind, metadata["namespace"], metadata["name"])
+    if live is not None and "deletionTimestamp" in live["metadata"]:
+        return None
+    if live is not None and any(is_refused(v, refusals) for v in claims_of(desired, claims)):
+        desired = keep_claims(desired, live)
+    try:
+        return (await apply(context.cluster, kind, desired, known=live)).live
+    except InvalidError as error:
+        if live is None or _IMMUTABLE not in str(error) or not is_ours(live):
+            raise
+        # The pods stay and are taken over by the new one, which then renews them one at a time.
+        await delete(context.cluster, kind, live, orphan=True)
+        return None

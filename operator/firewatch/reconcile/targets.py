@@ -1,0 +1,96 @@
+"""What Prometheus scrapes: how many targets each job has, how many answer, and what the rest says."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from firewatch.api.stack import JobStatus
+from firewatch.build.yaml_text import load_yaml
+from firewatch.cluster.prometheus import Prometheus, PrometheusError, ScrapedTarget
+from firewatch.reconcile.servers import Servers
+
+_MOST_JOBS = 64
+_MOST_EXPLAINED = 5
+"""Jobs whose targets are read one by one: a list of ten thousand is megabytes."""
+_QUERY_STRING = re.compile(r"\?[^\"\s]*")
+_LIMIT = re.compile(r"\blimit\b", re.IGNORECASE)
+
+
+async def gather_jobs(
+    servers: Servers, configuration: str, before: Sequence[JobStatus]
+) -> list[JobStatus]:
+    """Return the jobs of a stack; as they were, if no server can be asked."""
+    configured = job_names(configuration)
+    if not configured:
+        return []
+    if not servers.ready:
+        return [*before]
+    first = min(servers.ready, key=lambda server: str(server.pod["metadata"]["name"]))
+    try:
+        return await _gather(first.api, configured, {j.name: j for j in before})
+    except PrometheusError:
+        return [*before]
+
+
+def job_names(configuration: str) -> list[str]:
+    """Return the names of the jobs of a prometheus.yml."""
+    return [job["job_name"] for job in load_yaml(configuration).get("scrape_configs") or ()]
+
+
+async def _gather(
+    api: Prometheus, configured: Sequence[str], before: Mapping[str, JobStatus]
+) -> list[JobStatus]:
+    found = await api.by_label("count by (job) (up)", "job")
+    up = await api.by_label("sum by (job) (up)", "job")
+    names = dict.fromkeys([*configured, *sorted(found)])
+    counts = {name: (int(found.get(name, 0)), int(up.get(name, 0))) for name in names}
+    bad = [name for name, (targets, answering) in counts.items() if answering < targets]
+    why = {name: await api.targets(name) for name in bad[:_MOST_EXPLAINED]}
+    return [
+        job_row(name, targets, answering, down=why.get(name, ()), before=before.get(name))
+        for name, (targets, answering) in [*counts.items()][:_MOST_JOBS]
+    ]
+
+
+def job_row(
+    name: str,
+    targets: int,
+    up: int,
+    *,
+    down: Iterable[ScrapedTarget],
+    before: JobStatus | None,
+) -> JobStatus:
+    """Return the row of a job (pure).
+
+    While the numbers stay the same, so do the words: which of several errors comes first is chance.
+    """
+    failing = sorted((each for each in down if each.error), key=lambda each: each.url)
+    rejected = sum(bool(_LIMIT.search(each.error)) for each in failing)
+    row = JobStatus(name=name, targets=targets, up=up, rejected=rejected)
+    if before and before.message and before.model_copy(update={"message": ""}) == row:
+        return before
+    return row.model_copy(update={"message": _message(targets, up, failing)})
+
+
+def _message(targets: int, up: int, failing: Sequence[ScrapedTarget]) -> str:
+    if not targets:
+        return "nothing is found to scrape"
+    if up >= targets:
+        return ""
+    if not failing:
+        return "waiting for the first answers"
+    first = failing[0]
+    # What stands behind the question mark may be a credential.
+    parts = (_QUERY_STRING.sub("", part) for part in (first.url, first.error))
+    return ": ".join(parts)[:512]
+
+
+def summarize_jobs(jobs: Sequence[JobStatus]) -> str:
+    """Return how many targets answer, as ``12/13``; empty if nothing is known."""
+    if not jobs:
+        return ""
+    return f"{sum(job.up for job in jobs)}/{sum(job.targets for job in jobs)}"
+
+
+def all_up(jobs: Sequence[JobStatus]) -> bool:
+    """Tell whether every job has targets that all answer."""
+    return all(job.targets and job.up >= job.targets for job in jobs)

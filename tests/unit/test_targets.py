@@ -1,0 +1,65 @@
+"""What is told of a job's targets, and that it is told in steady words."""
+
+import pytest
+
+from firewatch.api.stack import JobStatus
+from firewatch.cluster.prometheus import ScrapedTarget
+from firewatch.reconcile.targets import all_up, job_names, job_row, summarize_jobs
+
+REFUSED = ScrapedTarget(
+    "http://b:1/metrics?token=hidden", 'Get "http://b:1/metrics?token=hidden": connection refused'
+)
+LATE = ScrapedTarget("http://a:1/metrics", "context deadline exceeded")
+FINE = ScrapedTarget("http://c:1/metrics", "")
+LIMITED = ScrapedTarget("http://d:1/metrics", "sample limit exceeded")
+
+
+def row(targets: int, up: int, *down: ScrapedTarget, before: JobStatus | None = None) -> JobStatus:
+    return job_row("j", targets, up, down=down, before=before)
+
+
+def test_a_job_tells_of_its_first_target_that_does_not_answer() -> None:
+    assert row(3, 1, REFUSED, LATE, FINE).message == "http://a:1/metrics: context deadline exceeded"
+
+
+def test_what_may_be_a_credential_is_left_out() -> None:
+    assert row(1, 0, REFUSED).message == (
+        'http://b:1/metrics: Get "http://b:1/metrics": connection refused'
+    )
+
+
+@pytest.mark.parametrize(
+    ("targets", "up", "message"),
+    [
+        (0, 0, "nothing is found to scrape"),
+        (2, 2, ""),
+        (2, 1, "waiting for the first answers"),
+    ],
+)
+def test_jobs_without_an_error(targets: int, up: int, message: str) -> None:
+    assert row(targets, up).message == message
+
+
+def test_targets_over_a_limit_are_counted() -> None:
+    assert row(3, 1, LIMITED, LATE).rejected == 1
+
+
+def test_words_stay_while_the_numbers_do() -> None:
+    before = row(2, 1, LATE)
+    assert row(2, 1, REFUSED, before=before) == before
+    assert row(2, 0, REFUSED, before=before).message.startswith("http://b")
+    assert row(2, 2, before=before).message == ""
+
+
+def test_the_sum_of_all_jobs() -> None:
+    jobs = [row(3, 1), row(2, 2)]
+    assert summarize_jobs(jobs) == "3/5"
+    assert summarize_jobs([]) == ""
+    assert not all_up(jobs)
+    assert not all_up([row(0, 0)])
+    assert all_up([row(2, 2)])
+
+
+def test_jobs_are_those_of_the_configuration() -> None:
+    assert job_names("scrape_configs:\n- job_name: a\n- job_name: b\n") == ["a", "b"]
+    assert job_names("{}") == []
