@@ -47,6 +47,17 @@ def job(**fields: Any) -> Object:
     return stack(scrapeJobs=[{"name": "a", "targets": ["a:1"], **fields}])
 
 
+KEY: Object = {"name": "login", "key": "token"}
+
+
+def relabeling(**fields: Any) -> Object:
+    return job(relabelings=[{"action": "drop", **fields}])
+
+
+def remote(**fields: Any) -> Object:
+    return stack(remoteWrite=[{"name": "a", "url": "https://a/x", **fields}])
+
+
 def rule(**fields: Any) -> Object:
     return {"groups": [{"name": "g", "rules": [{"expr": "up == 0", **fields}]}]}
 
@@ -208,7 +219,51 @@ BAD: list[tuple[str, Any, str]] = [
     ("MonitoringStack", stack(externalLabels={"a": 1}), "spec.metrics.externalLabels.a"),
     ("MonitoringStack", job(name="node"), "the names prometheus and node belong to"),
     ("MonitoringStack", job(name="a b"), "spec.metrics.scrapeJobs[0].name"),
-    ("MonitoringStack", job(targets=[]), "spec.metrics.scrapeJobs[0].targets"),
+    ("MonitoringStack", job(podSelector={}), "exactly one of targets, serviceSelector"),
+    ("MonitoringStack", job(namespaces=["a"]), "namespaces go with serviceSelector"),
+    ("MonitoringStack", job(port="http"), "need port, and targets have it in each address"),
+    (
+        "MonitoringStack",
+        job(basicAuth={"username": KEY, "password": KEY}, authorization={"credentials": KEY}),
+        "at most one of authorization, basicAuth and oauth2",
+    ),
+    (
+        "MonitoringStack",
+        job(authorization={"type": "basic", "credentials": KEY}),
+        "for Basic use basicAuth",
+    ),
+    ("MonitoringStack", job(tlsConfig={"keySecret": KEY}), "set both cert and keySecret"),
+    ("MonitoringStack", relabeling(regex="a(?=b)"), "it must be a regular expression (RE2)"),
+    ("MonitoringStack", relabeling(action="replace"), "this action needs targetLabel"),
+    ("MonitoringStack", relabeling(action="hashmod", targetLabel="a"), "hashmod needs modulus"),
+    (
+        "MonitoringStack",
+        relabeling(action="lowercase", targetLabel="$1"),
+        "must be the name of a label",
+    ),
+    ("MonitoringStack", relabeling(action="labeldrop", sourceLabels=["a"]), "nothing but regex"),
+    (
+        "MonitoringStack",
+        relabeling(action="keepequal", targetLabel="a", regex="b"),
+        "nothing but sourceLabels",
+    ),
+    (
+        "MonitoringStack",
+        relabeling(action="labelmap", replacement="-"),
+        "labelmap needs a replacement",
+    ),
+    (
+        "MonitoringStack",
+        remote(headers={"Authorization": "x"}),
+        "for credentials use authorization",
+    ),
+    ("MonitoringStack", remote(url="https://me:secret@a/x"), "spec.metrics.remoteWrite[0].url"),
+    (
+        "MonitoringStack",
+        remote(queueConfig={"minShards": 3, "maxShards": 2}),
+        "minShards may not be larger",
+    ),
+    ("MonitoringStack", stack(podLabels={"app.kubernetes.io/name": "x"}), "belong to Firewatch"),
     ("MonitoringStack", job(targets=["http://a:1"]), "spec.metrics.scrapeJobs[0].targets[0]"),
     ("MonitoringStack", job(path="metrics"), "spec.metrics.scrapeJobs[0].path"),
     ("MonitoringStack", job(scheme="ftp"), "spec.metrics.scrapeJobs[0].scheme"),

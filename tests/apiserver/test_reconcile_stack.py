@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
+import yaml
 
 from firewatch.api.resource import Key, Object
 from firewatch.cluster.client import KubernetesCluster
@@ -13,12 +15,13 @@ from firewatch.cluster.kinds import (
     CONFIG_MAP,
     DAEMON_SET,
     MONITORING_STACK,
+    POD_DISRUPTION_BUDGET,
     ROLE_BINDING,
     SERVICE,
     SERVICE_ACCOUNT,
     STATEFUL_SET,
 )
-from tests.apiserver.conftest import Kubectl
+from tests.apiserver.conftest import ROOT, Kubectl
 from tests.apiserver.world import Recorder, World, make_world
 
 pytestmark = pytest.mark.usefixtures("crds")
@@ -243,3 +246,82 @@ async def test_a_namespace_that_ends_is_no_error(world: World) -> None:
     world.kubectl("-n", world.namespace, "patch", "mstack/main", "--type=merge", "-p", body)
     world.kubectl("delete", "namespace", world.namespace, "--wait=false")
     assert await world.go() is None
+
+
+CASES = {
+    path.stem: yaml.safe_load(path.read_text())["spec"]
+    for path in sorted((ROOT / "tests/golden/stack").glob("*.yaml"))
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_every_golden_stack_is_admitted_and_then_quiet(world: World, case: str) -> None:
+    """Builders write what the API server stores, so that a second pass finds nothing to do."""
+    world.apply(CASES[case])
+    await world.go()
+    assert (await world.conditions())["Applied"] == ("True", "Applied")
+    world.recorder.written()
+    await world.go()
+    assert world.recorder.written() == []
+
+
+async def test_a_second_server_brings_a_budget_and_takes_it_along(world: World) -> None:
+    world.apply({"metrics": {"replicas": 2}})
+    await world.go()
+    budget = await world.get(POD_DISRUPTION_BUDGET, "main-prometheus")
+    live = await world.get(STATEFUL_SET, "main-prometheus")
+    assert live["spec"]["replicas"] == 2
+    assert budget["spec"]["selector"] == live["spec"]["selector"]
+    world.apply({"metrics": {}})
+    await world.go()
+    assert not await world.is_there(POD_DISRUPTION_BUDGET, "main-prometheus")
+
+
+def guarded_by(secret: str, **more: Any) -> Object:
+    credentials = {"name": secret, "key": "token"}
+    return {"authorization": {"credentials": credentials}, "targets": ["a:1"], **more}
+
+
+async def test_a_missing_secret_is_named_and_holds_up_only_what_cannot_do_without(
+    world: World,
+) -> None:
+    ca = {"ca": {"secret": {"name": "login", "key": "ca.crt"}}}
+    jobs = [
+        guarded_by("login", name="token"),
+        guarded_by("login", name="tls", tlsConfig=ca),
+        {"name": "plain", "targets": ["b:1"]},
+    ]
+    world.apply({"metrics": {"scrapeJobs": jobs}})
+    assert await world.go() == 10.0
+    found = await world.conditions()
+    assert found["SecretsPresent"] == ("False", "SecretMissing")
+    assert found["Accepted"] == ("False", "SecretMissing")
+    assert "job tls is left out: key ca.crt of Secret login is missing" in await world.message()
+    config = await world.get(CONFIG_MAP, "main-prometheus-config")
+    text = config["data"]["prometheus.yml"]
+    assert "job_name: token" in text
+    assert "job_name: plain" in text
+    assert "job_name: tls" not in text
+    world.kubectl(
+        *("-n", world.namespace, "create", "secret", "generic", "login"),
+        *("--from-literal=token=hidden-value", "--from-literal=ca.crt=hidden-value"),
+    )
+    await world.go()
+    found = await world.conditions()
+    assert found["SecretsPresent"] == ("True", "SecretsPresent")
+    assert found["Accepted"] == ("True", "Accepted")
+    config = await world.get(CONFIG_MAP, "main-prometheus-config")
+    assert "job_name: tls" in config["data"]["prometheus.yml"]
+    stack = await world.get(MONITORING_STACK, "main")
+    assert "hidden-value" not in json.dumps([config, stack])
+
+
+async def test_a_job_in_other_namespaces_waits_for_the_grant(world: World) -> None:
+    job = {"name": "all", "podSelector": {}, "port": "http", "namespaces": ["*"]}
+    world.apply({"metrics": {"scrapeJobs": [job, {"name": "plain", "targets": ["b:1"]}]}})
+    await world.go()
+    assert (await world.conditions())["Accepted"] == ("False", "ClusterScopeNotGranted")
+    assert "clusterStacks.namespaces" in await world.message()
+    config = await world.get(CONFIG_MAP, "main-prometheus-config")
+    assert "job_name: all" not in config["data"]["prometheus.yml"]
+    assert "job_name: plain" in config["data"]["prometheus.yml"]

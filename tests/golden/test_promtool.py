@@ -71,25 +71,158 @@ DURATIONS = st.sampled_from(["1ms", "15s", "1m30s", "2h", "1d", "1y2w3d4h5m6s7ms
 LABELS = st.dictionaries(
     st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,6}", fullmatch=True), st.text(max_size=20), max_size=3
 )
-JOBS: st.SearchStrategy[Any] = st.fixed_dictionaries(
+LABEL = st.sampled_from(["a", "__meta_x", "B_1"])
+TEXT = st.text(max_size=12)
+REGEX = st.sampled_from(["a.*", "", "(?i)x|y", "[a-z]+", "(.+);(.*)"])
+SOURCES = st.lists(LABEL, max_size=2)
+RELABELINGS: st.SearchStrategy[Any] = st.lists(
+    st.one_of(
+        st.fixed_dictionaries(
+            {"targetLabel": st.sampled_from(["a", "x_$1", "${1}_y", "0$1"])},
+            optional={
+                "sourceLabels": SOURCES,
+                "regex": REGEX,
+                "replacement": TEXT,
+                "separator": st.text(max_size=3),
+            },
+        ),
+        st.fixed_dictionaries(
+            {"action": st.sampled_from(["keep", "drop"])},
+            optional={"sourceLabels": SOURCES, "regex": REGEX, "separator": st.text(max_size=3)},
+        ),
+        st.fixed_dictionaries(
+            {"action": st.sampled_from(["labeldrop", "labelkeep"])}, optional={"regex": REGEX}
+        ),
+        st.fixed_dictionaries(
+            {
+                "action": st.sampled_from(["keepequal", "dropequal", "lowercase", "uppercase"]),
+                "sourceLabels": SOURCES,
+                "targetLabel": LABEL,
+            }
+        ),
+        st.fixed_dictionaries(
+            {"action": st.just("hashmod"), "modulus": st.integers(1, 9), "targetLabel": LABEL}
+        ),
+        st.fixed_dictionaries(
+            {"action": st.just("labelmap")},
+            optional={"regex": REGEX, "replacement": st.sampled_from(["$1", "x_${1}", "y"])},
+        ),
+    ),
+    max_size=3,
+)
+KEY = st.sampled_from([{"name": "login", "key": "a"}, {"name": "b.c", "key": ".d"}])
+FILE: st.SearchStrategy[Any] = st.one_of(
+    st.builds(dict, secret=KEY), st.builds(dict, configMap=KEY)
+)
+TLS = st.one_of(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "ca": FILE,
+            "serverName": st.just("api.example"),
+            "minVersion": st.sampled_from(["TLS10", "TLS11", "TLS12", "TLS13"]),
+            "insecureSkipVerify": st.booleans(),
+        },
+    ),
+    st.fixed_dictionaries({"cert": FILE, "keySecret": KEY}),
+)
+CREDENTIALS: st.SearchStrategy[Any] = st.one_of(
+    st.just({}),
+    st.builds(dict, authorization=st.builds(dict, credentials=KEY)),
+    st.builds(dict, basicAuth=st.builds(dict, username=KEY, password=KEY)),
+    st.builds(
+        dict,
+        oauth2=st.builds(
+            dict,
+            clientId=st.text(min_size=1, max_size=9),
+            clientSecret=KEY,
+            tokenUrl=st.just("https://login.example/t"),
+            scopes=st.lists(st.text(min_size=1, max_size=9), max_size=2),
+            endpointParams=st.dictionaries(TEXT, TEXT, max_size=2),
+        ),
+    ),
+)
+SELECTOR = st.sampled_from(
+    [
+        {},
+        {"matchLabels": {"app": "a", "b/c": ""}},
+        {"matchExpressions": [{"key": "x", "operator": "NotIn", "values": ["1", "2"]}]},
+        {"matchExpressions": [{"key": "x", "operator": "DoesNotExist"}]},
+    ]
+)
+WHERE: st.SearchStrategy[Any] = st.one_of(
+    st.builds(
+        dict,
+        targets=st.lists(
+            st.sampled_from(["api:8000", "api", "[::1]:9", "10.0.0.1:80"]), min_size=1, max_size=3
+        ),
+    ),
+    st.builds(dict, serviceSelector=SELECTOR, port=st.sampled_from(["http", "80"])),
+    st.builds(dict, podSelector=SELECTOR, port=st.just("http"), namespaces=st.just(["shop"])),
+)
+
+
+def merged(parts: tuple[Any, ...]) -> Any:
+    return {name: value for part in parts for name, value in part.items()}
+
+
+PLAIN_JOBS: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {
         "name": st.from_regex(r"[a-z][a-z0-9_-]{0,6}", fullmatch=True).filter(
             lambda name: name not in {"node", "prometheus"}
         ),
-        "targets": st.lists(
-            st.sampled_from(["api:8000", "api", "[::1]:9", "10.0.0.1:80"]), min_size=1, max_size=3
-        ),
     },
     optional={
+        "tlsConfig": TLS,
+        "params": st.dictionaries(
+            st.from_regex(r"[a-z\[\]]{1,4}", fullmatch=True), st.lists(TEXT, max_size=2), max_size=2
+        ),
+        "sampleLimit": st.integers(1, 10**8),
+        "labelValueLengthLimit": st.integers(1, 10**6),
+        "honorLabels": st.booleans(),
+        "honorTimestamps": st.booleans(),
+        "fallbackScrapeProtocol": st.sampled_from(["PrometheusProto", "OpenMetricsText1.0.0"]),
+        "relabelings": RELABELINGS,
+        "metricRelabelings": RELABELINGS,
         "path": st.from_regex(r"/[^\s?#]{0,8}", fullmatch=True),
         "scheme": st.sampled_from(["http", "https"]),
         "interval": DURATIONS,
         "labels": LABELS,
     },
 )
+JOBS = st.tuples(PLAIN_JOBS, WHERE, CREDENTIALS).map(merged)
+REMOTES = st.tuples(
+    st.fixed_dictionaries(
+        {
+            "url": st.just("https://a.example/write"),
+            "name": st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True),
+        },
+        optional={
+            "tlsConfig": TLS,
+            "headers": st.dictionaries(st.sampled_from(["X-A", "x-b"]), st.just("v"), max_size=2),
+            "secretHeaders": st.dictionaries(st.sampled_from(["X-C", "x-d"]), KEY, max_size=2),
+            "remoteTimeout": DURATIONS,
+            "sendExemplars": st.booleans(),
+            "sendNativeHistograms": st.booleans(),
+            "writeRelabelings": RELABELINGS,
+            "queueConfig": st.fixed_dictionaries(
+                {},
+                optional={
+                    "capacity": st.integers(1, 10**6),
+                    "maxSamplesPerSend": st.integers(1, 10**6),
+                    "batchSendDeadline": DURATIONS,
+                    "retryOnRateLimit": st.booleans(),
+                },
+            ),
+        },
+    ),
+    CREDENTIALS,
+).map(merged)
 METRICS = st.fixed_dictionaries(
     {},
     optional={
+        "replicas": st.integers(1, 3),
+        "remoteWrite": st.lists(REMOTES, max_size=2, unique_by=name_of),
         "scrapeInterval": DURATIONS,
         "evaluationInterval": DURATIONS,
         "externalLabels": LABELS,
@@ -102,7 +235,7 @@ METRICS = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(METRICS)
 def test_any_metrics_block_gives_a_good_configuration(

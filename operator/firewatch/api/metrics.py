@@ -1,10 +1,10 @@
 """The block ``metrics`` of a MonitoringStack: Prometheus, its volume and its jobs."""
 
-from enum import StrEnum
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
+from firewatch.api.remote_write import RemoteWrite
 from firewatch.api.resource import (
     Interval,
     LabelName,
@@ -13,40 +13,8 @@ from firewatch.api.resource import (
     parse_duration,
     rules,
 )
+from firewatch.api.scraping import LabelValue, Limits, ScrapeJob
 from firewatch.api.workload import Storage, Workload
-
-LabelValue = Annotated[str, Field(max_length=256)]
-Target = Annotated[
-    str,
-    Field(pattern=r"^[^\s/:]+(:[0-9]{1,5})?$|^\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?$", max_length=320),
-]
-"""``host`` or ``host:port``."""
-
-
-class Scheme(StrEnum):
-    """Protocol of a scrape."""
-
-    HTTP = "http"
-    HTTPS = "https"
-
-
-class ScrapeJob(Model):
-    """One job of Prometheus: where metrics are read, and how often."""
-
-    name: str = Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]*$", min_length=1, max_length=63)
-    """Name of the job; it becomes the label ``job``. ``prometheus`` and ``node`` are taken."""
-    targets: list[Target] = Field(min_length=1, max_length=256)
-    """Addresses to scrape, as ``host:port``; hosts are resolved in the stack's namespace."""
-    path: str = Field(default="/metrics", pattern=r"^/[^\s?#]*$", max_length=1024)
-    """HTTP path of the metrics."""
-    scheme: Scheme = Scheme.HTTP
-    """``http`` or ``https``."""
-    interval: Interval | None = None
-    """How often; the stack's ``scrapeInterval`` when left out."""
-    timeout: Interval | None = None
-    """How long one scrape may take; Prometheus' 10s, or the interval if shorter, when left out."""
-    labels: dict[LabelName, LabelValue] = Field(default={}, max_length=32)
-    """Labels added to every series of these targets."""
 
 
 class Retention(Model):
@@ -60,6 +28,7 @@ class Retention(Model):
 
 class Metrics(
     Workload,
+    Limits,
     json_schema_extra=rules(
         Rule(
             "!has(self.scrapeJobs) || self.scrapeJobs.all(j, !(j.name in ['prometheus', 'node']))",
@@ -78,6 +47,11 @@ class Metrics(
         }
     )
 
+    replicas: int = Field(default=1, ge=1, le=5)
+    """Servers that scrape and evaluate the same, each with a volume of its own. With more than one,
+    everything that leaves them has the label ``prometheus_replica``, but for alerts, which are the
+    same from each.
+    """
     storage: Storage | None = None
     """Volume for the samples; without it they are lost when the pod is rescheduled."""
     retention: Retention = Retention()
@@ -97,6 +71,27 @@ class Metrics(
         },
     )
     """What is scraped besides Prometheus itself and the stack's exporters."""
+    sample_limit: int | None = Field(default=50_000, ge=1, le=100_000_000)
+    """Most samples of one scrape, where a job does not say otherwise. An exporter that brings more is
+    down, and the others are not.
+    """
+    target_limit: int | None = Field(default=10_000, ge=1, le=1_000_000)
+    """Most targets of a job, where it does not say otherwise."""
+    label_limit: int | None = Field(default=128, ge=1, le=10_000)
+    """Most labels of a sample, where a job does not say otherwise."""
+    label_name_length_limit: int | None = Field(default=512, ge=1, le=65_536)
+    """Longest name of a label in bytes, where a job does not say otherwise."""
+    label_value_length_limit: int | None = Field(default=8_192, ge=1, le=1_048_576)
+    """Longest value of a label in bytes, where a job does not say otherwise."""
+    remote_write: list[RemoteWrite] = Field(
+        default=[],
+        max_length=16,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    )
+    """Servers that are sent every sample as it comes."""
 
     @model_validator(mode="after")
     def _timeouts_fit_intervals(self) -> Self:

@@ -167,7 +167,7 @@ class SecretKeySelector(Model):
 
     name: Name
     """Name of the Secret."""
-    key: str = Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)
+    key: str = Field(pattern=r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$", max_length=253)
     """Key in the Secret."""
 
 

@@ -28,6 +28,9 @@ CONFIG_ANNOTATION = "monitoring.freeagentics.io/config-revision"
 RULES_ANNOTATION = "monitoring.freeagentics.io/rules-revision"
 """On Prometheus' pods: a new value makes kubelet bring the files up to date at once."""
 
+REPLICA_LABEL = "prometheus_replica"
+"""External label that tells the servers of a stack apart."""
+
 PROMETHEUS_PORT = 9090
 SLOTS = 32
 """Rule ConfigMaps that a Prometheus pod mounts, whether they exist or not."""
@@ -36,6 +39,7 @@ DATA_DIRECTORY = "/prometheus"
 CONFIG_DIRECTORY = "/etc/prometheus/config"
 RULES_DIRECTORY = "/etc/prometheus/rules"
 TOKEN_DIRECTORY = "/etc/prometheus/token"  # noqa: S105 - a path
+FILES_DIRECTORY = "/etc/prometheus/files"
 CONFIG_KEY = "prometheus.yml"
 WATCHDOG_KEY = "watchdog.rules.yml"
 TOKEN_KEY = "token"  # noqa: S105 - a file name

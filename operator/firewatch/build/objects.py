@@ -83,6 +83,16 @@ def service(part: Part, *, port: int, headless: bool = False) -> Object:
     return {"apiVersion": "v1", "kind": "Service", "metadata": part.meta(), "spec": spec}
 
 
+def disruption_budget(part: Part) -> Object:
+    """Return the budget that lets a drain take one pod of several at a time."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": part.meta(),
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": part.selector()}},
+    }
+
+
 def shared_meta(name: str, namespace: str, owners: Iterable[Stack]) -> Object:
     """Return the ``metadata`` of an object that several stacks share, sorted by their uids."""
     return {

@@ -3,7 +3,15 @@
 from firewatch.api.metrics import Metrics
 from firewatch.api.resource import Object
 from firewatch.build import names, versions
-from firewatch.build.objects import Part, Stack, config_map, http_probe, service
+from firewatch.build.mounted_files import files_volume, find_files
+from firewatch.build.objects import (
+    Part,
+    Stack,
+    config_map,
+    disruption_budget,
+    http_probe,
+    service,
+)
 from firewatch.build.pods import Program, pod_template
 from firewatch.build.quantities import canonical_quantity
 from firewatch.build.scrape import render_prometheus_config
@@ -27,10 +35,12 @@ def build_prometheus(stack: Stack, metrics: Metrics, surroundings: Surroundings)
     if stack.spec.alerting:
         files[names.WATCHDOG_KEY] = render_watchdog_rules()
     port = names.PROMETHEUS_PORT
+    part = _part(stack, names.prometheus_name(stack.name))
     return [
         config_map(_part(stack, names.prometheus_config_name(stack.name)), files),
         service(_part(stack, names.prometheus_pods_name(stack.name)), port=port, headless=True),
         service(_part(stack, names.prometheus_name(stack.name)), port=port),
+        *([disruption_budget(part)] if metrics.replicas > 1 else []),
         _stateful_set(stack, metrics),
     ]
 
@@ -38,7 +48,7 @@ def build_prometheus(stack: Stack, metrics: Metrics, surroundings: Surroundings)
 def _stateful_set(stack: Stack, metrics: Metrics) -> Object:
     part = _part(stack, names.prometheus_name(stack.name))
     spec: Object = {
-        "replicas": 1,
+        "replicas": metrics.replicas,
         "serviceName": names.prometheus_pods_name(stack.name),
         "podManagementPolicy": "Parallel",
         "updateStrategy": {"type": "RollingUpdate"},
@@ -83,6 +93,7 @@ def _program(stack: Stack, metrics: Metrics) -> Program:
                 {"name": "config", "mountPath": names.CONFIG_DIRECTORY, "readOnly": True},
                 {"name": "rules", "mountPath": names.RULES_DIRECTORY, "readOnly": True},
                 {"name": "token", "mountPath": names.TOKEN_DIRECTORY, "readOnly": True},
+                *_files_mount(metrics),
                 {"name": "data", "mountPath": names.DATA_DIRECTORY},
             ],
         },
@@ -93,7 +104,14 @@ def _program(stack: Stack, metrics: Metrics) -> Program:
             "volumes": _volumes(stack, metrics),
         },
         writes_volume=True,
+        spread=metrics.replicas > 1,
     )
+
+
+def _files_mount(metrics: Metrics) -> list[Object]:
+    if files_volume(find_files(metrics)) is None:
+        return []
+    return [{"name": "files", "mountPath": names.FILES_DIRECTORY, "readOnly": True}]
 
 
 def _volumes(stack: Stack, metrics: Metrics) -> list[Object]:
@@ -113,6 +131,8 @@ def _volumes(stack: Stack, metrics: Metrics) -> list[Object]:
         },
         {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
     ]
+    if files := files_volume(find_files(metrics)):
+        volumes.append(files)
     if not metrics.storage:
         volumes.append({"name": "data", "emptyDir": {}})
     return volumes

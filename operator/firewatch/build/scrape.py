@@ -2,13 +2,16 @@
 
 import ipaddress
 
-from firewatch.api.metrics import Metrics, ScrapeJob
+from firewatch.api.metrics import Metrics
 from firewatch.api.resource import Object
 from firewatch.build import names
 from firewatch.build.escalations import escalation_drop, origin_relabeling
 from firewatch.build.objects import Stack
+from firewatch.build.remote_write import build_remote_write
 from firewatch.build.retention import own_retention
+from firewatch.build.scrape_jobs import build_scrape_job, limits
 from firewatch.build.surroundings import Surroundings
+from firewatch.build.usable import usable_jobs, usable_remotes
 from firewatch.build.yaml_text import dump_yaml, load_yaml
 
 _REVISION = f"{names.CONFIG_DIRECTORY}/revision-"
@@ -23,10 +26,12 @@ def render_prometheus_config(stack: Stack, metrics: Metrics, surroundings: Surro
     config: Object = {
         "global": _global(metrics),
         "rule_files": _rule_files(stack),
-        "scrape_configs": _scrape_configs(stack, metrics),
-        "alerting": {"alertmanagers": _alertmanagers(stack, surroundings)},
+        "scrape_configs": _scrape_configs(stack, metrics, surroundings),
+        "alerting": _alerting(stack, metrics, surroundings),
         "storage": {"tsdb": {"retention": _retention(metrics, surroundings)}},
     }
+    if remotes := usable_remotes(metrics, surroundings):
+        config["remote_write"] = [build_remote_write(remote) for remote in remotes]
     config["rule_files"].append(_REVISION + names.short_hash(dump_yaml(config), 16))
     return dump_yaml(config)
 
@@ -45,13 +50,25 @@ def _global(metrics: Metrics) -> Object:
     section: Object = {
         "scrape_interval": metrics.scrape_interval,
         "evaluation_interval": metrics.evaluation_interval,
+        **limits(metrics),
     }
-    if metrics.external_labels:
-        # Prometheus expands $NAME and ${NAME} from its environment in these values.
-        section["external_labels"] = {
-            name: metrics.external_labels[name].replace("$", "$$")
-            for name in sorted(metrics.external_labels)
-        }
+    # Prometheus expands $NAME and ${NAME} from its environment in these values.
+    labels = {
+        name: metrics.external_labels[name].replace("$", "$$")
+        for name in sorted(metrics.external_labels)
+    }
+    if metrics.replicas > 1:
+        labels[names.REPLICA_LABEL] = "${HOSTNAME}"
+    if labels:
+        section["external_labels"] = labels
+    return section
+
+
+def _alerting(stack: Stack, metrics: Metrics, surroundings: Surroundings) -> Object:
+    """Return who is told of alerts, which are the same from each replica."""
+    section: Object = {"alertmanagers": _alertmanagers(stack, surroundings)}
+    if metrics.replicas > 1:
+        section["alert_relabel_configs"] = [{"regex": names.REPLICA_LABEL, "action": "labeldrop"}]
     return section
 
 
@@ -64,12 +81,13 @@ def _retention(metrics: Metrics, surroundings: Surroundings) -> Object:
     return section
 
 
-def _scrape_configs(stack: Stack, metrics: Metrics) -> list[Object]:
+def _scrape_configs(stack: Stack, metrics: Metrics, surroundings: Surroundings) -> list[Object]:
     own = f"localhost:{names.PROMETHEUS_PORT}"
     jobs: list[Object] = [{"job_name": "prometheus", "static_configs": [{"targets": [own]}]}]
     if stack.spec.exporters.node:
         jobs.append(_node_job(stack))
-    return [*jobs, *map(_static_job, metrics.scrape_jobs)]
+    wanted = usable_jobs(stack, metrics, surroundings)
+    return [*jobs, *(build_scrape_job(job, stack.namespace) for job in wanted)]
 
 
 def _node_job(stack: Stack) -> Object:
@@ -96,20 +114,6 @@ def _node_job(stack: Stack) -> Object:
             }
         ],
     }
-
-
-def _static_job(job: ScrapeJob) -> Object:
-    static: Object = {"targets": [*job.targets]}
-    if job.labels:
-        static["labels"] = {name: job.labels[name] for name in sorted(job.labels)}
-    found: Object = {"job_name": job.name, "metrics_path": job.path}
-    if job.scheme != "http":
-        found["scheme"] = job.scheme.value
-    if job.interval:
-        found["scrape_interval"] = job.interval
-    if job.timeout:
-        found["scrape_timeout"] = job.timeout
-    return {**found, "static_configs": [static]}
 
 
 def _rule_files(stack: Stack) -> list[str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from firewatch.build.mounted_files import FileRef
 from firewatch.build.retention import RetentionInForce
 
 
@@ -13,3 +14,11 @@ class Surroundings:
     """``host:port`` at which Prometheus reaches the operator's alert receiver."""
     retention: RetentionInForce | None = None
     """What Prometheus keeps, where a RetentionPolicy decides it; else the stack itself does."""
+    cluster_namespaces: tuple[str, ...] = ()
+    """Namespaces whose stacks may read cluster-scoped objects: ``clusterStacks`` of the chart."""
+    missing: frozenset[FileRef] = frozenset()
+    """Keys of Secrets and ConfigMaps that the stack names and that are not there."""
+
+    def grants_cluster_scope(self, namespace: str) -> bool:
+        """Tell whether stacks of the namespace may read cluster-scoped objects."""
+        return namespace in self.cluster_namespaces

@@ -35,14 +35,15 @@ class Kind:
 NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 POD = Kind("v1", "Pod", "pods")
 SERVICE = Kind("v1", "Service", "services")
-SECRET = Kind("v1", "Secret", "secrets")
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+SECRET = Kind("v1", "Secret", "secrets")
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
 PERSISTENT_VOLUME_CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 EVENT = Kind("v1", "Event", "events")
 STATEFUL_SET = Kind("apps/v1", "StatefulSet", "statefulsets")
 DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 CLUSTER_ROLE = Kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False)
 CRD = Kind(
@@ -58,7 +59,10 @@ MONITORING_STACK, ALERT_POLICY, AUTO_RESPONSE, RETENTION_POLICY = (
 )
 OWN_KINDS = (MONITORING_STACK, ALERT_POLICY, AUTO_RESPONSE, RETENTION_POLICY)
 
-STACK_CHILDREN = (SERVICE_ACCOUNT, ROLE_BINDING, CONFIG_MAP, SERVICE, STATEFUL_SET, DAEMON_SET)
+STACK_CHILDREN = (
+    *(SERVICE_ACCOUNT, ROLE_BINDING, CONFIG_MAP, SERVICE, POD_DISRUPTION_BUDGET),
+    *(STATEFUL_SET, DAEMON_SET),
+)
 """Kinds of objects that a stack is made of, in the order in which they are applied."""
 
 

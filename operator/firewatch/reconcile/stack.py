@@ -17,6 +17,8 @@ from firewatch.api.stack import (
     VolumeStatus,
 )
 from firewatch.build import names
+from firewatch.build.left_out import find_left_out
+from firewatch.build.mounted_files import FileRef, find_files
 from firewatch.build.objects import Stack
 from firewatch.build.retention import RetentionInForce
 from firewatch.build.stack import build_shared, build_stack
@@ -27,6 +29,7 @@ from firewatch.cluster.kinds import (
     CONFIG_MAP,
     DAEMON_SET,
     MONITORING_STACK,
+    POD_DISRUPTION_BUDGET,
     RETENTION_POLICY,
     SERVICE,
     STATEFUL_SET,
@@ -49,6 +52,7 @@ from firewatch.reconcile.growing import gather_claims, resize_volumes
 from firewatch.reconcile.invalid import explain_invalid
 from firewatch.reconcile.retention_choice import choose_retention, policies_of
 from firewatch.reconcile.rollout import remove_orphans
+from firewatch.reconcile.secrets import gather_missing, secrets_present
 from firewatch.reconcile.servers import Servers, gather_servers, running_version
 from firewatch.reconcile.targets import all_up, gather_jobs, summarize_jobs
 from firewatch.reconcile.telling import told_of_notifications
@@ -62,10 +66,12 @@ from firewatch.reconcile.volumes import (
 )
 from firewatch.reconcile.workloads import gather_rows
 
-_PRUNED = (CONFIG_MAP, SERVICE, STATEFUL_SET, DAEMON_SET)
+_PRUNED = (CONFIG_MAP, SERVICE, POD_DISRUPTION_BUDGET, STATEFUL_SET, DAEMON_SET)
 _UNCONFIRMED_SECONDS = 0.3
 _REPLACING_SECONDS = 0.5
 _NOT_READY_SECONDS = 10.0
+# Secrets are never watched.
+_SECRETS_SECONDS = 60.0
 _TARGETS_SECONDS = 30.0
 _WATCHED = frozenset((STORAGE_READY, AVAILABLE, LOADED))
 """Conditions that become true by themselves, without an event that wakes the stack."""
@@ -103,17 +109,24 @@ class _Plan:
     objects: Sequence[Object]
     claims: Sequence[Object]
     volumes: Sequence[Volume]
-    retention: RetentionInForce | None
+    surroundings: Surroundings
+    files: frozenset[FileRef]
+    """Keys of Secrets and ConfigMaps that the stack names."""
 
 
 async def _plan(context: Context, stack: Stack, live: Object) -> _Plan:
     neighbours = await _neighbours(context, stack.namespace)
     claims = await gather_claims(context.cluster, stack)
     retention = await _gather_retention(context, stack, live, neighbours=neighbours, claims=claims)
-    surroundings = Surroundings(receiver=context.settings.receiver, retention=retention)
+    files = frozenset(find_files(stack.spec))
+    surroundings = Surroundings(
+        receiver=context.settings.receiver,
+        retention=retention,
+        missing=await gather_missing(context.cluster, stack.namespace, files),
+    )
     shared = build_shared(_siblings(stack, neighbours))
     objects = [*shared, *build_stack(stack, surroundings)]
-    return _Plan(stack, objects, claims, volumes_of(objects, claims), retention)
+    return _Plan(stack, objects, claims, volumes_of(objects, claims), surroundings, files)
 
 
 async def _tell(
@@ -137,13 +150,15 @@ async def _tell(
     loaded = await confirm_configuration(context, made.revision, servers)
     storage = storage_ready(plan.volumes, refusals)
     findings = [
+        *_plan_findings(plan),
         *_findings(made, rows, storage=storage, loaded=loaded),
         *told_of_notifications(context, stack, live),
     ]
     volumes = volume_rows(plan.volumes, refusals)
-    shown = _Shown(rows, jobs, volumes, _url(stack), plan.retention)
+    shown = _Shown(rows, jobs, volumes, _url(stack), plan.surroundings.retention)
     await _report(context, live, findings, shown)
-    return _next_pass(made, findings, jobs)
+    soon = _next_pass(made, findings, jobs)
+    return _SECRETS_SECONDS if soon is None and plan.files else soon
 
 
 def _jobs_before(live: Object) -> list[JobStatus]:
@@ -248,6 +263,17 @@ def _wake_rules(context: Context, key: Key, servers: Servers) -> None:
         context.wake(Key(RULES, key.namespace, key.name))
 
 
+def _plan_findings(plan: _Plan) -> list[Finding]:
+    """Return whether everything that the spec asks for is built, and what it takes is there."""
+    left_out = find_left_out(plan.stack, plan.surroundings)
+    accepted = good(ACCEPTED, "Accepted", "the spec is understood")
+    if left_out:
+        message = "; ".join(each.message for each in left_out)
+        accepted = bad(ACCEPTED, left_out[0].reason, message)
+    present = secrets_present(plan.files, plan.surroundings.missing)
+    return [accepted, *([present] if present else [])]
+
+
 def _findings(
     result: Children,
     rows: Sequence[ComponentStatus],
@@ -255,9 +281,8 @@ def _findings(
     storage: Finding | None,
     loaded: Finding | None,
 ) -> list[Finding]:
-    accepted = good(ACCEPTED, "Accepted", "the spec is understood")
     applied = result.fault or good(APPLIED, "Applied", "every object is as it should be")
-    found = [accepted, applied, storage, available(rows) if rows else None, loaded]
+    found = [applied, storage, available(rows) if rows else None, loaded]
     return [finding for finding in found if finding is not None]
 
 

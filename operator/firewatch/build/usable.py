@@ -1,0 +1,64 @@
+"""What of a stack's scrape jobs and remote writes goes into the configuration, and what does not.
+
+Prometheus takes all of its configuration or nothing, so that what it would stumble over is left out.
+"""
+
+from collections.abc import Iterator
+
+from firewatch.api.http_client import HttpClient
+from firewatch.api.metrics import Metrics
+from firewatch.api.remote_write import RemoteWrite
+from firewatch.api.resource import SecretKeySelector
+from firewatch.api.scraping import ScrapeJob
+from firewatch.build.http_client import tls_files
+from firewatch.build.mounted_files import FileRef
+from firewatch.build.objects import Stack
+from firewatch.build.scrape_jobs import is_foreign
+from firewatch.build.surroundings import Surroundings
+
+Fault = tuple[str, str]
+"""Reason and message."""
+
+
+def usable_jobs(stack: Stack, metrics: Metrics, surroundings: Surroundings) -> list[ScrapeJob]:
+    """Return the scrape jobs that go into the configuration."""
+    return [job for job in metrics.scrape_jobs if _job_fault(stack, job, surroundings) is None]
+
+
+def usable_remotes(metrics: Metrics, surroundings: Surroundings) -> list[RemoteWrite]:
+    """Return the remote writes that go into the configuration."""
+    return [each for each in metrics.remote_write if _tls_fault(each, surroundings) is None]
+
+
+def find_unusable(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
+    """Yield what is left out, and why."""
+    metrics = stack.spec.metrics
+    if metrics is None:
+        return
+    for job in metrics.scrape_jobs:
+        if fault := _job_fault(stack, job, surroundings):
+            reason, message = fault
+            yield reason, f"scrapeJobs: job {job.name} is left out: {message}"
+    for remote in metrics.remote_write:
+        if missing := _tls_fault(remote, surroundings):
+            yield "SecretMissing", f"remoteWrite: {remote.name} is left out: {missing}"
+
+
+def _job_fault(stack: Stack, job: ScrapeJob, surroundings: Surroundings) -> Fault | None:
+    granted = surroundings.grants_cluster_scope(stack.namespace)
+    if is_foreign(job, stack.namespace) and not granted:
+        remedy = f"add {stack.namespace} to clusterStacks.namespaces of the chart"
+        return "ClusterScopeNotGranted", f"its namespaces are not the stack's own; {remedy}"
+    missing = _tls_fault(job, surroundings)
+    return ("SecretMissing", missing) if missing else None
+
+
+def _tls_fault(client: HttpClient, surroundings: Surroundings) -> str | None:
+    missing = sorted(describe(ref) for ref in tls_files(client) if ref in surroundings.missing)
+    return f"{missing[0]} is missing; create it" if missing else None
+
+
+def describe(ref: FileRef) -> str:
+    """Return a key of a Secret or ConfigMap in words."""
+    kind = "Secret" if isinstance(ref, SecretKeySelector) else "ConfigMap"
+    return f"key {ref.key} of {kind} {ref.name}"
