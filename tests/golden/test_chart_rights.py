@@ -103,9 +103,12 @@ def test_the_only_power_over_rights_is_to_bind_the_role_of_prometheus() -> None:
     assert power["resourceNames"] == [PROMETHEUS_ROLE]
 
 
-def test_prometheus_may_read_pods(objects: list[Object]) -> None:
-    pods = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
-    assert rules_of(objects, PROMETHEUS_ROLE) == [pods]
+def test_prometheus_may_read_what_it_finds_targets_by(objects: list[Object]) -> None:
+    read = ["get", "list", "watch"]
+    assert rules_of(objects, PROMETHEUS_ROLE) == [
+        {"apiGroups": [""], "resources": ["pods", "services"], "verbs": read},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": read},
+    ]
 
 
 def test_user_roles_cover_every_kind_and_no_status(helm: Helm) -> None:
