@@ -325,3 +325,55 @@ async def test_a_job_in_other_namespaces_waits_for_the_grant(world: World) -> No
     config = await world.get(CONFIG_MAP, "main-prometheus-config")
     assert "job_name: all" not in config["data"]["prometheus.yml"]
     assert "job_name: plain" in config["data"]["prometheus.yml"]
+
+
+async def test_a_paused_stack_is_observed_and_nothing_is_written(world: World) -> None:
+    world.apply(WHOLE)
+    await world.go()
+    world.recorder.written()
+    world.apply({"paused": True, "metrics": {"replicas": 2, "scrapeInterval": "7s"}})
+    await world.go()
+    assert world.recorder.written() == ["jsonPatch MonitoringStack/main/status"]
+    found = await world.conditions()
+    assert found["Ready"] == ("False", "Paused")
+    assert found["Applied"] == ("False", "Paused")
+    assert await world.is_there(DAEMON_SET, "main-node-exporter"), "nothing is deleted either"
+    status = (await world.get(MONITORING_STACK, "main"))["status"]
+    assert [row["name"] for row in status["components"]] == ["prometheus"]
+    await world.go()
+    assert world.recorder.written() == []
+    world.apply({"metrics": {"replicas": 2, "scrapeInterval": "7s"}})
+    await world.go()
+    assert (await world.get(STATEFUL_SET, "main-prometheus"))["spec"]["replicas"] == 2
+    assert not await world.is_there(DAEMON_SET, "main-node-exporter")
+
+
+async def test_overrides_are_admitted_and_then_quiet(world: World) -> None:
+    container = {
+        "name": "prometheus",
+        "resources": {"limits": {"memory": "2048Mi"}},
+        "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
+    }
+    pod = {"dnsConfig": {"options": [{"name": "ndots", "value": "2"}]}, "containers": [container]}
+    overrides = {"prometheus": {"spec": {"template": {"spec": pod}}}}
+    world.apply({"metrics": {}, "overrides": overrides})
+    await world.go()
+    live = await world.get(STATEFUL_SET, "main-prometheus")
+    (main,) = live["spec"]["template"]["spec"]["containers"]
+    assert main["resources"]["limits"] == {"memory": "2Gi"}
+    assert main["args"]
+    world.recorder.written()
+    await world.go()
+    assert world.recorder.written() == []
+
+
+async def test_an_override_that_the_api_server_refuses_is_left_out_and_named(world: World) -> None:
+    bad = {"spec": {"template": {"spec": {"restartPolicy": "Never"}}}}
+    world.apply({**WHOLE, "overrides": {"prometheus": bad}})
+    await world.go()
+    assert await world.is_there(STATEFUL_SET, "main-prometheus")
+    assert await world.is_there(DAEMON_SET, "main-node-exporter")
+    assert (await world.conditions())["Accepted"] == ("False", "OverrideRefused")
+    assert "overrides: prometheus is left out" in await world.message()
+    assert "restartPolicy" in await world.message()
+    assert (await world.conditions())["Applied"] == ("True", "Applied")

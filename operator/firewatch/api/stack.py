@@ -1,5 +1,7 @@
 """MonitoringStack: what monitoring runs in a namespace."""
 
+from typing import Annotated, Any
+
 from pydantic import Field
 
 from firewatch.api.alerting import Alerting, AlertingStatus
@@ -17,7 +19,9 @@ from firewatch.api.resource import (
     rules,
 )
 from firewatch.api.selection import PolicySelection
-from firewatch.api.workload import Registry
+from firewatch.api.workload import FREE, Registry
+
+_Component = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=63)]
 
 
 class MonitoringStackSpec(
@@ -31,6 +35,20 @@ class MonitoringStackSpec(
 ):
     """What monitoring runs in this namespace; every block can be left out."""
 
+    paused: bool = False
+    """Leaves everything as it is: nothing is written or deleted, while the status goes on telling
+    how it stands.
+    """
+    overrides: dict[_Component, Annotated[dict[str, Any], Field(json_schema_extra=FREE)]] = Field(
+        default={}, max_length=16
+    )
+    """Changes of finished workloads, by component as in ``status.components``, for what has no field
+    here. Each is a merge patch of the StatefulSet, DaemonSet or Deployment; entries of containers,
+    initContainers, env and volumes are found by name, of volumeMounts by mountPath and of ports by
+    containerPort. Service accounts, host namespaces, hostPath, privileges, capabilities, tokens,
+    owners and selectors may not be touched. One that goes too far, or that the API server refuses, is
+    left out and named in the condition Accepted, reason OverrideRefused.
+    """
     image_registry: Registry | None = None
     """Registry of every default image, in place of its own, for example ``registry.example:5000``;
     a block's ``image`` is taken as it stands.

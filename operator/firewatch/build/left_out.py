@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from firewatch.build.objects import Stack
+from firewatch.build.overrides import override_all
+from firewatch.build.stack import build_plain
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.usable import find_unusable
 
@@ -19,4 +21,12 @@ def find_left_out(stack: Stack, surroundings: Surroundings) -> list[LeftOut]:
     """Return what is left out of a stack, the reason for most of it first."""
     found = []
     found += [LeftOut(*fault) for fault in find_unusable(stack, surroundings)]
+    if stack.spec.overrides:
+        refused = override_all(stack.spec.overrides, build_plain(stack, surroundings)).refused
+        found += [refused_override(name, refused[name]) for name in sorted(refused)]
     return found
+
+
+def refused_override(component: str, why: str) -> LeftOut:
+    """Return an override that is left out."""
+    return LeftOut("OverrideRefused", f"overrides: {component} is left out: {why}")

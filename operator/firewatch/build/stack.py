@@ -6,13 +6,23 @@ from firewatch.api.resource import Object
 from firewatch.build.alertmanager import build_alertmanager
 from firewatch.build.node_exporter import build_node_exporter
 from firewatch.build.objects import Stack, shared_meta
+from firewatch.build.overrides import override_all
 from firewatch.build.prometheus import build_prometheus
 from firewatch.build.surroundings import Surroundings
 from firewatch.settings import PROMETHEUS_ROLE
 
 
 def build_stack(stack: Stack, surroundings: Surroundings) -> list[Object]:
-    """Return the objects of one stack, in the order in which they are applied."""
+    """Return the objects of one stack, in the order in which they are applied.
+
+    Overrides that go too far are left out; ``left_out`` names them.
+    """
+    plain = build_plain(stack, surroundings)
+    return [*override_all(stack.spec.overrides, plain).objects]
+
+
+def build_plain(stack: Stack, surroundings: Surroundings) -> list[Object]:
+    """Return the objects of one stack without its overrides."""
     objects: list[Object] = []
     if stack.spec.metrics:
         objects += build_prometheus(stack, stack.spec.metrics, surroundings)

@@ -1,11 +1,12 @@
 """Applying what a stack is made of: one object that fails does not stop the others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from firewatch.api.conditions import Finding, unknown
+from firewatch.api.conditions import Finding, bad, unknown
 from firewatch.api.resource import Object
 from firewatch.build import names
+from firewatch.build.overrides import component
 from firewatch.build.scrape import config_revision
 from firewatch.cluster.apply import apply, delete, is_ours
 from firewatch.cluster.errors import ClusterError, InvalidError, UnreachableError, absent_is_fine
@@ -35,21 +36,54 @@ class Children:
     """That configuration."""
     replacing: bool = False
     """Whether a workload is being made anew."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """What the API server says of overrides that it does not take, by component."""
 
     def blame(self, finding: Finding) -> None:
         """Note what is wrong; the first fault is the one that is told."""
         self.fault = self.fault or finding
 
 
+async def observe_children(context: Context, objects: Sequence[Object]) -> Children:
+    """Read every object as it is, without a change to any."""
+    result = Children()
+    result.blame(
+        bad(APPLIED, "Paused", "nothing is written or deleted until spec.paused is taken back")
+    )
+    for desired in objects:
+        kind, metadata = _KINDS[desired["kind"]], desired["metadata"]
+        with absent_is_fine():
+            live = await context.cluster.get(kind, metadata["namespace"], metadata["name"])
+            _note(result, kind, metadata["name"], live)
+    return result
+
+
 async def apply_children(
-    context: Context, objects: Sequence[Object], claims: Sequence[Object], refusals: Refusals
+    context: Context,
+    objects: Sequence[Object],
+    claims: Sequence[Object],
+    refusals: Refusals,
+    *,
+    plain: Mapping[str, Object],
 ) -> Children:
-    """Apply every object in turn. ``NamespaceEndsError`` if nothing can be made any more."""
+    """Apply every object in turn. ``NamespaceEndsError`` if nothing can be made any more.
+
+    ``plain`` holds workloads that have an override, as they are without it, by component.
+    """
     result = Children()
     for desired in objects:
         kind = _KINDS[desired["kind"]]
         try:
-            live = await _apply_one(context, kind, desired, claims=claims, refusals=refusals)
+            try:
+                live = await _apply_one(context, kind, desired, claims=claims, refusals=refusals)
+            except InvalidError as error:
+                name = component(desired) or ""
+                if name not in plain:
+                    raise
+                result.refused[name] = str(error)
+                live = await _apply_one(
+                    context, kind, plain[name], claims=claims, refusals=refusals
+                )
         except UnreachableError:
             raise
         except ClusterError as error:

@@ -83,9 +83,10 @@ class NotificationsReconciler:
         if not self.context.settings.grants_stacks(metadata["namespace"]):
             return None
         try:
-            return parse_stack(live)
+            stack = parse_stack(live)
         except ValidationError:
             return None
+        return None if stack.spec.paused else stack
 
     async def _remove(self, stack: Stack, live: Object) -> None:
         """Take away what is left of notifications that the stack no longer has."""

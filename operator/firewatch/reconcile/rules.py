@@ -127,6 +127,12 @@ class RulesReconciler:
             return unknown(LOADED, "StackInvalid", f"see the status of MonitoringStack {name}")
         if not self._context.settings.grants_stacks(metadata["namespace"]):
             return unknown(LOADED, "StackInvalid", f"see the status of MonitoringStack {name}")
+        if stack.spec.paused:
+            return unknown(
+                LOADED,
+                "StackPaused",
+                f"MonitoringStack {name} is paused; what its Prometheus runs stays as it is",
+            )
         if stack.spec.metrics is None:
             return bad(
                 ACCEPTED,

@@ -12,8 +12,7 @@ from firewatch.build.usable import describe
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
-
-SECRETS_PRESENT = "SecretsPresent"
+from firewatch.reconcile.findings import SECRETS_PRESENT
 
 
 async def gather_missing(

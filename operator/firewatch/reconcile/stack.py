@@ -1,7 +1,7 @@
 """A pass over a MonitoringStack: build it, apply it, prune, confirm, report."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from pydantic import ValidationError
@@ -17,11 +17,12 @@ from firewatch.api.stack import (
     VolumeStatus,
 )
 from firewatch.build import names
-from firewatch.build.left_out import find_left_out
+from firewatch.build.left_out import find_left_out, refused_override
 from firewatch.build.mounted_files import FileRef, find_files
 from firewatch.build.objects import Stack
+from firewatch.build.overrides import component
 from firewatch.build.retention import RetentionInForce
-from firewatch.build.stack import build_shared, build_stack
+from firewatch.build.stack import build_plain, build_shared, build_stack
 from firewatch.build.surroundings import Surroundings
 from firewatch.cluster.apply import prune
 from firewatch.cluster.errors import ForbiddenError, NotFoundError, absent_is_fine
@@ -35,7 +36,12 @@ from firewatch.cluster.kinds import (
     STATEFUL_SET,
 )
 from firewatch.cluster.status import write_status
-from firewatch.reconcile.children import Children, NamespaceEndsError, apply_children
+from firewatch.reconcile.children import (
+    Children,
+    NamespaceEndsError,
+    apply_children,
+    observe_children,
+)
 from firewatch.reconcile.components import available, endpoints
 from firewatch.reconcile.configuration import confirm_configuration
 from firewatch.reconcile.context import NOTIFICATIONS, RULES, Context
@@ -92,9 +98,14 @@ async def reconcile_stack(context: Context, key: Key) -> float | None:
         await _report(context, live, [stack])
         return None
     plan = await _plan(context, stack, live)
+    if stack.spec.paused:
+        made = await observe_children(context, plan.objects)
+        return await _tell(context, live, plan, made=made, refusals={})
     refusals = await resize_volumes(context.cluster, plan.volumes)
     try:
-        made = await apply_children(context, plan.objects, plan.claims, refusals)
+        made = await apply_children(
+            context, plan.objects, plan.claims, refusals, plain=_without_overrides(plan)
+        )
     except NamespaceEndsError:
         return None
     await _prune(context, stack, plan.objects)
@@ -118,7 +129,7 @@ async def _plan(context: Context, stack: Stack, live: Object) -> _Plan:
     neighbours = await _neighbours(context, stack.namespace)
     claims = await gather_claims(context.cluster, stack)
     retention = await _gather_retention(context, stack, live, neighbours=neighbours, claims=claims)
-    files = frozenset(find_files(stack.spec))
+    files = frozenset(find_files(stack.spec.metrics))
     surroundings = Surroundings(
         receiver=context.settings.receiver,
         retention=retention,
@@ -127,6 +138,14 @@ async def _plan(context: Context, stack: Stack, live: Object) -> _Plan:
     shared = build_shared(_siblings(stack, neighbours))
     objects = [*shared, *build_stack(stack, surroundings)]
     return _Plan(stack, objects, claims, volumes_of(objects, claims), surroundings, files)
+
+
+def _without_overrides(plan: _Plan) -> dict[str, Object]:
+    """Return the workloads that have an override as they are without it, by component."""
+    if not plan.stack.spec.overrides:
+        return {}
+    plain = {component(item): item for item in build_plain(plan.stack, plan.surroundings)}
+    return {name: item for name, item in plain.items() if name in plan.stack.spec.overrides}
 
 
 async def _tell(
@@ -145,15 +164,18 @@ async def _tell(
         claims=plan.claims,
         endpoints=endpoints(plan.objects),
         versions={names.PROMETHEUS: await running_version(servers)},
+        repair=not stack.spec.paused,
     )
     jobs = await gather_jobs(servers, made.configuration, _jobs_before(live))
-    loaded = await confirm_configuration(context, made.revision, servers)
+    paused = stack.spec.paused
+    loaded = None if paused else await confirm_configuration(context, made.revision, servers)
     storage = storage_ready(plan.volumes, refusals)
     findings = [
-        *_plan_findings(plan),
+        *_plan_findings(plan, made),
         *_findings(made, rows, storage=storage, loaded=loaded),
         *told_of_notifications(context, stack, live),
     ]
+    findings = _in_order(findings, first=APPLIED if paused else None)
     volumes = volume_rows(plan.volumes, refusals)
     shown = _Shown(rows, jobs, volumes, _url(stack), plan.surroundings.retention)
     await _report(context, live, findings, shown)
@@ -263,9 +285,22 @@ def _wake_rules(context: Context, key: Key, servers: Servers) -> None:
         context.wake(Key(RULES, key.namespace, key.name))
 
 
-def _plan_findings(plan: _Plan) -> list[Finding]:
+def _in_order(findings: Iterable[Finding], *, first: str | None) -> list[Finding]:
+    """Return one finding of each type, the worst; Ready says the first that is not as it should be."""
+    worst: dict[str, Finding] = {}
+    for each in findings:
+        known = worst.get(each.type)
+        if known is None or known.status is ConditionStatus.TRUE:
+            worst[each.type] = each
+    return sorted(worst.values(), key=lambda each: each.type != first)
+
+
+def _plan_findings(plan: _Plan, made: Children) -> list[Finding]:
     """Return whether everything that the spec asks for is built, and what it takes is there."""
-    left_out = find_left_out(plan.stack, plan.surroundings)
+    left_out = [
+        *find_left_out(plan.stack, plan.surroundings),
+        *(refused_override(name, why) for name, why in sorted(made.refused.items())),
+    ]
     accepted = good(ACCEPTED, "Accepted", "the spec is understood")
     if left_out:
         message = "; ".join(each.message for each in left_out)

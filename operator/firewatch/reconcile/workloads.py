@@ -55,6 +55,7 @@ async def gather_rows(
     claims: Sequence[Object],
     endpoints: Mapping[str, str],
     versions: Mapping[str, str],
+    repair: bool,
 ) -> list[ComponentStatus]:
     """Return the rows of a stack's status, one a workload; repair a rollout that is stuck."""
     rows = []
@@ -63,7 +64,7 @@ async def gather_rows(
         if not counts.available:
             pods = await _pods(context, stack, workload)
             problem = await _problem(context, workload, counts, pods=pods, claims=claims)
-            if workload.kind is STATEFUL_SET:
+            if repair and workload.kind is STATEFUL_SET:
                 await repair_rollout(context, workload.live, pods)
         name = workload.application
         rows.append(
