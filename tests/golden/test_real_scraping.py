@@ -14,11 +14,13 @@ from aiohttp import web
 
 from e2e.cluster import binaries
 from e2e.cluster.progress import SilentProgress
-from firewatch.api.stack import MonitoringStackSpec
+from firewatch.api.stack import JobStatus, MonitoringStackSpec
 from firewatch.build.objects import Stack
 from firewatch.build.scrape import render_prometheus_config
 from firewatch.build.surroundings import Surroundings
 from firewatch.cluster.prometheus import Prometheus
+from firewatch.reconcile.servers import Server, Servers
+from firewatch.reconcile.sizes import gather_limits
 from tests.golden.test_real_prometheus import ETC, free_port, until
 
 TOKEN = "a token"
@@ -81,7 +83,7 @@ async def exporter() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-@pytest.mark.parametrize(("limit", "wanted"), [(None, "0"), (200_000, "1")])
+@pytest.mark.parametrize(("limit", "wanted"), [(None, "0"), (110_000, "1")])
 async def test_an_exporter_with_too_many_series_is_cut_alone(
     tmp_path: Path, exporter: str, limit: int | None, wanted: str
 ) -> None:
@@ -106,6 +108,13 @@ async def test_an_exporter_with_too_many_series_is_cut_alone(
 
         await until(scraped, seconds=60)
         assert await api.has_series('freeagentics_things{job="large"}') == (wanted == "1")
+        if limit:
+            assert (await api.largest_metrics())[0] == ("freeagentics_things", 100_010)
+            rows = [JobStatus(name="large", targets=1, up=1)]
+            servers = Servers((), [Server({}, api)])
+            text = await api.configuration()
+            (row,) = await gather_limits(servers, text, rows, rows)
+            assert row.limit_used == 90
 
 
 async def test_credentials_are_read_from_files_and_labels_are_rewritten(

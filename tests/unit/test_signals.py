@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from firewatch.api.responses import Trigger
+from firewatch.build.names import REPLICA_LABEL
 from firewatch.respond.alerts import Alert, AlertState, parse_pushed, polled_alert
 from firewatch.respond.presence import presence_queries
 from firewatch.respond.signals import (
@@ -67,6 +68,18 @@ def test_pushed_and_polled_alerts_have_one_identity() -> None:
     assert pushed().labels == polled().labels == LABELS
     assert pushed(replica="b").identity == pushed(replica="a").identity
     assert pushed(instance="n2:9100").identity != pushed().identity
+
+
+def test_two_servers_of_a_stack_push_one_alert() -> None:
+    """Prometheus drops the replica label itself; were it there, it would not tell alerts apart."""
+    labels = {"alertname": "A", "instance": "n1"}
+    found = {
+        parse_pushed(
+            {"labels": labels | replica}, external={"cluster", REPLICA_LABEL}, now=NOW
+        ).identity
+        for replica in ({}, {REPLICA_LABEL: "main-0"}, {REPLICA_LABEL: "main-1"})
+    }
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize(

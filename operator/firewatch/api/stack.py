@@ -103,8 +103,19 @@ class JobStatus(Status):
     """Targets whose last scrape succeeded."""
     rejected: int = Field(default=0, ge=0)
     """Targets whose samples were refused because they pass a limit."""
+    limit_used: int = Field(default=0, ge=0)
+    """How much of ``sampleLimit`` its largest target uses, in tens of percent, from 80 on."""
     message: str = Field(default="", max_length=512)
     """One of the targets that do not answer, and why, in Prometheus' words."""
+
+
+class MetricSize(Status):
+    """A metric and how many series it has, in two digits."""
+
+    name: str = Field(max_length=512)
+    """Name of the metric."""
+    series: int = Field(ge=0)
+    """Series in memory, about."""
 
 
 class VolumeStatus(Status):
@@ -165,6 +176,10 @@ class MonitoringStackStatus(Status):
         },
     )
     """What is scraped (the first 64 jobs)."""
+    largest_metrics: list[MetricSize] = Field(default=[], max_length=10)
+    """The ten metrics with the most series; looked at every ten minutes, and written when one grows
+    or shrinks by a quarter.
+    """
     volumes: list[VolumeStatus] = Field(
         default=[],
         max_length=32,

@@ -39,10 +39,21 @@ def build_prometheus(stack: Stack, metrics: Metrics, surroundings: Surroundings)
     return [
         config_map(_part(stack, names.prometheus_config_name(stack.name)), files),
         service(_part(stack, names.prometheus_pods_name(stack.name)), port=port, headless=True),
-        service(_part(stack, names.prometheus_name(stack.name)), port=port),
+        _service(part, sticky=metrics.replicas > 1),
         *([disruption_budget(part)] if metrics.replicas > 1 else []),
         _stateful_set(stack, metrics),
     ]
+
+
+def _service(part: Part, *, sticky: bool) -> Object:
+    """Return the Service that people use.
+
+    Of several servers a client stays with one: their samples differ by when each has scraped.
+    """
+    found = service(part, port=names.PROMETHEUS_PORT)
+    if sticky:
+        found["spec"]["sessionAffinity"] = "ClientIP"
+    return found
 
 
 def _stateful_set(stack: Stack, metrics: Metrics) -> Object:

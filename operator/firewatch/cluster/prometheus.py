@@ -117,6 +117,11 @@ class Prometheus:
             for sample in data["result"]
         }
 
+    async def largest_metrics(self) -> list[tuple[str, int]]:
+        """Return the ten metrics with the most series in memory, with their numbers."""
+        data = await self._get("/api/v1/status/tsdb", [("limit", "10")])
+        return [(each["name"], int(each["value"])) for each in data["seriesCountByMetricName"]]
+
     async def targets(self, job: str) -> list[ScrapedTarget]:
         """Return the targets of one job."""
         parameters = [("state", "active"), ("scrapePool", job)]

@@ -48,6 +48,8 @@ class Context:
     nudges: Nudges = field(default_factory=Nudges)
     ready: dict[Key, frozenset[str]] = field(default_factory=dict)
     """Uids of the ready Prometheus pods that a stack had at its last pass."""
+    measured: dict[Key, datetime] = field(default_factory=dict)
+    """When the sizes of a stack's metrics were last looked at."""
     routing: dict[Key, tuple[Object, ...]] = field(default_factory=dict)
     """Policies of stacks that say whom alerts are told, by the key of the notifications."""
     routed: dict[str, Routed] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from firewatch.api.conditions import Finding, bad, good, merge_conditions
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import AutoResponseSpec, AutoResponseStatus
+from firewatch.build.names import REPLICA_LABEL
 from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.kinds import AUTO_RESPONSE, MONITORING_STACK
 from firewatch.cluster.status import write_status
@@ -59,7 +60,9 @@ async def _entry(context: RespondContext, live: Object, spec: AutoResponseSpec) 
         return Entry(live, spec, stack, None)
     source = source_key(namespace, stack)
     metrics = next(s["spec"] for s in stacks if s["metadata"]["name"] == stack).get("metrics", {})
-    context.sources.configure(source, frozenset(metrics.get("externalLabels", {})))
+    context.sources.configure(
+        source, frozenset({*metrics.get("externalLabels", {}), REPLICA_LABEL})
+    )
     accepted = good("Accepted", "Accepted", f"alerts come from MonitoringStack {stack}")
     return Entry(live, spec, accepted, source)
 

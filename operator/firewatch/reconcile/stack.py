@@ -11,6 +11,7 @@ from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.stack import (
     ComponentStatus,
     JobStatus,
+    MetricSize,
     MonitoringStackSpec,
     MonitoringStackStatus,
     StackRetention,
@@ -60,6 +61,7 @@ from firewatch.reconcile.retention_choice import choose_retention, policies_of
 from firewatch.reconcile.rollout import remove_orphans
 from firewatch.reconcile.secrets import gather_missing, secrets_present
 from firewatch.reconcile.servers import Servers, gather_servers, running_version
+from firewatch.reconcile.sizes import gather_largest, gather_limits
 from firewatch.reconcile.targets import all_up, gather_jobs, summarize_jobs
 from firewatch.reconcile.telling import told_of_notifications
 from firewatch.reconcile.volumes import (
@@ -156,7 +158,8 @@ async def _tell(
     servers = await gather_servers(
         context.cluster, context.session, namespace=stack.namespace, stack=stack.name
     )
-    _wake_rules(context, Key(MONITORING_STACK.kind, stack.namespace, stack.name), servers)
+    key = Key(MONITORING_STACK.kind, stack.namespace, stack.name)
+    _wake_rules(context, key, servers)
     rows = await gather_rows(
         context,
         stack.name,
@@ -166,7 +169,10 @@ async def _tell(
         versions={names.PROMETHEUS: await running_version(servers)},
         repair=not stack.spec.paused,
     )
-    jobs = await gather_jobs(servers, made.configuration, _jobs_before(live))
+    before = read_status(MonitoringStackStatus, live)
+    jobs = await gather_jobs(servers, made.configuration, before.jobs)
+    jobs = await gather_limits(servers, made.configuration, jobs, before.jobs)
+    largest = await gather_largest(context, key, servers, before.largest_metrics)
     paused = stack.spec.paused
     loaded = None if paused else await confirm_configuration(context, made.revision, servers)
     storage = storage_ready(plan.volumes, refusals)
@@ -177,19 +183,16 @@ async def _tell(
     ]
     findings = _in_order(findings, first=APPLIED if paused else None)
     volumes = volume_rows(plan.volumes, refusals)
-    shown = _Shown(rows, jobs, volumes, _url(stack), plan.surroundings.retention)
+    shown = _Shown(rows, jobs, volumes, largest, _url(stack), plan.surroundings.retention)
     await _report(context, live, findings, shown)
     soon = _next_pass(made, findings, jobs)
     return _SECRETS_SECONDS if soon is None and plan.files else soon
 
 
-def _jobs_before(live: Object) -> list[JobStatus]:
-    return read_status(MonitoringStackStatus, live).jobs
-
-
 async def _gone(context: Context, key: Key) -> float:
     """Look after a stack that is not there any more."""
     context.ready.pop(key, None)
+    context.measured.pop(key, None)
     if not context.settings.grants_stacks(key.namespace):
         return math.inf
     try:
@@ -349,6 +352,7 @@ class _Shown:
     rows: Sequence[ComponentStatus] = ()
     jobs: Sequence[JobStatus] = ()
     volumes: Sequence[VolumeStatus] = ()
+    largest: Sequence[MetricSize] = ()
     url: str | None = None
     retention: RetentionInForce | None = None
 
@@ -368,6 +372,7 @@ async def _report(
         targets=summarize_jobs(shown.jobs),
         jobs=[*shown.jobs],
         volumes=[*shown.volumes],
+        largest_metrics=[*shown.largest],
         prometheus_url=shown.url,
         retention=StackRetention(**asdict(shown.retention)) if shown.retention else None,
         rules=before.rules,

@@ -66,7 +66,11 @@ def job_row(
     failing = sorted((each for each in down if each.error), key=lambda each: each.url)
     rejected = sum(bool(_LIMIT.search(each.error)) for each in failing)
     row = JobStatus(name=name, targets=targets, up=up, rejected=rejected)
-    if before and before.message and before.model_copy(update={"message": ""}) == row:
+    if (
+        before
+        and before.message
+        and before.model_copy(update={"message": "", "limit_used": 0}) == row
+    ):
         return before
     return row.model_copy(update={"message": _message(targets, up, failing)})
 
