@@ -9,7 +9,10 @@ from typing import Any
 from e2e.installation import Testbed, namespace
 from e2e.kubectl import Kubectl, KubectlError, NeverError, Object, condition, wait_for
 
-NAMESPACES = ("e2e-stack", "e2e-alerting", "e2e-response", "e2e-faults", "e2e-gone", "e2e-kill")
+NAMESPACES = (
+    *("e2e-stack", "e2e-alerting", "e2e-response", "e2e-faults", "e2e-gone", "e2e-kill"),
+    "e2e-messages",
+)
 """Namespaces of the scenarios, all granted to the operator."""
 
 ALERT = "LoadHigh"

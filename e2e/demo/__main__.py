@@ -5,18 +5,21 @@ Exit status 0 only if every step happened; otherwise it is said what did not, an
 
 import shlex
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
 
 from e2e.audit import AuditLog
+from e2e.cluster.given import HOST_ADDRESS
 from e2e.cluster.interface import Cluster, ClusterError
 from e2e.cluster.progress import ConsoleProgress
 from e2e.demo.api import Api, Prometheus, proxy
 from e2e.demo.episode import Episode, Outcome
 from e2e.demo.families import prove_families
 from e2e.demo.load import Load
+from e2e.demo.messages import Delivery, read_deliveries
 from e2e.demo.names import ALERT, BUILD, NAMESPACE, RESPONSE, STACK, TARGET, DemoError
 from e2e.demo.quiet import measure_idle_cpu
 from e2e.demo.report import (
@@ -34,8 +37,9 @@ from e2e.demo.screen import Screen, Story
 from e2e.demo.stage import OVERLAY, Stage
 from e2e.demo.watching import Watcher
 from e2e.images import PROJECT
-from e2e.installation import Testbed, Values, bring_up, install
+from e2e.installation import Values, bring_up, install
 from e2e.kubectl import KubectlError
+from e2e.messages import record
 
 _PICTURE = BUILD / "timeline.svg"
 
@@ -52,12 +56,13 @@ class Demo:
         for path in (REPORT, _PICTURE):
             path.unlink(missing_ok=True)
         testbed = bring_up(self._progress)
-        stage = Stage(testbed)
+        alertmanager = testbed.image("alertmanager", self._progress)
         install(testbed, Values([NAMESPACE], [NAMESPACE]), self._progress)
-        with proxy(testbed.kubectl) as api:
+        address = _require_address(testbed.cluster)
+        with proxy(testbed.kubectl) as api, record(address) as recorder:
             load = Load(api, testbed.kubectl)
-            self._set_up(stage, api, load)
-            self._play(testbed, api, load)
+            self._set_up(Stage(testbed, recorder, alertmanager), api, load)
+            self._play(testbed.cluster, Watcher(api, recorder), load)
         self._say_what_next(testbed.cluster)
 
     def _set_up(self, stage: Stage, api: Api, load: Load) -> None:
@@ -75,10 +80,8 @@ class Demo:
             load.prepare(stage.testbed.images.example_app)
         self._show_families(Prometheus(api))
 
-    def _play(self, testbed: Testbed, api: Api, load: Load) -> None:
-        cluster = testbed.cluster
+    def _play(self, cluster: Cluster, watcher: Watcher, load: Load) -> None:
         audit = AuditLog(cluster) if cluster.audit_log else None
-        watcher = Watcher(api)
         title = f"Firewatch on Kubernetes {cluster.version} ({cluster.backend})"
         screen = Screen(self._console, Story(title, watcher.rule.threshold))
         with screen.open():
@@ -88,8 +91,10 @@ class Demo:
         patches = read_patches(audit, watcher, since=firing.fired)
         ready = read_ready(audit, patches.first, outcome.ready_at)
         figures = calculate(firing, patches, ready)
-        write_report(build_report(figures, outcome, cluster))
+        deliveries = read_deliveries(watcher.recorder, firing.fired)
+        write_report(build_report(figures, outcome, deliveries, cluster))
         self._show_figures(figures, outcome, patches)
+        self._show_deliveries(deliveries)
         if not outcome.before == outcome.after < outcome.peak == outcome.wanted:
             raise DemoError(
                 f"{TARGET} had {outcome.before} replicas, {outcome.peak} at the peak,"
@@ -138,6 +143,14 @@ class Demo:
             highlight=False,
         )
 
+    def _show_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        table = Table(box=None, pad_edge=False)
+        for header in ("message by", "after firing", "what it says"):
+            table.add_column(header, overflow="fold")
+        for each in deliveries:
+            table.add_row(each.channel, f"{each.after_firing_s:.3f} s", each.told)
+        self._console.print(table)
+
     def _say_what_next(self, cluster: Cluster) -> None:
         print("\nThe cluster is still up. To look around:\n")
         _print_access(cluster)
@@ -151,6 +164,15 @@ class Demo:
             print(f"  helm uninstall firewatch -n firewatch; kubectl delete namespace {NAMESPACE}")
         else:
             print("\nTo remove it: make cluster-down")
+
+
+def _require_address(cluster: Cluster) -> str:
+    if cluster.host_address is None:
+        raise DemoError(
+            "The demo shows messages that arrive on this machine, and no address is known at which "
+            f"the cluster's pods reach it. Name it in {HOST_ADDRESS}.",
+        )
+    return cluster.host_address
 
 
 def _print_access(cluster: Cluster) -> None:

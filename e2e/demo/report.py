@@ -10,6 +10,7 @@ from e2e.audit import AuditLog
 from e2e.cluster.interface import Cluster
 from e2e.demo.api import Prometheus
 from e2e.demo.episode import Outcome
+from e2e.demo.messages import GROUP_WAIT, Delivery
 from e2e.demo.names import ALERT, BUILD, NAMESPACE, TARGET, DemoError
 from e2e.demo.watching import Watcher
 from e2e.kubectl import Object
@@ -142,7 +143,9 @@ def _seconds(start: datetime, end: datetime) -> float:
     return round((end - start).total_seconds(), 3)
 
 
-def build_report(figures: Figures, outcome: Outcome, cluster: Cluster) -> Object:
+def build_report(
+    figures: Figures, outcome: Outcome, deliveries: Sequence[Delivery], cluster: Cluster
+) -> Object:
     """Return the report."""
     return {
         "threshold_to_firing_s": figures.threshold_to_firing_s,
@@ -155,6 +158,8 @@ def build_report(figures: Figures, outcome: Outcome, cluster: Cluster) -> Object
             "after": outcome.after,
         },
         "restored": outcome.after == outcome.before,
+        "messages": [delivery.row for delivery in deliveries],
+        "group_wait_s": GROUP_WAIT,
         "alert": ALERT,
         "cluster": {"backend": cluster.backend, "version": cluster.version},
     }

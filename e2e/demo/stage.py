@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from e2e.demo.load import Load
+from e2e.demo.messages import build_alerting, build_secret
 from e2e.demo.names import (
     BUILD,
     EXAMPLES,
@@ -19,6 +20,7 @@ from e2e.demo.names import (
 )
 from e2e.installation import Images, Testbed
 from e2e.kubectl import Kubectl, KubectlError, NeverError, Object, wait_for
+from e2e.messages import Recorder
 
 OVERLAY = EXAMPLES / "demo-quick" / "kustomization.yaml"
 _READY = (
@@ -36,6 +38,9 @@ class Stage:
     """The demo's namespace on a cluster."""
 
     testbed: Testbed
+    recorder: Recorder
+    alertmanager: str
+    """Alertmanager's image."""
 
     @property
     def kubectl(self) -> Kubectl:
@@ -61,11 +66,13 @@ class Stage:
 
     def apply(self) -> None:
         """Apply examples/demo with the durations of examples/demo-quick and this cluster's images."""
-        folder = _write_kustomization(self.testbed.images)
+        alerting = build_alerting(self.recorder, self.alertmanager)
+        folder = _write_kustomization(self.testbed.images, alerting)
         rendered = self.kubectl.run(
             "kustomize", "--load-restrictor=LoadRestrictionsNone", str(folder)
         )
         self.kubectl.run("apply", "--validate=strict", "-f", "-", stdin=rendered)
+        self.kubectl.apply(build_secret(self.recorder, NAMESPACE))
 
     def wait_until_ready(self) -> None:
         """Wait for the condition Ready of everything, as a user would."""
@@ -98,8 +105,11 @@ class Stage:
         return self.kubectl.get("pod", LOAD_POD, NAMESPACE) is None
 
 
-def _write_kustomization(images: Images) -> Path:
-    """Write a kustomization that puts this cluster's images over the overlay; return its folder."""
+def _write_kustomization(images: Images, alerting: Object) -> Path:
+    """Write a kustomization that puts what this cluster has over the overlay; return its folder.
+
+    That is its images, and whom the stack tells: the stand-ins on this machine.
+    """
     repository, _, tag = images.example_app.rpartition(":")
     content: Object = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -113,6 +123,7 @@ def _write_kustomization(images: Images) -> Path:
                     [
                         _add("/spec/metrics/image", images.prometheus),
                         _add("/spec/exporters/node/image", images.node_exporter),
+                        _add("/spec/alerting", alerting),
                     ]
                 ),
             }
@@ -124,5 +135,5 @@ def _write_kustomization(images: Images) -> Path:
     return BUILD
 
 
-def _add(path: str, value: str) -> Object:
+def _add(path: str, value: str | Object) -> Object:
     return {"op": "add", "path": path, "value": value}

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from e2e.demo.api import Api, Prometheus, Rule
+from e2e.demo.messages import describe
 from e2e.demo.names import ALERT, NAMESPACE, RESPONSE, TARGET, DemoError
 from e2e.demo.timeline import Sample
 from e2e.kubectl import Object
+from e2e.messages import Recorder
 
 _DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{TARGET}"
 _RESPONSE = (
@@ -21,13 +23,15 @@ _EVENT_SECONDS = 0.5
 class Watcher:
     """Looks at the cluster again and again."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, recorder: Recorder) -> None:
+        self.recorder = recorder
         self.prometheus = Prometheus(api)
         self.began = time.monotonic()
         self._api = api
         self._rule = self._require_rule()
         self._listed = 0.0
         self._known = {_version(event) for event in self._list_events()}
+        self._told = len(recorder.messages())
 
     @property
     def elapsed(self) -> float:
@@ -62,7 +66,10 @@ class Watcher:
         return self._api.get(_RESPONSE)
 
     def news(self) -> Iterator[str]:
-        """Return the Events that have come since the last call, each in one line."""
+        """Return the messages and Events that have come since the last call, each in one line."""
+        messages = self.recorder.messages()
+        yield from (describe(message) for message in messages[self._told :])
+        self._told = len(messages)
         if time.monotonic() - self._listed < _EVENT_SECONDS:
             return
         self._listed = time.monotonic()
