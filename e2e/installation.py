@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from e2e.cluster.backend import choose
+from e2e.cluster.docker import docker
 from e2e.cluster.images import (
     NODE_EXPORTER_IMAGE,
     PROMETHEUS_IMAGE,
     component_image,
     image_archive,
 )
-from e2e.cluster.interface import Backend, Cluster, Progress
+from e2e.cluster.interface import Backend, Cluster, ClusterError, Progress
 from e2e.images import PROJECT, example_app_image, operator_image
 from e2e.kubectl import Kubectl, Object
 from firewatch.build import versions
@@ -59,6 +60,8 @@ class Testbed:
         variable = component.upper().replace("-", "_")
         if named := os.environ.get(f"FIREWATCH_{variable}_IMAGE"):
             return named
+        if self.cluster.pulls:
+            return _published(component)
         name = component_image(component)
         archive = image_archive(name, progress)
         with progress.step(f"Loading the image of {component}"):
@@ -72,12 +75,29 @@ def bring_up(progress: Progress) -> Testbed:
     cluster = backend.up(progress)
     if named := _named_images(os.environ):
         return Testbed(backend, cluster, named)
-    operator, app = operator_image(progress), example_app_image(progress)
+    # Where nodes get published images, so does the build.
+    by_docker = cluster.pulls and docker().answers()
+    operator = operator_image(progress, by_docker=by_docker)
+    app = example_app_image(progress, by_docker=by_docker)
     with progress.step("Loading Firewatch's images"):
         for image in (operator, app):
             backend.load_image(image.archive)
-    images = Images(operator.name, app.name, PROMETHEUS_IMAGE, NODE_EXPORTER_IMAGE)
-    return Testbed(backend, cluster, images)
+    if cluster.pulls:
+        components = (versions.PROMETHEUS, versions.NODE_EXPORTER)
+    else:
+        components = (PROMETHEUS_IMAGE, NODE_EXPORTER_IMAGE)
+    return Testbed(backend, cluster, Images(operator.name, app.name, *components))
+
+
+def _published(component: str) -> str:
+    """Return the image that a resource has where it names none."""
+    name = component.upper().replace("-", "_")
+    found: str | None = getattr(versions, name, None)
+    if found is None:
+        raise ClusterError(
+            f"No published image of {component} is known: set FIREWATCH_{name}_IMAGE."
+        )
+    return found
 
 
 def _named_images(environment: Mapping[str, str]) -> Images | None:
