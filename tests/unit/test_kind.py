@@ -1,7 +1,4 @@
-"""The kind backend where there is no Docker: pytest-kind's real code against a stand-in for kind.
-
-The stand-in notes its command lines; that the real kind takes them is shown in tests/golden.
-"""
+"""The kind backend where there is no Docker: pytest-kind's real code against a stand-in for kind."""
 
 import ast
 import inspect
