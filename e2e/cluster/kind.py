@@ -1,7 +1,8 @@
 """A cluster of kind, in this machine's Docker; pytest-kind's `KindCluster` does the work.
 
 **Not run by us yet**: it was written where there is no Docker. What is checked there is that
-pytest-kind's real code takes these calls, with a stand-in for kind.
+pytest-kind's real code takes these calls, and that the real kind takes the command lines and the
+configuration (tests/unit/test_kind.py, tests/golden/test_kind_program.py).
 
 pytest-kind would download old versions of kind and kubectl, so it is always given today's. It is
 licensed under the GPL and belongs to the development group; nothing else may import it.
