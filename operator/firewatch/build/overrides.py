@@ -15,6 +15,13 @@ from firewatch.build import names
 from firewatch.build.objects import container_security
 from firewatch.build.quantities import canonical_quantity
 
+_FORMS: Mapping[str, type] = {
+    **dict.fromkeys(("containers", "initContainers", "volumes"), list),
+    **dict.fromkeys(("ports", "volumeMounts", "sources"), list),
+    **dict.fromkeys(("securityContext", "capabilities", "seccompProfile", "projected"), dict),
+}
+"""What the fence looks into must be what it takes it for."""
+_FREE_FORM = frozenset({"labels", "annotations"})
 _KEYS = {
     "containers": "name",
     "initContainers": "name",
@@ -92,8 +99,10 @@ def _merge(base: Any, patch: Any, key: str) -> Any:
         for name, value in patch.items():
             if value is None:
                 merged.pop(name, None)
-            else:
-                merged[name] = _merge(merged.get(name), _canonical(value, key, name), name)
+                continue
+            if key not in _FREE_FORM and not isinstance(value, _FORMS.get(name, object)):
+                raise OverrideError(f"{name}: it has not the form of a workload")
+            merged[name] = _merge(merged.get(name), _canonical(value, key, name), name)
         return merged
     if isinstance(patch, list) and key in _KEYS:
         return _merge_list(base, patch, key)
