@@ -99,6 +99,14 @@ bench-import: $(STAMP) ## Memory and time of the operator at import, into build/
 bench-quiet: $(STAMP) ## Five quiet minutes and a restart: writes, memory, CPU, into build/bench/quiet.json
 	@$(PYTHON) -m bench.quiet
 
+.PHONY: bench-policies
+bench-policies: $(STAMP) ## 1,000 policies beside prometheus-operator, then 10,000, into build/bench/policies.json
+	@$(PYTHON) -m bench.policies
+
+.PHONY: bench-quiet-many
+bench-quiet-many: $(STAMP) ## Five quiet minutes and a restart with 1,000 policies and 3 stacks
+	@$(PYTHON) -m bench.quiet --policies 1000 --stacks 3 --name quiet-many
+
 .PHONY: campaign-kill
 campaign-kill: $(STAMP) ## Kill the operator before and after every write of an episode
 	@$(PYTHON) -m e2e.kill_campaign

@@ -4,21 +4,24 @@ Five minutes in which nothing happens, then a restart of the operator. A write i
 change; TokenReviews are counted apart.
 """
 
+import argparse
 import sys
 import time
 from collections.abc import Sequence
 
+from bench import rule_load
 from bench.record import write
 from e2e.audit import AuditLog, Call
 from e2e.cluster.progress import ConsoleProgress
 from e2e.installation import NAMESPACE as OPERATOR_NAMESPACE
 from e2e.installation import RELEASE, Testbed, Values, bring_up, install
-from e2e.kubectl import wait_for
-from e2e.station import Station
+from e2e.kubectl import Object, wait_for
+from e2e.station import STACK, Station
 
 NAMESPACE = "bench-quiet"
 QUIET_SECONDS = 300
 RESTART_SECONDS = 60
+_APPLIED_AT_ONCE = 200
 
 
 def writes(calls: Sequence[Call]) -> list[Call]:
@@ -55,14 +58,61 @@ def settle(testbed: Testbed) -> None:
     wait_for("ten quiet seconds", quiet, seconds=120)
 
 
+def crowd(station: Station, *, policies: int, stacks: int) -> None:
+    """Add policies, in turn to each stack, until there are so many of both."""
+    names = [STACK, *(f"stack-{number}" for number in range(1, stacks))]
+    for name in names[1:]:
+        spec: Object = {"metrics": {"image": station.testbed.images.prometheus}}
+        station.kubectl.apply(station.resource("MonitoringStack", name, spec))
+        station.wait_ready("mstack", name, seconds=180)
+    bodies = [
+        station.resource(
+            "AlertPolicy",
+            f"svc-{number}",
+            {
+                "stackRef": {"name": names[number % len(names)]},
+                "groups": rule_load.groups(number),
+            },
+        )
+        for number in range(policies)
+    ]
+    for start in range(0, policies, _APPLIED_AT_ONCE):
+        station.kubectl.apply(*bodies[start : start + _APPLIED_AT_ONCE])
+
+
+def wait_loaded(station: Station, *, policies: int) -> None:
+    """Wait until all stacks together report so many policies as loaded."""
+
+    def loaded() -> bool:
+        stacks = station.kubectl.list("mstack", station.namespace)
+        counts: list[int] = [stack["status"]["rules"]["loaded"] for stack in stacks]
+        return sum(counts) >= policies
+
+    wait_for("all policies to be loaded", loaded, seconds=300)
+
+
+def parse_options() -> argparse.Namespace:
+    """Return what the caller wants measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--policies", type=int, default=0)
+    parser.add_argument("--stacks", type=int, default=1)
+    parser.add_argument("--name", default="quiet", help="of the file in build/bench")
+    return parser.parse_args()
+
+
 def main() -> int:
     """Measure and write build/bench/quiet.json."""
-    progress = ConsoleProgress()
+    options, progress = parse_options(), ConsoleProgress()
     testbed = bring_up(progress)
     install(testbed, Values([NAMESPACE], [NAMESPACE]), progress)
     station = Station(testbed, NAMESPACE)
+    policy = station.policy()
+    policy["spec"]["stackRef"] = {"name": STACK}
     station.set_up(node_exporter=True)
-    station.kubectl.apply(station.response())
+    station.kubectl.apply(policy)
+    crowd(station, policies=options.policies, stacks=options.stacks)
+    wait_loaded(station, policies=options.policies)
+    station.kubectl.apply(station.response(stackRef={"name": STACK}))
     station.wait_ready("aresp", "scale")
     settle(testbed)
     audit, before = AuditLog(testbed.cluster), usage(testbed)
@@ -74,6 +124,8 @@ def main() -> int:
     time.sleep(RESTART_SECONDS)
     restarted = audit.calls()
     figures = {
+        "policies": options.policies,
+        "stacks": options.stacks,
         "quiet_seconds": QUIET_SECONDS,
         "quiet_writes": len(writes(calls)),
         "quiet_requests": len(calls),
@@ -83,7 +135,7 @@ def main() -> int:
         "rss_mib": round(after["rss_mib"], 1),
         "cpu_millicores": round((after["cpu_s"] - before["cpu_s"]) / QUIET_SECONDS * 1000, 1),
     }
-    print(figures, f"in {write('quiet', figures)}")
+    print(figures, f"in {write(options.name, figures)}")
     return 0
 
 

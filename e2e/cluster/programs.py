@@ -28,6 +28,7 @@ ARGOCD = "3.2.12"
 HELM4 = "v4.3.1"
 KIND = "0.32.0"
 PROMETHEUS_OPERATOR = "0.93.0"
+JSONNET = "v0.22.0"
 
 _PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 
@@ -134,6 +135,12 @@ RELEASES = (
         f"v{KIND}",
         "h1:p9hscbj98u/qyrjVpjId86LI70nQmbSsipV7wCG10Xk=",
         [Binary("kind", ".", KIND)],
+    ),
+    Release(
+        "github.com/google/go-jsonnet",
+        JSONNET,
+        "h1:o0bOAIE+9SIfRZ7FXQPuta0mHLLE0AwbY/L5GTH5CH8=",
+        [Binary("jsonnet", "./cmd/jsonnet", JSONNET)],
     ),
     Release(
         _PROMETHEUS_OPERATOR,

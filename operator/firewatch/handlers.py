@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import aiohttp
 import kopf
 
 from firewatch.api.resource import Key
@@ -30,6 +31,8 @@ _IDENTITY: Any = "firewatch"
 which a container need not have. (kopf does not export the type.)
 """
 
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+
 Wake = Callable[[Key], object]
 """Wakes a key; called in kopf's thread."""
 WakeAll = Callable[[str, str], object]
@@ -45,7 +48,7 @@ def own_kinds(settings: Settings, wake: Wake, wake_all: WakeAll) -> kopf.Operato
 
 
 def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll) -> Callable[..., Any]:
-    seen: dict[tuple[str, str], tuple[str, int, bool]] = {}
+    seen: dict[tuple[str, str], tuple[object, ...]] = {}
 
     async def touched(
         *,
@@ -57,7 +60,8 @@ def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll) -> Callable[..., Any
     ) -> None:
         # What only the status or the finalizers have changed in is our own doing: waking for it
         # would have every write followed by reads, in the midst of an answer to an alert.
-        version = (meta["uid"], meta["generation"], "deletionTimestamp" in meta)
+        labels = hash(frozenset(meta.get("labels", {}).items()))
+        version = (meta["uid"], meta["generation"], "deletionTimestamp" in meta, labels)
         if type == "DELETED":
             seen.pop((namespace, name), None)
         elif seen.get((namespace, name)) == version:
@@ -95,13 +99,56 @@ def stack_children(settings: Settings, wake: Wake) -> kopf.OperatorRegistry:
 def _registry(settings: Settings) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
-    async def login(**arguments: Any) -> kopf.ConnectionInfo | None:
+    async def login(**arguments: Any) -> kopf.AiohttpSession | None:
         if settings.kubeconfig:
-            return kopf.login_with_kubeconfig(**arguments)
-        return kopf.login_with_service_account(**arguments)
+            found = kopf.login_with_kubeconfig(**arguments)
+        else:
+            found = kopf.login_with_service_account(**arguments)
+        return _metadata_session(found) if found else None
 
     kopf.on.login(registry=registry, id="login")(login)
     return registry
+
+
+def _metadata_session(login: kopf.ConnectionInfo) -> kopf.AiohttpSession:
+    """Return the connection, whose watches ask for the objects' metadata only.
+
+    The handlers look at nothing else, and specs are most of what would be sent, parsed and held.
+    Lists are left as they are: one of metadata has ``items: null`` when it is empty, which kopf
+    cannot read.
+    """
+
+    async def ask_metadata(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if "watch" in request.url.query:
+            request.headers["Accept"] = _METADATA
+        return await handler(request)
+
+    return kopf.AiohttpSession(
+        server=login.server,
+        default_namespace=login.default_namespace,
+        aiohttp_session=aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=login.as_ssl_context()),
+            headers=login.as_http_headers(),
+            middlewares=(ask_metadata,),
+        ),
+    )
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Spares kopf the copies by which it would notice what has changed: no handler asks for that."""
+
+    def build(self, **_: Any) -> Any:
+        """Return an essence in which nothing ever differs."""
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        """Return that nothing has been stored."""
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Store nothing."""
 
 
 def _on_event(registry: kopf.OperatorRegistry, kind: Kind, handler: Callable[..., Any]) -> None:
@@ -123,11 +170,12 @@ def _settings() -> kopf.OperatorSettings:
     """Return kopf's settings: no peering, no scanning of the cluster, watches that end in time."""
     settings = kopf.OperatorSettings()
     settings.peering.standalone = True
+    settings.persistence.diffbase_storage = _NoDiffs()
     settings.scanning.disabled = True
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 310
     settings.watching.reconnect_backoff = 2
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 100
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = Backoffs()
     settings.posting.enabled = False

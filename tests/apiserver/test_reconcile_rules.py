@@ -1,11 +1,12 @@
 """Policies from ``kubectl apply`` to a real Prometheus and back into their status."""
 
 import asyncio
+import json
 import time
 
 import pytest
 
-from firewatch.api.resource import Key
+from firewatch.api.resource import Key, Object
 from firewatch.build import names
 from firewatch.cluster.kinds import ALERT_POLICY, MONITORING_STACK
 from firewatch.reconcile import judging
@@ -205,3 +206,25 @@ async def test_many_policies_cost_one_status_each_and_few_other_writes(ready: Sc
     statuses = [text for text in written if text.startswith("jsonPatch AlertPolicy/")]
     assert len(statuses) == count
     assert len(written) - count < 60
+
+
+def send(scene: Scene, verb: str, policy: Object) -> None:
+    """Create or replace a policy that is too large for what ``kubectl apply`` adds to it."""
+    scene.world.kubectl(verb, "-f", "-", text=json.dumps(policy))
+    scene.loop.wake(Key("AlertPolicy", scene.world.namespace, policy["metadata"]["name"]))
+
+
+async def test_a_policy_larger_than_a_configmap_is_named_and_the_others_run(ready: Scene) -> None:
+    long = "x" * 4000
+    rules = [alert(f"Large{n}", annotations={"a": long, "b": long}) for n in range(120)]
+    large = ready.policy("large", *rules)
+    assert len(json.dumps(large)) > 900 * 1024
+    send(ready, "create", large)
+    ready.apply(ready.policy("small", alert("Small")))
+    found = await ready.until("large", "Applied", "RulesTooLarge")
+    assert found["Ready"] == ("False", "RulesTooLarge")
+    await ready.until("small", "Ready", "Ready")
+    assert await ready.alerts() == {"Small"}
+    send(ready, "replace", ready.policy("large", *rules[:100]))
+    await ready.until("large", "Ready", "Ready", seconds=60)
+    assert len(await ready.alerts()) == 101

@@ -25,7 +25,7 @@ class Heard:
             kind, self.keys.append, lambda kind, _namespace: self.kinds.append(kind)
         )
 
-    async def event(self, type_: str | None, generation: int, **meta: str) -> None:
+    async def event(self, type_: str | None, generation: int, **meta: Any) -> None:
         fields: dict[str, Any] = {"uid": "u", "generation": generation, **meta}
         await self._handler(namespace="ns", name="a", meta=fields, type=type_)
 
@@ -39,6 +39,14 @@ async def test_a_resource_wakes_its_key_once_per_generation() -> None:
     await heard.event("MODIFIED", 2, deletionTimestamp="now")
     await heard.event("DELETED", 2, deletionTimestamp="now")
     assert len(heard.keys) == 4
+
+
+async def test_a_label_that_changes_wakes_the_key() -> None:
+    heard = Heard(ALERT_POLICY)
+    await heard.event("ADDED", 1)
+    await heard.event("MODIFIED", 1, labels={"team": "a"})
+    await heard.event("MODIFIED", 1, labels={"team": "a"})
+    assert len(heard.keys) == 2
 
 
 async def test_a_resource_made_anew_wakes_its_key() -> None:

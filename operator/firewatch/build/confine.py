@@ -7,25 +7,16 @@ old one plus exactly that matcher in every selector, else the rule is refused.
 """
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from firewatch.api.alerts import PrometheusRule
+from firewatch.build.promql_words import PAIRS, Word, words
 from firewatch.build.rules import Group
 
 NAMESPACE_LABEL = "namespace"
 
-_TOKEN = re.compile(
-    r"""(?P<space>\s+|\#[^\n]*)
-    |(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`)
-    |(?P<number>\.?[0-9][\w.]*)
-    |(?P<word>[a-zA-Z_:][a-zA-Z0-9_:]*)
-    |(?P<sign>.)""",
-    re.VERBOSE | re.DOTALL | re.ASCII,
-)
-_PAIRS = {"(": ")", "[": "]", "{": "}"}
 _SET_OPERATORS = frozenset(("and", "or", "unless", "atan2"))
 _GROUPING = frozenset(("by", "without"))
 _NUMBERS = frozenset(("inf", "nan"))
@@ -46,20 +37,13 @@ _SELECTORS = frozenset(("matrixSelector", "vectorSelector"))
 _UNCONFINABLE = frozenset(("info",))
 
 
-@dataclass(frozen=True)
-class _Token:
-    kind: str
-    text: str
-    end: int
-
-
 class NotConfinedError(ValueError):
     """The server's trees do not show that an expression is confined; ``str()`` says why."""
 
 
 def confine(expression: str, namespace: str) -> str:
     """Return the expression with the namespace's matcher in every selector that is recognised."""
-    editor = _Editor(list(_tokens(expression)), f'{NAMESPACE_LABEL}="{namespace}"')
+    editor = _Editor(list(words(expression)), f'{NAMESPACE_LABEL}="{namespace}"')
     text = expression
     for position, addition in reversed(editor.edits()):
         text = text[:position] + addition + text[position:]
@@ -99,17 +83,11 @@ def prove_confined(before: Any, after: Any, namespace: str) -> None:
         raise NotConfinedError("the expression is nested too deeply") from None
 
 
-def _tokens(text: str) -> Iterator[_Token]:
-    for match in _TOKEN.finditer(text):
-        if match.lastgroup != "space":
-            yield _Token(match.lastgroup or "", match[0], match.end())
-
-
 @dataclass
 class _Editor:
     """One pass over the words, knowing only whether an operand or an operator comes next."""
 
-    tokens: Sequence[_Token]
+    tokens: Sequence[Word]
     matcher: str
     _at: int = 0
     _operand: bool = True
@@ -131,7 +109,7 @@ class _Editor:
                 self._operand = token.kind == "sign" and token.text != ")"
         return self._edits
 
-    def _word(self, token: _Token) -> None:
+    def _word(self, token: Word) -> None:
         word, following = token.text.lower(), self._text(self._at + 1)
         self._at += 1
         if not self._operand or word in _AFTER_OPERATOR:
@@ -157,7 +135,7 @@ class _Editor:
     def _skip_pair(self) -> None:
         """Go on behind the bracket that closes the one here, or to the end."""
         opening = self.tokens[self._at].text
-        closing, depth = _PAIRS[opening], 0
+        closing, depth = PAIRS[opening], 0
         while self._at < len(self.tokens):
             text = self._text(self._at)
             self._at += 1

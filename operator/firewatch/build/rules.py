@@ -9,7 +9,7 @@ from firewatch.api.alerts import AlertPolicySpec, PrometheusRule, RuleGroup, Sig
 from firewatch.api.resource import Object
 from firewatch.build import names
 from firewatch.build.escalations import escalation_rules
-from firewatch.build.yaml_text import dump_yaml
+from firewatch.build.rule_text import render_rule_file
 
 RESERVED_PREFIX = "firewatch:"
 """Groups of this prefix are ours; a policy may not use it."""
@@ -102,7 +102,7 @@ def render_rules(groups: Iterable[Group], rejected: Collection[Place]) -> str:
         for position, group in enumerate(groups)
         if (rules := _accepted(position, group, rejected))
     ]
-    return dump_yaml({"groups": found}) if found else ""
+    return render_rule_file(found) if found else ""
 
 
 def render_marker(slot: int, revision: str) -> RuleFile:
@@ -113,7 +113,7 @@ def render_marker(slot: int, revision: str) -> RuleFile:
     """
     rule = {"alert": MARKER_ALERT, "expr": "vector(0) > 1", "labels": {MARKER_LABEL: revision}}
     group = {"name": MARKER_GROUP, "interval": "1d", "rules": [rule]}
-    return RuleFile(names.marker_file(slot), dump_yaml({"groups": [group]}), slot)
+    return RuleFile(names.marker_file(slot), render_rule_file([group]), slot)
 
 
 def marker_revision(text: str) -> str:

@@ -20,12 +20,13 @@ from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from firewatch.api.resource import Object
 from firewatch.cluster.errors import UnreachableError, error_of
-from firewatch.cluster.kinds import Kind
+from firewatch.cluster.kinds import OWN_KINDS, Kind
 from firewatch.metrics import Metrics
 from firewatch.settings import FIELD_MANAGER
 
 _PAGE = 500
 _TIMEOUT_SECONDS = 30
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class Verb(StrEnum):
@@ -96,7 +97,7 @@ class KubernetesCluster:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         """Return one object; ``NotFoundError`` if it is not there."""
-        return await self._request("get", _path(kind, namespace, name))
+        return _slim(kind, await self._request("get", _path(kind, namespace, name)))
 
     async def list(
         self,
@@ -119,7 +120,7 @@ class KubernetesCluster:
                 _continue=token,
             )
             items += [
-                {"apiVersion": kind.api_version, "kind": kind.kind, **item}
+                {"apiVersion": kind.api_version, "kind": kind.kind, **_slim(kind, item)}
                 for item in page.get("items") or []
             ]
             token = page["metadata"].get("continue")
@@ -136,7 +137,7 @@ class KubernetesCluster:
         try:
             answer = await self._send(write)
             result = "ok"
-            return answer
+            return _slim(write.kind, answer)
         finally:
             self._metrics.writes.labels(write.verb, write.kind.kind, result).inc()
 
@@ -169,6 +170,18 @@ class KubernetesCluster:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnreachableError(f"the API server does not answer: {error!r}") from error
         return answer
+
+
+def _slim(kind: Kind, answer: Object) -> Object:
+    """Return an object without what nobody asks of our own kinds.
+
+    Who wrote which field, and what kubectl last applied, are more than half of such a resource.
+    """
+    if kind in OWN_KINDS:
+        metadata = answer.get("metadata") or {}
+        metadata.pop("managedFields", None)
+        (metadata.get("annotations") or {}).pop(_LAST_APPLIED, None)
+    return answer
 
 
 def _selector(wanted: Labels | None) -> str | None:
@@ -218,4 +231,6 @@ async def connect(kubeconfig: str, metrics: Metrics) -> AsyncIterator[Kubernetes
     else:
         kubernetes_config.load_incluster_config(client_configuration=configuration)
     async with kubernetes_client.ApiClient(configuration) as api:
+        # Packing costs both sides more than sending.
+        api.set_default_header("Accept-Encoding", "identity")
         yield KubernetesCluster(api, metrics)

@@ -73,6 +73,17 @@ class Scene:
     held: Mapping[str, Taker] = field(default_factory=dict)
     """Stacks that still run policies of this one, by uid."""
 
+    def forget_groups(self) -> None:
+        """Drop what is not needed once the policies are judged, since it is much."""
+        for uid, policy in self.policies.items():
+            self.policies[uid] = without_groups(policy)
+
+
+def without_groups(policy: Object) -> Object:
+    """Return a policy without its rule groups, which are most of it."""
+    rest = {key: value for key, value in policy.get("spec", {}).items() if key != "groups"}
+    return {**policy, "spec": rest}
+
 
 async def gather_policies(cluster: Cluster, namespace: str) -> Policies:
     """Read the stacks, and the policies of the stacks that concern a namespace."""

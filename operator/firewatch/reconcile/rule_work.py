@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from firewatch.api.conditions import Finding
 from firewatch.build.bisection import Bisection
@@ -12,6 +12,9 @@ from firewatch.reconcile.judge import Opinions
 from firewatch.reconcile.judging import Judged
 from firewatch.reconcile.policies import Scene, Share
 from firewatch.reconcile.policy_report import Outcome
+
+_UNTOLD = timedelta(seconds=4)
+"""How long policies are not told how they stand while others change."""
 
 
 @dataclass
@@ -24,6 +27,8 @@ class Memory:
     """Stack and policies that have just been read, for the next pass."""
     changed: bool = False
     """Whether policies have changed since the last pass read them."""
+    told_at: datetime | None = None
+    """When policies were last told how they stand."""
     judged: dict[str, Judged] = field(default_factory=dict)
     versions: Versions = field(default_factory=Versions)
     written_at: datetime | None = None
@@ -36,6 +41,10 @@ class Memory:
     no_search_before: datetime | None = None
     reported: dict[str, tuple[str, Outcome]] = field(default_factory=dict)
     """Resource version and outcome of each policy's last report, by uid."""
+
+    def may_report_later(self, now: datetime) -> bool:
+        """Tell whether to look at new policies first: statuses would slow down their creation."""
+        return self.told_at is not None and now - self.told_at < _UNTOLD
 
     def keep_sound(
         self, before: Mapping[str, str], after: Mapping[str, str], loaded: Loaded

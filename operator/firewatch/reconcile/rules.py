@@ -46,9 +46,9 @@ from firewatch.reconcile.verdicts import Verdicts
 _POLL_SECONDS = 0.2
 _PASS = timedelta(seconds=5)
 """How long a pass waits for the servers before others have their turn."""
-_REST = 4
+_REST = 3
 """How much longer than it worked the handing out of policies rests."""
-_LONGEST_REST = timedelta(seconds=1)
+_LONGEST_REST = timedelta(seconds=0.5)
 _UNCONFIRMED_SECONDS = 1.0
 _NO_SERVER_SECONDS = 5.0
 
@@ -71,9 +71,7 @@ class RulesReconciler:
         memory = self._memory.setdefault(key, Memory())
         memory.changed = False
         share, memory.fresh = memory.fresh, None
-        if share is None:
-            policies = await gather_policies(self._context.cluster, key.namespace)
-            share = policies.shares.get(key)
+        share = share or await self._share(key)
         if share is None:
             del self._memory[key]
             return math.inf
@@ -83,7 +81,14 @@ class RulesReconciler:
         if isinstance(stack, Finding):
             await report_unusable(self._context, share, stack)
             return None
-        return await self._work(await self._scene(stack, share), memory)
+        scene = await self._scene(stack, share)
+        # The groups of a thousand policies are tens of megabytes: they go once they are judged.
+        del share
+        return await self._work(scene, memory)
+
+    async def _share(self, key: Key) -> Share | None:
+        policies = await gather_policies(self._context.cluster, key.namespace)
+        return policies.shares.get(key)
 
     async def _hand_out(self, namespace: str) -> float | None:
         """Wake the stacks whose policies have changed, and answer policies without a stack.
@@ -156,6 +161,7 @@ class RulesReconciler:
 
     async def _work(self, scene: Scene, memory: Memory) -> float | None:
         opinions = await judge_policies(scene, self._verdicts, memory.judged)
+        scene.forget_groups()
         if len(opinions) < len(scene.policies):
             memory.changed = True
         memory.versions.remember(scene.slots.texts)
@@ -212,6 +218,8 @@ class RulesReconciler:
         while True:
             proof = await gather_proof(ready, memory.versions, work.revisions)
             await self._nudge(work, proof)
+            if memory.changed and memory.may_report_later(context.clock()):
+                return 0.0
             reported = await report_policies(context, work, proof)
             if not proof.behind and reported:
                 return await self._settle(work)
