@@ -67,7 +67,7 @@ def central(tenant: Tenant, *namespaces: str) -> None:
 
 async def test_policies_of_a_selected_namespace_are_confined_to_it(tenant: Tenant) -> None:
     central(tenant, tenant.namespace)
-    tenant.scene.apply(tenant.scene.policy("own", alert("Own", "up{x='y'} == 0")))
+    tenant.scene.apply(tenant.scene.policy("own", alert("Own", 'up{x="y"} == 0')))
     tenant.apply(
         "theirs",
         alert("Theirs", "up == 0", labels={"namespace": "kube-system"}),
@@ -84,7 +84,7 @@ async def test_policies_of_a_selected_namespace_are_confined_to_it(tenant: Tenan
     text = "".join((await tenant.scene.slots()).values())
     assert f'up{{namespace="{tenant.namespace}"}} == 0' in text
     assert f"namespace: {tenant.namespace}" in text
-    assert "up{x='y'} == 0" in text
+    assert 'up{x="y"} == 0' in text
 
 
 async def test_a_namespace_is_told_when_it_is_selected_and_when_no_more(tenant: Tenant) -> None:
