@@ -240,5 +240,8 @@ def test_no_override_gives_a_workload_more_power(patch: Object, kind: str) -> No
         after = override(before, patch)
     except OverrideError:
         after = before
-    assert powers(after) == powers(before)
+    now, then = powers(after), powers(before)
+    # A patch may take the token from a container, but give it to none.
+    assert set(now.pop("spies")) <= set(then.pop("spies"))
+    assert now == then
     assert before == untouched
