@@ -131,6 +131,16 @@ def test_a_rotated_secret_is_used_within_a_minute_and_no_pod_restarts(
     assert pods() == before
 
 
+def test_without_alerting_the_secret_and_the_pods_go(station: Station) -> None:
+    station.kubectl.apply(station.stack())
+
+    def gone() -> bool:
+        parts = (("secret", f"{STACK}-alertmanager-config"), ("sts", f"{STACK}-alertmanager"))
+        return not any(station.kubectl.get(*part, station.namespace) for part in parts)
+
+    assert wait_for("Alertmanager and its Secret to go", gone)
+
+
 def alertmanager_secret(station: Station) -> Object:
     found = station.kubectl.get("secret", f"{STACK}-alertmanager-config", station.namespace)
     assert found

@@ -15,6 +15,7 @@ from firewatch.build import names
 from firewatch.build.alertmanager_config import config_revision
 from firewatch.cluster.client import KubernetesCluster
 from firewatch.cluster.kinds import ALERT_POLICY, MONITORING_STACK, SECRET
+from firewatch.reconcile import sources
 from firewatch.reconcile.context import NOTIFICATIONS, RULES
 from firewatch.reconcile.notifications import NotificationsReconciler
 from firewatch.reconcile.rules import RulesReconciler
@@ -281,6 +282,30 @@ async def test_a_bad_route_of_one_policy_is_named_there_and_the_other_policy_is_
     )
     await again.go()
     assert world.recorder.written() == []
+
+
+async def test_what_alertmanager_refuses_of_policies_does_not_stop_the_stacks_own(
+    world: World, passes: Passes, node: TellerNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time zone that this machine seems to know and Alertmanager does not gets past the checks."""
+    monkeypatch.setattr(sources, "_is_zone", lambda _name: True)
+    passes.secret(url=URL)
+    world.apply(alerting() | {"metrics": {}})
+    spans = [{"weekdays": ["monday"], "location": "Middle/Earth"}]
+    night = {"name": "night", "timeIntervals": spans}
+    world.kubectl("apply", "-f", "-", text=policy(world.namespace, timeIntervals=[night]))
+    await node.create_pod()
+    await passes.go()
+    assert (await passes.routed("p"))[:2] == ("False", "RejectedByServer")
+    assert "Middle/Earth" in (await passes.routed("p"))[2]
+    assert (await world.conditions())["AlertmanagerLoaded"] == ("True", "Loaded")
+    assert "chat" in await node.api.configuration()
+    world.recorder.writes.clear()
+    await passes.go()
+    assert world.recorder.written() == []
+    world.kubectl("apply", "-f", "-", text=policy(world.namespace))
+    await passes.go()
+    assert (await passes.routed("p"))[:2] == ("True", "Routed")
 
 
 async def test_a_policy_whose_stack_has_no_alertmanager_says_so(

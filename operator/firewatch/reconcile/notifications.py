@@ -13,29 +13,27 @@ from firewatch.api.conditions import Finding, bad, good
 from firewatch.api.resource import ConditionStatus, Key, Object, parse_duration
 from firewatch.api.stack import MonitoringStackStatus
 from firewatch.build import names
-from firewatch.build.alertmanager import build_config_secret
-from firewatch.build.alertmanager_config import Notifications, render_notifications
+from firewatch.build.alertmanager_config import Notifications
 from firewatch.build.objects import Stack
 from firewatch.build.policy_routes import RoutingPolicy
-from firewatch.cluster.apply import apply, delete, is_ours
-from firewatch.cluster.errors import ClusterError, NotFoundError, UnreachableError, absent_is_fine
+from firewatch.cluster.apply import delete, is_ours
+from firewatch.cluster.errors import NotFoundError, absent_is_fine
 from firewatch.cluster.kinds import MONITORING_STACK, SECRET
 from firewatch.cluster.status import dump_status, write_status
 from firewatch.reconcile.context import Context, Told
 from firewatch.reconcile.deliveries import Deliveries, notifying
 from firewatch.reconcile.findings import (
-    ALERTMANAGER_LOADED,
     ROUTES_ACCEPTED,
     SECRETS_PRESENT,
-    not_applied,
     read_status,
 )
 from firewatch.reconcile.handover import hand_back
 from firewatch.reconcile.routed import judge_routes, no_alertmanager
 from firewatch.reconcile.self_tests import SelfTests, verified
+from firewatch.reconcile.settling import Settling
 from firewatch.reconcile.sources import gather_sources
 from firewatch.reconcile.stack import parse_stack
-from firewatch.reconcile.tellers import Teller, confirm_notifications, gather_tellers
+from firewatch.reconcile.tellers import Teller, gather_tellers
 
 _LOOK_SECONDS = 50.0
 """How often Secrets are read again: a rotation is followed within a minute."""
@@ -51,6 +49,7 @@ class NotificationsReconciler:
 
     context: Context
     _deliveries: dict[Key, Deliveries] = field(default_factory=dict)
+    _settling: dict[Key, Settling] = field(default_factory=dict)
     _tests: dict[Key, SelfTests] = field(default_factory=dict)
 
     async def reconcile(self, key: Key) -> float | None:
@@ -58,10 +57,11 @@ class NotificationsReconciler:
         try:
             live = await self.context.cluster.get(MONITORING_STACK, key.namespace, key.name)
         except NotFoundError:
-            self._deliveries.pop(key, None)
-            self._tests.pop(key, None)
-            self.context.told.pop(key, None)
-            self.context.routing.pop(key, None)
+            for memory in (
+                *(self._deliveries, self._settling, self._tests),
+                *(self.context.told, self.context.routing),
+            ):
+                memory.pop(key, None)
             return math.inf
         stack = self._usable(live)
         if stack is None:
@@ -109,10 +109,11 @@ class NotificationsReconciler:
             self.context.cluster,
             [(stack.namespace, stack.spec.alerting), *((p.namespace, p.spec) for p in routing)],
         )
-        notifications = render_notifications(stack, stack.spec.alerting, sources, routing)
-        fault = await self._write(stack, notifications)
         tellers = await gather_tellers(self.context, namespace=key.namespace, stack=key.name)
-        loaded = fault or await confirm_notifications(self.context, notifications.revision, tellers)
+        settling = self._settling.setdefault(key, Settling())
+        notifications, loaded = await settling.settle(
+            self.context, stack, sources=sources, policies=routing, tellers=tellers
+        )
         before = read_status(MonitoringStackStatus, live).alerting or AlertingStatus()
         deliveries = self._deliveries.setdefault(key, Deliveries())
         failing = await deliveries.look(tellers, before.failing)
@@ -163,18 +164,6 @@ class NotificationsReconciler:
             period=timedelta(seconds=parse_duration(alerting.self_test.schedule)),
             now=self.context.clock(),
         )
-
-    async def _write(self, stack: Stack, notifications: Notifications) -> Finding | None:
-        """Make the Secret as planned; return why that did not work."""
-        secret = build_config_secret(stack, notifications)
-        try:
-            await apply(self.context.cluster, SECRET, secret)
-        except UnreachableError:
-            raise
-        except ClusterError as error:
-            why = not_applied(SECRET.kind, secret["metadata"]["name"], error)
-            return bad(ALERTMANAGER_LOADED, why.reason, why.message)
-        return None
 
     def _tell(self, key: Key, live: Object, findings: Sequence[Finding]) -> None:
         """Let the stack's own pass report the findings, which alone writes its conditions."""

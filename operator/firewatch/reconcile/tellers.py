@@ -14,6 +14,7 @@ from firewatch.reconcile.context import Context
 from firewatch.reconcile.findings import ALERTMANAGER_LOADED
 from firewatch.reconcile.servers import is_ready, pod_url
 
+RELOAD_FAILED = "ReloadFailed"
 _PAUSES = (0.3, 0.5, 1.0, 2.0)
 """Seconds between tries: each reload makes Alertmanager gather its groups anew."""
 
@@ -85,7 +86,7 @@ async def _reload(tellers: Sequence[Teller]) -> Finding | None:
             await teller.api.reload()
         except ReloadRefusedError as error:
             message = f"Alertmanager refuses its settings and goes on with those before: {error}"
-            return bad(ALERTMANAGER_LOADED, "ReloadFailed", message)
+            return bad(ALERTMANAGER_LOADED, RELOAD_FAILED, message)
         except AlertmanagerError as error:
             return unknown(ALERTMANAGER_LOADED, "NoAnswer", f"pod {pod} does not answer: {error}")
     return None
