@@ -75,8 +75,8 @@ LABEL = st.sampled_from(["a", "__meta_x", "B_1"])
 TEXT = st.text(max_size=12)
 REGEX = st.sampled_from(["a.*", "", "(?i)x|y", "[a-z]+", "(.+);(.*)"])
 SOURCES = st.lists(LABEL, max_size=2)
-RELABELINGS: st.SearchStrategy[Any] = st.lists(
-    st.one_of(
+STEPS: st.SearchStrategy[Any] = st.one_of(
+    *(
         st.fixed_dictionaries(
             {"targetLabel": st.sampled_from(["a", "x_$1", "${1}_y", "0$1"])},
             optional={
@@ -89,9 +89,6 @@ RELABELINGS: st.SearchStrategy[Any] = st.lists(
         st.fixed_dictionaries(
             {"action": st.sampled_from(["keep", "drop"])},
             optional={"sourceLabels": SOURCES, "regex": REGEX, "separator": st.text(max_size=3)},
-        ),
-        st.fixed_dictionaries(
-            {"action": st.sampled_from(["labeldrop", "labelkeep"])}, optional={"regex": REGEX}
         ),
         st.fixed_dictionaries(
             {
@@ -108,8 +105,13 @@ RELABELINGS: st.SearchStrategy[Any] = st.lists(
             optional={"regex": REGEX, "replacement": st.sampled_from(["$1", "x_${1}", "y"])},
         ),
     ),
-    max_size=3,
 )
+# Without an address there is no target; Prometheus passes over it, promtool complains.
+RELABELINGS = st.lists(STEPS, max_size=3)
+DROPS: st.SearchStrategy[Any] = st.builds(
+    dict, action=st.sampled_from(["labeldrop", "labelkeep"]), regex=REGEX
+)
+METRIC_RELABELINGS = st.lists(st.one_of(STEPS, DROPS), max_size=3)
 KEY = st.sampled_from([{"name": "login", "key": "a"}, {"name": "b.c", "key": ".d"}])
 FILE: st.SearchStrategy[Any] = st.one_of(
     st.builds(dict, secret=KEY), st.builds(dict, configMap=KEY)
@@ -183,7 +185,7 @@ PLAIN_JOBS: st.SearchStrategy[Any] = st.fixed_dictionaries(
         "honorTimestamps": st.booleans(),
         "fallbackScrapeProtocol": st.sampled_from(["PrometheusProto", "OpenMetricsText1.0.0"]),
         "relabelings": RELABELINGS,
-        "metricRelabelings": RELABELINGS,
+        "metricRelabelings": METRIC_RELABELINGS,
         "path": st.from_regex(r"/[^\s?#]{0,8}", fullmatch=True),
         "scheme": st.sampled_from(["http", "https"]),
         "interval": DURATIONS,
@@ -204,7 +206,7 @@ REMOTES = st.tuples(
             "remoteTimeout": DURATIONS,
             "sendExemplars": st.booleans(),
             "sendNativeHistograms": st.booleans(),
-            "writeRelabelings": RELABELINGS,
+            "writeRelabelings": METRIC_RELABELINGS,
             "queueConfig": st.fixed_dictionaries(
                 {},
                 optional={

@@ -83,7 +83,7 @@ async def exporter() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-@pytest.mark.parametrize(("limit", "wanted"), [(None, "0"), (110_000, "1")])
+@pytest.mark.parametrize(("limit", "wanted"), [(None, "0"), (200_000, "1")])
 async def test_an_exporter_with_too_many_series_is_cut_alone(
     tmp_path: Path, exporter: str, limit: int | None, wanted: str
 ) -> None:
@@ -108,13 +108,20 @@ async def test_an_exporter_with_too_many_series_is_cut_alone(
 
         await until(scraped, seconds=60)
         assert await api.has_series('freeagentics_things{job="large"}') == (wanted == "1")
-        if limit:
-            assert (await api.largest_metrics())[0] == ("freeagentics_things", 100_010)
-            rows = [JobStatus(name="large", targets=1, up=1)]
+
+
+async def test_what_is_taken_in_is_measured(tmp_path: Path, exporter: str) -> None:
+    job = {"name": "j", "targets": [exporter], "path": "/series/900", "sampleLimit": 1000}
+    async with running(tmp_path / "p", scrapeJobs=[job]) as api:
+
+        async def measured() -> bool:
+            largest = await api.largest_metrics()
             servers = Servers((), [Server({}, api)])
-            text = await api.configuration()
-            (row,) = await gather_limits(servers, text, rows, rows)
-            assert row.limit_used == 90
+            rows = [JobStatus(name="j", targets=1, up=1)]
+            (row,) = await gather_limits(servers, await api.configuration(), rows, rows)
+            return largest[:1] == [("freeagentics_things", 900)] and row.limit_used == 90
+
+        await until(measured, seconds=60)
 
 
 async def test_credentials_are_read_from_files_and_labels_are_rewritten(

@@ -42,7 +42,7 @@ _WITH_TARGET = ("replace", "keepequal", "dropequal", "hashmod", "lowercase", "up
 _NEEDS_TARGET = "this action needs targetLabel"
 _NEEDS_MODULUS = "hashmod needs modulus"
 _BAD_TARGET = "targetLabel must be the name of a label"
-_ONLY_REGEX = "labeldrop and labelkeep take nothing but regex"
+_ONLY_REGEX = "labeldrop and labelkeep need regex, and take nothing but regex"
 _ONLY_LABELS = "keepequal and dropequal take nothing but sourceLabels and targetLabel"
 _BAD_MAP = "labelmap needs a replacement that makes a label's name, such as $1"
 _NO_REPLACEMENT = "lowercase and uppercase take no replacement"
@@ -67,7 +67,7 @@ class Relabeling(
             _BAD_TARGET,
         ),
         Rule(
-            f"!({_one_of(*_ONLY_WITH_REGEX)}) || !(has(self.sourceLabels) ||"
+            f"!({_one_of(*_ONLY_WITH_REGEX)}) || has(self.regex) && !(has(self.sourceLabels) ||"
             " has(self.targetLabel) || has(self.modulus) || has(self.separator) ||"
             " has(self.replacement))",
             _ONLY_REGEX,
@@ -122,7 +122,8 @@ def _fault(step: Relabeling) -> str | None:
         _NEEDS_TARGET: action in _WITH_TARGET and target is None,
         _NEEDS_MODULUS: action == "hashmod" and step.modulus is None,
         _BAD_TARGET: action != "replace" and not re.match(LABEL_NAME_PATTERN, target or "x"),
-        _ONLY_REGEX: action in _ONLY_WITH_REGEX and any((step.source_labels, target, *others)),
+        _ONLY_REGEX: action in _ONLY_WITH_REGEX
+        and (step.regex is None or any((step.source_labels, target, *others))),
         _ONLY_LABELS: action in _COMPARING and any((step.regex, *others)),
         _BAD_MAP: action == "labelmap" and not re.match(_MAP_PATTERN, step.replacement or "$1"),
         _NO_REPLACEMENT: action in _CASING and step.replacement is not None,
