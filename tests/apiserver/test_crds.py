@@ -62,6 +62,10 @@ def rule(**fields: Any) -> Object:
     return {"groups": [{"name": "g", "rules": [{"expr": "up == 0", **fields}]}]}
 
 
+def threshold(**fields: Any) -> Object:
+    return {"thresholds": [fields]}
+
+
 def response(**fields: Any) -> Object:
     return {**deepcopy(RESPONSE), **fields}
 
@@ -286,7 +290,20 @@ BAD: list[tuple[str, Any, str]] = [
     ("AlertPolicy", rule(alert="A", labels={"a b": "c"}), "spec.groups[0].rules[0].labels"),
     ("AlertPolicy", {"groups": [*POLICY["groups"], *POLICY["groups"]]}, "spec.groups[1]"),
     ("AlertPolicy", {"thresholds": [{"signal": "cpu", "above": 101}]}, "spec.thresholds[0].above"),
-    ("AlertPolicy", {"thresholds": [{"signal": "heat", "above": 1}]}, "spec.thresholds[0].signal"),
+    ("AlertPolicy", threshold(signal="heat", above=1), "spec.thresholds[0].signal"),
+    ("AlertPolicy", threshold(signal="memory"), "above is needed"),
+    ("AlertPolicy", threshold(signal="disk"), "below is needed for the signal disk"),
+    ("AlertPolicy", threshold(signal="disk", below=15, above=85), "above: the signal disk takes"),
+    ("AlertPolicy", threshold(signal="cpu", above=1, below=1), "below: only the signal disk"),
+    ("AlertPolicy", threshold(signal="memory", above=1, window="5m"), "window: the signals memory"),
+    ("AlertPolicy", threshold(signal="cpu", above=1, fileSystems={}), "fileSystems: only the"),
+    ("AlertPolicy", threshold(signal="cpu", above=1, requests={}), "requests: only the signal"),
+    ("AlertPolicy", threshold(signal="errorRate", above=1, outcomes={}), "outcomes: only the"),
+    (
+        "AlertPolicy",
+        threshold(signal="errorRate", above=1, requests={"metric": "a-b"}),
+        "spec.thresholds[0].requests.metric",
+    ),
     ("AutoResponse", scale_up(by=0), "spec.actions[0].scaleUp.by"),
     ("AutoResponse", scale_up(by=1001), "spec.actions[0].scaleUp.by"),
     ("AutoResponse", scale_up(by="50"), "spec.actions[0].scaleUp.by"),

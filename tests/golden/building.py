@@ -38,6 +38,7 @@ STACK_CASES = {
 RULE_CASES = {
     "runbook": EXAMPLES / "alertpolicy-runbook.yaml",
     "team": EXAMPLES / "alertpolicy-routes.yaml",
+    "thresholds": EXAMPLES / "alertpolicy-thresholds.yaml",
     **{path.stem: path for path in sorted(RULES.glob("*.yaml"))},
 }
 

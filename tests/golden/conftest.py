@@ -3,6 +3,7 @@
 `pytest tests/golden --update-golden` rewrites the golden files that differ.
 """
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from e2e.cluster import binaries
 from e2e.cluster.progress import SilentProgress
 from tests.golden.rendering import CASES, NAMES, Helm, Object
+
+Promtool = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +33,18 @@ def check_golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
         )
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Promtool:
+    program = binaries.ensure(["promtool"], SilentProgress()) / "promtool"
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *arguments], capture_output=True, text=True, check=False, timeout=60
+        )
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from e2e.cluster import binaries
-from e2e.cluster.progress import SilentProgress
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build.objects import Stack
 from firewatch.build.scrape import render_prometheus_config
@@ -23,18 +21,6 @@ from tests.golden import building
 from tests.golden.test_stack import GOLDEN
 
 Promtool = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="session")
-def promtool() -> Promtool:
-    program = binaries.ensure(["promtool"], SilentProgress()) / "promtool"
-
-    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [program, *arguments], capture_output=True, text=True, check=False, timeout=60
-        )
-
-    return run
 
 
 @pytest.mark.parametrize("case", building.STACK_CASES)

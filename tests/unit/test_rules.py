@@ -6,10 +6,16 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from firewatch.api.alerts import AlertPolicySpec
+from firewatch.api.responses import Trigger
+from firewatch.api.thresholds import Signal, Threshold
 from firewatch.build.checks import check_groups
 from firewatch.build.rules import Place, policy_groups, render_rules
+from firewatch.build.thresholds import build_threshold_rule
+from firewatch.respond.alerts import may_match
+from tests.unit.test_examples import runbook_block
 
 TEXTS = st.text(max_size=80)
 LABELS = st.dictionaries(
@@ -83,13 +89,34 @@ def test_a_cpu_threshold_is_the_runbooks_rule_in_one_line() -> None:
                 "for": "5m",
                 "labels": {"firewatch_preset": "cpu_high", "severity": "warning"},
                 "annotations": {
-                    "summary": "High CPU usage on {{ $labels.instance }}",
+                    "summary": "High CPU usage: {{ $labels.instance }}",
                     "description": 'The CPU was {{ printf "%.1f" $value }} % busy over the last 5m,'
                     " above 80 % for 5m.",
                 },
             }
         ],
     }
+
+
+@pytest.mark.parametrize("signal", Signal)
+def test_a_preset_finds_the_threshold_and_the_runbooks_alert(signal: Signal) -> None:
+    limit = "below" if signal is Signal.DISK else "above"
+    rule = build_threshold_rule(Threshold.model_validate({"signal": signal, limit: 5}))
+    assert rule.alert
+    preset = rule.labels["firewatch_preset"]
+    trigger = Trigger.model_validate({"preset": preset})
+    assert may_match(trigger, "Renamed", rule.labels)
+    assert may_match(trigger, rule.alert, {})
+    _, runbook = runbook_block("Alert Rules")
+    assert rule.alert in {each["alert"] for each in runbook["groups"][0]["rules"]}
+
+
+@pytest.mark.parametrize(
+    "fields", [{"signal": "disk", "above": 5}, {"signal": "cpu"}, {"signal": "cpu", "below": 5}]
+)
+def test_a_limit_of_another_signal_is_refused(fields: Any) -> None:
+    with pytest.raises(ValidationError, match="the signal disk takes below"):
+        Threshold.model_validate(fields)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """AlertPolicy: what is wrong enough to tell somebody."""
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, JsonValue
@@ -22,6 +21,7 @@ from firewatch.api.resource import (
 from firewatch.api.routes import Inhibition, PolicyRoute
 from firewatch.api.routing import TimeInterval
 from firewatch.api.selection import StackRef
+from firewatch.api.thresholds import Threshold
 
 _BY_NAME: dict[str, JsonValue] = {
     "x-kubernetes-list-type": "map",
@@ -83,39 +83,6 @@ class RuleGroup(PrometheusModel):
     """Labels added to every rule of the group; a rule's own labels win."""
     rules: list[PrometheusRule] = Field(max_length=256)
     """The rules, evaluated in this order."""
-
-
-class Signal(StrEnum):
-    """What a threshold watches."""
-
-    CPU = "cpu"
-
-
-class Severity(StrEnum):
-    """How bad it is; it becomes the label ``severity``."""
-
-    CRITICAL = "critical"
-    WARNING = "warning"
-    INFO = "info"
-
-
-class Threshold(Model):
-    """The short form of an alerting rule."""
-
-    name: str | None = Field(default=None, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=128)
-    """Name of the alert; HighCPUUsage for the signal cpu when left out."""
-    signal: Signal
-    """``cpu``: busy CPU of each node in percent (needs ``exporters.node``). The alert carries the
-    label ``firewatch_preset=cpu_high``, by which an AutoResponse finds it.
-    """
-    above: float = Field(ge=0, le=100)
-    """The alert fires above this many percent."""
-    window: Interval = "5m"
-    """The time over which usage is averaged; at least four scrape intervals are sensible."""
-    for_: Duration = Field(default="5m", alias="for")
-    """How long usage must stay above before the alert fires."""
-    severity: Severity = Severity.WARNING
-    """critical, warning or info."""
 
 
 class AlertPolicySpec(

@@ -27,6 +27,10 @@ class Preset(StrEnum):
     """A class of alerts, whatever they are called."""
 
     CPU_HIGH = "cpu_high"
+    MEMORY_HIGH = "memory_high"
+    DISK_LOW = "disk_low"
+    ERROR_RATE_HIGH = "error_rate_high"
+    FAILURE_RATE_HIGH = "failure_rate_high"
 
 
 class Trigger(
@@ -40,8 +44,11 @@ class Trigger(
     alert: str | None = Field(default=None, min_length=1, max_length=256)
     """Name of the alert (the label ``alertname``)."""
     preset: Preset | None = None
-    """``cpu_high``: alerts labelled ``firewatch_preset=cpu_high``, which thresholds of the signal
-    cpu write, and the runbook's HighCPUUsage.
+    """Alerts labelled ``firewatch_preset`` with this value, as thresholds write it, and the
+    runbook's alert of that meaning. ``cpu_high``: signal cpu, HighCPUUsage. ``memory_high``: signal
+    memory, HighMemoryUsage. ``disk_low``: signal disk, DiskSpaceLow. ``error_rate_high``: signal
+    errorRate, APIHighErrorRate. ``failure_rate_high``: signal failureRate,
+    AgentCoordinationFailures.
     """
     labels: dict[LabelName, Annotated[str, Field(max_length=1024)]] = Field(
         default={}, max_length=32

@@ -5,11 +5,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from firewatch.api.alerts import AlertPolicySpec, PrometheusRule, RuleGroup, Signal, Threshold
+from firewatch.api.alerts import AlertPolicySpec, PrometheusRule, RuleGroup
 from firewatch.api.resource import Object
 from firewatch.build import names
 from firewatch.build.escalations import escalation_rules
 from firewatch.build.rule_text import render_rule_file
+from firewatch.build.thresholds import build_threshold_rule
 
 RESERVED_PREFIX = "firewatch:"
 """Groups of this prefix are ours; a policy may not use it."""
@@ -19,11 +20,8 @@ ESCALATIONS_GROUP = f"{RESERVED_PREFIX}escalations"
 MARKER_GROUP = f"{RESERVED_PREFIX}marker"
 MARKER_ALERT = "FirewatchMarker"
 MARKER_LABEL = "firewatch_hash"
-PRESET_LABEL = "firewatch_preset"
 
 _MARKER_REVISION = re.compile(rf"^ *{MARKER_LABEL}: '?([-0-9a-fr]+)'?$", re.MULTILINE)
-_DEFAULT_NAMES = {Signal.CPU: "HighCPUUsage"}
-_PRESETS = {Signal.CPU: "cpu_high"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def policy_groups(spec: AlertPolicySpec, policy: str = "") -> tuple[Group, ...]:
     """
     groups = [_written(group) for group in spec.groups]
     if spec.thresholds:
-        rules = tuple(map(_threshold_rule, spec.thresholds))
+        rules = tuple(map(build_threshold_rule, spec.thresholds))
         groups.insert(0, Group(THRESHOLDS_GROUP, {}, rules, reserved=True))
     if escalations := escalation_rules(spec, policy):
         groups.append(Group(ESCALATIONS_GROUP, {}, escalations, reserved=True))
@@ -152,31 +150,3 @@ def _written(group: RuleGroup) -> Group:
     if not header["labels"]:
         del header["labels"]
     return Group(group.name, header, tuple(group.rules))
-
-
-def _threshold_rule(threshold: Threshold) -> PrometheusRule:
-    """Return the alerting rule that a threshold stands for."""
-    limit = _number(threshold.above)
-    return PrometheusRule(
-        alert=threshold.name or _DEFAULT_NAMES[threshold.signal],
-        expr=f"{_expression(threshold)} > {limit}",
-        for_=threshold.for_,
-        labels={
-            "severity": threshold.severity.value,
-            PRESET_LABEL: _PRESETS[threshold.signal],
-        },
-        annotations={
-            "summary": "High CPU usage on {{ $labels.instance }}",
-            "description": 'The CPU was {{ printf "%.1f" $value }} % busy over the last'
-            f" {threshold.window}, above {limit} % for {threshold.for_}.",
-        },
-    )
-
-
-def _expression(threshold: Threshold) -> str:
-    idle = f'rate(node_cpu_seconds_total{{mode="idle"}}[{threshold.window}])'
-    return f"100 * (1 - avg by (instance) ({idle}))"
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value.is_integer() else repr(value)

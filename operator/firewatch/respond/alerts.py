@@ -11,7 +11,13 @@ from typing import Any
 from firewatch.api.responses import Preset, Trigger
 
 PRESET_LABEL = "firewatch_preset"
-PRESET_ALERTS: Mapping[Preset, frozenset[str]] = {Preset.CPU_HIGH: frozenset({"HighCPUUsage"})}
+PRESET_ALERTS: Mapping[Preset, frozenset[str]] = {
+    Preset.CPU_HIGH: frozenset({"HighCPUUsage"}),
+    Preset.MEMORY_HIGH: frozenset({"HighMemoryUsage"}),
+    Preset.DISK_LOW: frozenset({"DiskSpaceLow"}),
+    Preset.ERROR_RATE_HIGH: frozenset({"APIHighErrorRate"}),
+    Preset.FAILURE_RATE_HIGH: frozenset({"AgentCoordinationFailures"}),
+}
 """The runbook's alert names that count as a preset without its label."""
 
 
