@@ -19,7 +19,14 @@ from firewatch.build.notifying import Contents, Sources
 from firewatch.build.objects import Stack
 from firewatch.build.policy_routes import RoutingPolicy
 from firewatch.build.references import find_parts
-from firewatch.build.rules import RuleFile, policy_groups, render_rules
+from firewatch.build.rule_tests import (
+    TestRun,
+    build_test_files,
+    build_test_job,
+    render_tests,
+    revision_of_tests,
+)
+from firewatch.build.rules import RuleFile, digest, policy_groups, render_rules
 from firewatch.build.slots import build_slot, plan_slots
 from firewatch.build.stack import build_shared, build_stack
 from firewatch.build.surroundings import Surroundings
@@ -39,6 +46,7 @@ RULE_CASES = {
     "runbook": EXAMPLES / "alertpolicy-runbook.yaml",
     "team": EXAMPLES / "alertpolicy-routes.yaml",
     "thresholds": EXAMPLES / "alertpolicy-thresholds.yaml",
+    "tested": EXAMPLES / "alertpolicy-tests.yaml",
     **{path.stem: path for path in sorted(RULES.glob("*.yaml"))},
 }
 
@@ -134,6 +142,20 @@ def rule_slots() -> list[Object]:
     return [build_slot(stack("smallest"), slot, slots[slot]) for slot in sorted(slots)]
 
 
+def test_objects() -> list[Object]:
+    """Return what runs the tests of the example."""
+    raw = yaml.safe_load(RULE_CASES["tested"].read_text())["spec"]
+    tests = AlertPolicySpec.model_validate(raw).tests
+    assert tests
+    rules = policy_rules("tested")
+    run = TestRun("monitoring/tested", revision_of_tests(digest(rules), raw["tests"]))
+    found = stack("smallest")
+    return [
+        build_test_files(found, run, rules, render_tests(tests)),
+        build_test_job(found, run),
+    ]
+
+
 def everything() -> Iterator[tuple[Path, str]]:
     """Yield every golden file with the text that it should have."""
     for case in STACK_CASES:
@@ -144,6 +166,7 @@ def everything() -> Iterator[tuple[Path, str]]:
             yield STACKS / f"{case}.alertmanager.golden", told.config
     for case in RULE_CASES:
         yield RULES / f"{case}.rules.golden", policy_rules(case)
+    yield RULES / "tested.objects.golden", "---\n".join(map(dump_yaml, test_objects()))
     yield RULES / "slots.golden", "---\n".join(map(dump_yaml, rule_slots()))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from firewatch.api.alerting import LeftOut
 from firewatch.api.receivers import Receiver
@@ -14,12 +14,14 @@ from firewatch.api.resource import (
     Interval,
     LabelName,
     Model,
+    PrometheusModel,
     Rule,
     Status,
     rules,
 )
 from firewatch.api.routes import Inhibition, PolicyRoute
 from firewatch.api.routing import TimeInterval
+from firewatch.api.rule_tests import RuleTests
 from firewatch.api.selection import StackRef
 from firewatch.api.thresholds import Threshold
 
@@ -31,12 +33,6 @@ Expression = Annotated[str, Field(min_length=1, max_length=8192)]
 """A PromQL expression."""
 Text = Annotated[str, Field(max_length=4096)]
 """A text that may hold Prometheus templates."""
-
-
-class PrometheusModel(Model):
-    """Part of Prometheus' own rule format, whose field names are snake_case."""
-
-    model_config = ConfigDict(alias_generator=None)
 
 
 class PrometheusRule(
@@ -128,6 +124,11 @@ class AlertPolicySpec(
     """Times with a name, for routes that send or keep still by the clock."""
     inhibit: list[Inhibition] = Field(default=[], max_length=32)
     """Alerts that mute others while they fire."""
+    tests: RuleTests | None = None
+    """Unit tests of the rules, in Prometheus' own format. They are run by ``promtool`` of the stack's
+    image whenever the rules or the tests change, and the rules are loaded once they pass; until then,
+    and if they fail, those of before go on running.
+    """
 
 
 class RejectedRule(Status):
@@ -145,6 +146,21 @@ class RejectedRule(Status):
     """What is wrong with it."""
 
 
+class RuleWarning(Status):
+    """Advice on a rule; it runs all the same."""
+
+    group: str = Field(max_length=256)
+    """Name of the rule's group."""
+    index: int = Field(ge=0)
+    """Position of the rule in its group, from 0."""
+    rule: str = Field(default="", max_length=256)
+    """Name of the alert or series."""
+    code: str = Field(max_length=64)
+    """One CamelCase word: NoFor, ShortRateWindow, UnitSuffix, …"""
+    message: str = Field(max_length=512)
+    """What could be better, and how."""
+
+
 class RuleCounts(Status):
     """How many rules there are, and how many run."""
 
@@ -154,14 +170,27 @@ class RuleCounts(Status):
     """Rules that the server has confirmed."""
 
 
+class TestsStatus(Status):
+    """The last run of the policy's tests."""
+
+    __test__ = False
+
+    revision: str = Field(max_length=64)
+    """Hash of the rules and tests that were run."""
+    passed: bool
+    """Whether all of them passed."""
+    message: str = Field(default="", max_length=2048)
+    """What promtool said, if not; the end of it, if it was long."""
+
+
 class AlertPolicyStatus(Status):
     """What the operator has seen and done; written by the operator only."""
 
     observed_generation: int | None = Field(default=None, ge=0)
     """The ``metadata.generation`` that this status speaks of."""
     conditions: Conditions = Field(default=[])
-    """Accepted, Applied, Loaded (Prometheus confirms that it runs these rules), Ready; with ``routes``
-    or ``inhibit`` also Routed (Alertmanager runs them).
+    """Accepted, Tested (with ``tests``: they have passed), Applied, Loaded (Prometheus confirms that it
+    runs these rules), Ready; with ``routes`` or ``inhibit`` also Routed (Alertmanager runs them).
     """
     stack: str | None = Field(default=None, max_length=320)
     """Name of the MonitoringStack that runs the rules, as ``namespace/name`` if it is in another
@@ -174,6 +203,10 @@ class AlertPolicyStatus(Status):
     """Rules that were left out (the first 50)."""
     left_out: list[LeftOut] = Field(default=[], max_length=20)
     """Receivers, routes and inhibitions that do not run, and why (the first 20)."""
+    warnings: list[RuleWarning] = Field(default=[], max_length=20)
+    """Advice on the rules of ``groups`` (the first 20); ``firewatch lint`` says the same before they do."""
+    tests: TestsStatus | None = None
+    """The last run of ``spec.tests``."""
 
 
 ALERT_POLICY = CustomKind(

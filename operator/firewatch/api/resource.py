@@ -33,6 +33,12 @@ class Model(BaseModel):
     )
 
 
+class PrometheusModel(Model):
+    """Part of one of Prometheus' own formats, whose field names are snake_case."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+
 class Status(BaseModel):
     """Base of ``status``: read back leniently, so that an older operator survives a newer status."""
 

@@ -19,9 +19,13 @@ COMPONENTS = (METRICS, EXPORTERS, ALERTING)
 RULES = "rules"
 """Component of the rule ConfigMaps, which are made and pruned by the pass over rules."""
 
+TESTS = "tests"
+"""Component of the Jobs that run policies' unit tests, which the pass over rules makes and removes."""
+
 PROMETHEUS = "prometheus"
 NODE_EXPORTER = "node-exporter"
 ALERTMANAGER = "alertmanager"
+RULE_TESTS = "rule-tests"
 """Applications, as ``app.kubernetes.io/name`` and as the rows of the stack's status."""
 
 CONFIG_ANNOTATION = "monitoring.freeagentics.io/config-revision"
@@ -94,6 +98,11 @@ def prometheus_config_name(stack: str) -> str:
 def rules_name(stack: str, slot: int) -> str:
     """Return the name of a rule ConfigMap."""
     return _derived(stack, f"rules-{slot}")
+
+
+def test_name(stack: str, run: str) -> str:
+    """Return the name of the Job and the ConfigMap for a run of unit tests."""
+    return _derived(stack, f"test-{short_hash(run, 10)}")
 
 
 def node_exporter_name(stack: str) -> str:

@@ -44,6 +44,7 @@ STATEFUL_SET = Kind("apps/v1", "StatefulSet", "statefulsets")
 DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+JOB = Kind("batch/v1", "Job", "jobs")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 CLUSTER_ROLE = Kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False)
 CRD = Kind(
@@ -108,6 +109,8 @@ RIGHTS: tuple[Right, ...] = (
     *(Right(Scope.STACKS, kind, _CHILD) for kind in STACK_CHILDREN),
     # Never listed or watched: the user's are read by name, and ours have fixed names.
     Right(Scope.STACKS, SECRET, ("get", "create", "patch", "delete")),
+    # Jobs run unit tests of rules; they are looked at only while one is under way.
+    Right(Scope.STACKS, JOB, ("get", "list", "create", "patch", "delete")),
     Right(Scope.STACKS, POD, (*_READ, "patch", "delete")),
     Right(Scope.STACKS, PERSISTENT_VOLUME_CLAIM, ("list", "patch")),
     # Why pods of a DaemonSet are refused stands in Events only.

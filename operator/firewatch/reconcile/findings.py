@@ -27,6 +27,7 @@ NOTIFICATIONS = (
 )
 """Conditions of a stack that the pass over its notifications finds out."""
 STORAGE_READY = "StorageReady"
+TESTED = "Tested"
 
 S = TypeVar("S", bound=Status)
 

@@ -1,17 +1,29 @@
 """How a policy stands, as its status (pure)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 
 from firewatch.api.alerting import LeftOut
-from firewatch.api.alerts import AlertPolicyStatus, RejectedRule, RuleCounts
+from firewatch.api.alerts import (
+    AlertPolicyStatus,
+    RejectedRule,
+    RuleCounts,
+    RuleWarning,
+    TestsStatus,
+)
 from firewatch.api.conditions import Finding, bad, good, merge_conditions, unknown
 from firewatch.api.resource import Object
-from firewatch.reconcile.findings import ACCEPTED, APPLIED, LOADED, read_status
+from firewatch.build.lint.findings import Scrapes
+from firewatch.build.lint.rules import lint_policy
+from firewatch.reconcile.findings import ACCEPTED, APPLIED, LOADED, TESTED, read_status
 from firewatch.reconcile.judging import REJECTED_BY_SERVER, Judged
 from firewatch.reconcile.routed import Routed, routed_parts
+from firewatch.reconcile.rule_tests import Tested, Verdict
+
+_WARNINGS_SHOWN = 20
 
 
 class Standing(StrEnum):
@@ -24,6 +36,8 @@ class Standing(StrEnum):
     """No server has judged them, so they are held back."""
     NO_ROOM = "noRoom"
     NOT_WRITTEN = "notWritten"
+    UNTESTED = "untested"
+    """Its tests have not passed, or not yet."""
     REFUSED = "refused"
     """Prometheus refuses the file, although each expression parses."""
 
@@ -39,6 +53,10 @@ class Outcome:
     """Why its slot could not be written."""
     routed: Routed | None = None
     """How its routes stand, if that has been found out."""
+    tested: Tested | None = None
+    """How its tests stand, if it has any."""
+    scrapes: Scrapes = field(default_factory=Scrapes)
+    """How often the stack scrapes, by which windows are judged."""
 
 
 def status_of(live: Object, outcome: Outcome, *, stack: str, now: datetime) -> AlertPolicyStatus:
@@ -52,6 +70,8 @@ def status_of(live: Object, outcome: Outcome, *, stack: str, now: datetime) -> A
         judged=outcome.judged,
         loaded=outcome.standing is Standing.LOADED,
         left_out=left_out,
+        tests=outcome.tested.status() if outcome.tested else None,
+        warnings=_warnings(live, outcome),
     )
 
 
@@ -64,8 +84,12 @@ def policy_status(
     judged: Judged | None = None,
     loaded: bool = False,
     left_out: Sequence[LeftOut] = (),
+    tests: TestsStatus | None = None,
+    warnings: Sequence[RuleWarning] = (),
 ) -> AlertPolicyStatus:
     """Return the status of a policy with these findings."""
+    before = read_status(AlertPolicyStatus, live)
+    has_tests = bool(live.get("spec", {}).get("tests"))
     generation = live["metadata"]["generation"]
     rejected: Sequence[RejectedRule] = judged.rejected if judged else ()
     counts = RuleCounts()
@@ -75,7 +99,7 @@ def policy_status(
     return AlertPolicyStatus(
         observed_generation=generation,
         conditions=merge_conditions(
-            read_status(AlertPolicyStatus, live).conditions,
+            before.conditions,
             findings,
             generation=generation,
             now=now,
@@ -84,7 +108,17 @@ def policy_status(
         rules=counts,
         rejected=[*rejected],
         left_out=[*left_out],
+        warnings=[*warnings],
+        # The result of a run is kept until there is another: without it the tests would run again.
+        tests=(tests or before.tests) if has_tests else None,
     )
+
+
+def _warnings(live: Object, outcome: Outcome) -> list[RuleWarning]:
+    """Return the advice on a policy; none on one whose spec as a whole is wrong."""
+    if outcome.judged is None or outcome.judged.fault:
+        return []
+    return [*islice(lint_policy(live["spec"], outcome.scrapes), _WARNINGS_SHOWN)]
 
 
 def findings(outcome: Outcome) -> list[Finding]:
@@ -96,9 +130,30 @@ def findings(outcome: Outcome) -> list[Finding]:
         return [judged.fault]
     if not judged.digest:
         return [_accepted(judged), _NO_RULES]
+    found = [_accepted(judged)]
+    if outcome.tested:
+        found.append(_tested(outcome.tested))
+    if outcome.standing is Standing.UNTESTED:
+        return found
     if outcome.standing is Standing.NOT_WRITTEN and outcome.fault:
-        return [_accepted(judged), outcome.fault]
-    return [_accepted(judged), *_STANDINGS[outcome.standing]]
+        return [*found, outcome.fault]
+    return [*found, *_STANDINGS[outcome.standing]]
+
+
+def _tested(tested: Tested) -> Finding:
+    kept = "; what ran of this policy before still runs"
+    said = tested.message[:1024]
+    match tested.verdict:
+        case Verdict.PASSED:
+            return good(TESTED, "TestsPassed", "all tests of the rules pass")
+        case Verdict.RUNNING:
+            return unknown(TESTED, "TestsRunning", f"the tests of the rules are running{kept}")
+        case Verdict.FAILED:
+            return bad(
+                TESTED, "TestsFailed", f"the tests of the rules fail{kept}. promtool: {said}"
+            )
+        case Verdict.NOT_RUN:
+            return bad(TESTED, "TestsNotRun", f"the tests could not be run{kept}. {said}")
 
 
 def _accepted(judged: Judged) -> Finding:

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 
 from firewatch.api.conditions import Finding
 from firewatch.build.bisection import Bisection
+from firewatch.build.lint.findings import Scrapes
 from firewatch.build.rules import digest
 from firewatch.reconcile.delivery import Loaded, Versions
 from firewatch.reconcile.judge import Opinions
 from firewatch.reconcile.judging import Judged
 from firewatch.reconcile.policies import Scene, Share
 from firewatch.reconcile.policy_report import Outcome
+from firewatch.reconcile.rule_tests import TestResults
 
 _UNTOLD = timedelta(seconds=4)
 """How long policies are not told how they stand while others change."""
@@ -37,6 +39,8 @@ class Memory:
     """Servers whose last reload had succeeded before that."""
     sound: dict[str, str] = field(default_factory=dict)
     """Texts that ran before and have been replaced by unconfirmed ones."""
+    tests_open: bool = True
+    """Whether there may be Jobs of tests, of this process or of the one before."""
     search: Bisection | None = None
     no_search_before: datetime | None = None
     reported: dict[str, tuple[str, Outcome]] = field(default_factory=dict)
@@ -70,6 +74,8 @@ class Work:
     opinions: Opinions
     culprits: dict[str, str]
     """Digests of the files that this pass has found to be refused, by name."""
+    tests: TestResults
+    scrapes: Scrapes
     slots: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     homeless: frozenset[str] = frozenset()
     faults: Mapping[int, Finding] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from firewatch.api.conditions import Finding, bad, unknown
 from firewatch.api.resource import Key, Object
 from firewatch.build import names
+from firewatch.build.lint.rules import scrapes_of
 from firewatch.build.objects import Stack
 from firewatch.build.rules import RuleFile, digest
 from firewatch.build.slots import plan_slots
@@ -27,7 +28,7 @@ from firewatch.reconcile.delivery import (
 )
 from firewatch.reconcile.findings import ACCEPTED, LOADED
 from firewatch.reconcile.handover import hand_over_routes
-from firewatch.reconcile.judge import Opinions, judge_policies
+from firewatch.reconcile.judge import judge_policies
 from firewatch.reconcile.judging import is_culprit, is_loaded
 from firewatch.reconcile.neighbours import Neighbours
 from firewatch.reconcile.policies import Scene, Share, gather_policies
@@ -38,6 +39,7 @@ from firewatch.reconcile.rule_reports import (
     report_stack,
     report_unusable,
 )
+from firewatch.reconcile.rule_tests import advance_tests
 from firewatch.reconcile.rule_work import Memory, Work
 from firewatch.reconcile.servers import gather_servers
 from firewatch.reconcile.stack import parse_stack
@@ -51,6 +53,7 @@ _REST = 3
 _LONGEST_REST = timedelta(seconds=0.5)
 _UNCONFIRMED_SECONDS = 1.0
 _NO_SERVER_SECONDS = 5.0
+_TESTING_SECONDS = 1.0
 
 
 class RulesReconciler:
@@ -168,19 +171,25 @@ class RulesReconciler:
         ready = scene.servers.ready
         proof = await gather_proof(ready, memory.versions, scene.slots.revisions)
         culprits = await advance_search(scene, memory, proof, self._context.clock())
-        work = Work(scene, memory, opinions, culprits)
+        tests = await advance_tests(self._context.cluster, scene, opinions, look=memory.tests_open)
+        memory.tests_open = tests.open
+        scrapes = scrapes_of(scene.stack.spec.metrics)
+        work = Work(scene, memory, opinions, culprits, tests, scrapes)
         self._plan(work)
         await self._write(work, proof)
         if not ready:
             await report_policies(self._context, work, None, limit=None)
             await report_stack(self._context, work)
             return _NO_SERVER_SECONDS
-        return await self._confirm(work)
+        delay = await self._confirm(work)
+        return (
+            min(delay or _TESTING_SECONDS, _TESTING_SECONDS) if tests.open and delay != 0 else delay
+        )
 
     def _plan(self, work: Work) -> None:
         """Decide what goes into which slot."""
         search, scene = work.memory.search, work.scene
-        files = _files(scene, work.opinions, work.culprits)
+        files = _files(work)
         if search:
             homes = {file.name: file.home for file in files}
             texts = search.files()
@@ -256,12 +265,14 @@ def _combined(work: Work) -> str:
     return names.short_hash(repr(sorted(work.revisions.items())), 16)
 
 
-def _files(scene: Scene, opinions: Opinions, culprits: dict[str, str]) -> list[RuleFile]:
+def _files(work: Work) -> list[RuleFile]:
     """Return the files that should run.
 
-    A policy on which there is no opinion yet, or that the server refuses, keeps what ran of it
-    before. While Prometheus cannot even start, only what has run before stays.
+    A policy on which there is no opinion yet, that the server refuses, or whose tests have not
+    passed, keeps what ran of it before. While Prometheus cannot even start, only what has run before
+    stays.
     """
+    scene, opinions, culprits = work.scene, work.opinions, work.culprits
     live = scene.slots.files()
     starting_fails = scene.servers.crashing and not scene.servers.ready
     found = [file for policy in scene.leaving if (file := _as_before(policy, live))]
@@ -273,7 +284,8 @@ def _files(scene: Scene, opinions: Opinions, culprits: dict[str, str]) -> list[R
         refused = is_culprit(policy) or (
             file is not None and culprits.get(file.name) == digest(file.text)
         )
-        if refused or opinion is None or opinion.judged is None:
+        untested = work.tests.withheld(uid)
+        if refused or untested or opinion is None or opinion.judged is None:
             file = _as_before(policy, live)
         if file is not None:
             found.append(file)

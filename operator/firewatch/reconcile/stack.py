@@ -270,7 +270,7 @@ async def _gather_retention(
 
 
 async def _prune(context: Context, stack: Stack, wanted: Sequence[Object]) -> None:
-    components = [*names.COMPONENTS, *([] if stack.spec.metrics else [names.RULES])]
+    components = [*names.COMPONENTS, *([] if stack.spec.metrics else [names.RULES, names.TESTS])]
     await prune(
         context.cluster,
         _PRUNED,

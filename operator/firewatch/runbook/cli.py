@@ -1,0 +1,182 @@
+"""The commands. Data goes to standard output, everything about it to standard error.
+
+Exit status: 0 all is well, 1 something was found, 2 the call or a file is wrong.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from firewatch.api.resource import Object
+from firewatch.build.surroundings import Surroundings
+from firewatch.build.yaml_text import dump_yaml
+from firewatch.runbook.advice import Advice, advise
+from firewatch.runbook.documents import Document, InputError, read_documents
+from firewatch.runbook.render import render as render_documents
+
+FOUND, USAGE = 1, 2
+_RECEIVER = "firewatch-receiver.firewatch.svc:9095"
+_ALL_FILES = "config"
+_WIDE = 500
+"""Columns where nobody looks on: a line each, for grep."""
+
+APP = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The runbook's procedures by hand, with your own credentials.",
+)
+
+
+class ObjectFormat(StrEnum):
+    """How objects are printed."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
+class ListFormat(StrEnum):
+    """How a list is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    MARKDOWN = "markdown"
+
+
+Files = Annotated[
+    list[str], typer.Argument(help="Files or folders with resources; - is standard input.")
+]
+Namespace = Annotated[
+    str, typer.Option("--namespace", "-n", help="Namespace of resources that name none.")
+]
+
+
+@APP.callback()
+def firewatch() -> None:
+    """Keep the names of commands even while there is only one."""
+
+
+@APP.command()
+def render(
+    files: Files,
+    namespace: Namespace = "default",
+    output: Annotated[ObjectFormat, typer.Option("--output", "-o", help="Form of the objects.")] = (
+        ObjectFormat.YAML
+    ),
+    show: Annotated[
+        str,
+        typer.Option(
+            help="objects; config for all configuration files as they are; or the name of one,"
+            " as prometheus.yml."
+        ),
+    ] = "objects",
+    receiver: Annotated[
+        str, typer.Option(help="Address of the operator's alert receiver.")
+    ] = _RECEIVER,
+) -> None:
+    """Print every object and configuration file that the operator would make, without a cluster.
+
+    Expressions are checked by the stack's own Prometheus later, and cross-field rules by the API
+    server (kubectl apply --dry-run=server); all else is as strict as there.
+    """
+    documents = _read(files, namespace)
+    rendered = render_documents(documents, Surroundings(receiver=receiver))
+    if show == "objects":
+        _print_objects(rendered.objects, output)
+    else:
+        _print_files(rendered.objects, show)
+    for line in rendered.left_out:
+        typer.echo(f"left out: {line}", err=True)
+    if rendered.left_out:
+        raise typer.Exit(FOUND)
+
+
+@APP.command()
+def lint(
+    files: Files,
+    namespace: Namespace = "default",
+    output: Annotated[ListFormat, typer.Option("--output", "-o", help="Form of the list.")] = (
+        ListFormat.TABLE
+    ),
+) -> None:
+    """Print advice on alert rules and names of metrics; none of it keeps a rule from running."""
+    found = [*advise(_read(files, namespace))]
+    _print_advice(found, output)
+    if found:
+        raise typer.Exit(FOUND)
+
+
+def _read(files: Sequence[str], namespace: str) -> list[Document]:
+    try:
+        documents = read_documents(files, namespace=namespace)
+    except InputError as error:
+        _refuse(*error.problems)
+    if not documents:
+        _refuse("no resource of Firewatch is in these files")
+    return documents
+
+
+def _refuse(*problems: str) -> NoReturn:
+    for problem in problems:
+        typer.echo(f"error: {problem}", err=True)
+    raise typer.Exit(USAGE)
+
+
+def _print_objects(objects: Sequence[Object], output: ObjectFormat) -> None:
+    if output is ObjectFormat.JSON:
+        typer.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}, indent=2))
+    else:
+        typer.echo("---\n".join(map(dump_yaml, objects)), nl=False)
+
+
+def _print_files(objects: Sequence[Object], wanted: str) -> None:
+    """Print the texts of ConfigMaps; one alone is printed as it is."""
+    found = [
+        (f"{item['metadata']['namespace']}/{item['metadata']['name']}: {name}", text)
+        for item in objects
+        if item["kind"] == "ConfigMap"
+        for name, text in item["data"].items()
+        if wanted in (_ALL_FILES, name)
+    ]
+    if not found:
+        _refuse(
+            f"--show {wanted}: there is no such file; --show config prints all with their names"
+        )
+    for title, text in found:
+        if len(found) > 1 or wanted == _ALL_FILES:
+            typer.echo(f"# {title}")
+        typer.echo(text if text.endswith("\n") else f"{text}\n", nl=False)
+
+
+def _print_advice(found: Sequence[Advice], output: ListFormat) -> None:
+    rows = [asdict(each) for each in found]
+    match output:
+        case ListFormat.JSON:
+            typer.echo(json.dumps(rows, indent=2))
+        case ListFormat.YAML:
+            typer.echo(dump_yaml(rows), nl=False)
+        case ListFormat.MARKDOWN:
+            typer.echo(_markdown([tuple(row.values()) for row in rows]), nl=False)
+        case ListFormat.TABLE if rows:
+            table = Table(*_HEADINGS, box=None, pad_edge=False)
+            for row in rows:
+                table.add_row(*row.values())
+            Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+
+
+_HEADINGS = ("FILE", "POLICY", "RULE", "CODE", "MESSAGE")
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    lines = [_HEADINGS, ["---"] * len(_HEADINGS), *rows]
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )

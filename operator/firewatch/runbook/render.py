@@ -1,0 +1,128 @@
+"""What the operator would make of resources, by its own builders and without a cluster (pure)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from firewatch.api.alerts import AlertPolicySpec
+from firewatch.api.conditions import Finding
+from firewatch.api.resource import Object
+from firewatch.api.stack import MonitoringStackSpec
+from firewatch.build import names
+from firewatch.build.checks import check_groups
+from firewatch.build.objects import Stack
+from firewatch.build.rule_tests import (
+    TestRun,
+    build_test_files,
+    build_test_job,
+    render_tests,
+    revision_of_tests,
+)
+from firewatch.build.rules import RuleFile, digest, policy_groups, render_rules, rule_name
+from firewatch.build.slots import build_slot, plan_slots
+from firewatch.build.stack import build_shared, build_stack
+from firewatch.build.surroundings import Surroundings
+from firewatch.reconcile.stackref import resolve_stack
+from firewatch.runbook.documents import Document
+
+UNKNOWN_UID = "00000000-0000-0000-0000-000000000000"
+"""Stands for the uid that the API server will give the stack."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """All objects, and what would be left out."""
+
+    objects: tuple[Object, ...]
+    left_out: tuple[str, ...]
+    """One line each: which rule or policy, and why."""
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """A policy as its stack takes it."""
+
+    document: Document
+    spec: AlertPolicySpec
+    file: RuleFile
+
+
+def render(documents: Sequence[Document], surroundings: Surroundings) -> Rendered:
+    """Return what the operator would make of stacks and policies."""
+    stacks = {(s.namespace, s.name): s for d in documents if (s := _stack(d))}
+    left_out: list[str] = []
+    policies: dict[tuple[str, str], list[_Rules]] = {key: [] for key in stacks}
+    for document in documents:
+        if isinstance(document.spec, AlertPolicySpec):
+            known = {n: s for (space, n), s in stacks.items() if space == document.namespace}
+            _assign(document, document.spec, known, policies=policies, left_out=left_out)
+    objects: list[Object] = []
+    for namespace in dict.fromkeys(space for space, _ in stacks):
+        objects += build_shared([s for s in stacks.values() if s.namespace == namespace])
+    for key, stack in stacks.items():
+        objects += build_stack(stack, surroundings)
+        objects += _rule_objects(stack, policies[key], left_out)
+    return Rendered(tuple(objects), tuple(left_out))
+
+
+def _stack(document: Document) -> Stack | None:
+    if not isinstance(document.spec, MonitoringStackSpec):
+        return None
+    uid = document.raw["metadata"].get("uid", UNKNOWN_UID)
+    return Stack(document.namespace, document.name, uid, document.spec)
+
+
+def _assign(
+    document: Document,
+    spec: AlertPolicySpec,
+    stacks: dict[str, Stack],
+    *,
+    policies: dict[tuple[str, str], list[_Rules]],
+    left_out: list[str],
+) -> None:
+    """Give a policy to its stack, without the rules that cannot run."""
+    wanted = spec.stack_ref.name if spec.stack_ref else None
+    where = (document.namespace, document.name)
+    policy = f"{document.where}: AlertPolicy {document.name}"
+    if spec.stack_ref and spec.stack_ref.namespace not in {None, document.namespace}:
+        # Its rules are confined to its namespace with the help of the server's own parser.
+        left_out.append(f"{policy}: rules for a stack of another namespace need a cluster")
+        return
+    found = resolve_stack(wanted, stacks)
+    if isinstance(found, Finding):
+        left_out.append(f"{policy}: {found.message}")
+        return
+    groups = policy_groups(spec, "/".join(where))
+    faults = check_groups(groups)
+    for place, (reason, message) in faults.items():
+        group = groups[place.group]
+        rule = f"group {group.name}, rule {place.index} ({rule_name(group.rules[place.index])})"
+        left_out.append(f"{document.where}: {rule}: {reason}: {message}")
+    text = render_rules(groups, faults.keys())
+    if text:
+        file = RuleFile(names.policy_file(*where), text, names.policy_slot(*where))
+        policies[document.namespace, found].append(_Rules(document, spec, file))
+
+
+def _rule_objects(
+    stack: Stack, policies: Sequence[_Rules], left_out: list[str]
+) -> Iterator[Object]:
+    """Yield the rule ConfigMaps of a stack, and the Jobs that would test the rules first."""
+    if stack.spec.metrics is None:
+        left_out.extend(
+            f"{each.document.where}: MonitoringStack {stack.name} has no Prometheus to run rules;"
+            " give it spec.metrics"
+            for each in policies
+        )
+        return
+    plan = plan_slots([each.file for each in policies], {})
+    for slot in sorted(plan.slots):
+        yield build_slot(stack, slot, plan.slots[slot])
+    for each in policies:
+        if each.file.name in plan.homeless:
+            left_out.append(f"{each.document.where}: no rule ConfigMap has room for its rules")
+        if each.spec.tests:
+            raw = each.document.raw["spec"]["tests"]
+            revision = revision_of_tests(digest(each.file.text), raw)
+            run = TestRun(f"{each.document.namespace}/{each.document.name}", revision)
+            yield build_test_files(stack, run, each.file.text, render_tests(each.spec.tests))
+            yield build_test_job(stack, run)

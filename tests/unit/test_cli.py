@@ -1,0 +1,186 @@
+"""The program firewatch, as far as that needs no cluster."""
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.main import get_command
+from typer.testing import CliRunner, Result
+
+from firewatch.build.objects import Stack
+from firewatch.build.stack import build_shared, build_stack
+from firewatch.build.surroundings import Surroundings
+from firewatch.runbook import COMMANDS, __main__
+from firewatch.runbook.cli import APP
+from firewatch.runbook.render import UNKNOWN_UID
+from tests.unit.test_examples import MODELS, ROOT
+
+STACK = str(ROOT / "examples/monitoringstack-runbook.yaml")
+RUNBOOK = str(ROOT / "examples/alertpolicy-runbook.yaml")
+TESTED = str(ROOT / "examples/alertpolicy-tests.yaml")
+POLICY: Any = {
+    "apiVersion": "monitoring.freeagentics.io/v1alpha1",
+    "kind": "AlertPolicy",
+    "metadata": {"name": "a", "namespace": "shop"},
+    "spec": {"groups": [{"name": "g", "rules": [{"alert": "A", "expr": "up == 0"}]}]},
+}
+
+
+def run(*arguments: str, text: str | None = None) -> Result:
+    return CliRunner().invoke(APP, [*arguments], input=text)
+
+
+def refused(text: str) -> str:
+    """Return what is said to a file that is wrong."""
+    result = run("render", "-", text=text)
+    assert (result.exit_code, result.stdout) == (2, "")
+    return result.stderr
+
+
+def test_the_list_of_commands_is_that_of_the_program() -> None:
+    assert sorted(f"firewatch {name}" for name in get_command(APP).commands) == sorted(COMMANDS)  # type: ignore[attr-defined]
+
+
+def test_rendered_objects_are_those_of_the_operators_builders() -> None:
+    result = run("render", STACK)
+    assert (result.exit_code, result.stderr) == (0, "")
+    live = yaml.safe_load(Path(STACK).read_text())
+    where = (live["metadata"]["namespace"], live["metadata"]["name"], UNKNOWN_UID)
+    stack = Stack(*where, MODELS["MonitoringStack"].model_validate(live["spec"]))  # type: ignore[arg-type]
+    receiver = Surroundings(receiver="firewatch-receiver.firewatch.svc:9095")
+    wanted = [*build_shared([stack]), *build_stack(stack, receiver)]
+    assert [*yaml.safe_load_all(result.stdout)] == wanted
+    again = json.loads(run("render", STACK, "-o", "json").stdout)
+    assert again["items"] == wanted
+
+
+def test_policies_become_rule_files_and_their_tests_a_job() -> None:
+    objects = [*yaml.safe_load_all(run("render", STACK, RUNBOOK, TESTED).stdout)]
+    kinds = [item["kind"] for item in objects]
+    assert kinds.count("Job") == 1
+    texts = {k: v for o in objects if o["kind"] == "ConfigMap" for k, v in o["data"].items()}
+    assert any("HighCPUUsage" in text for name, text in texts.items() if name.startswith("free"))
+    assert "JobsFail" in texts["tests.yml"]
+
+
+def test_one_configuration_file_or_all_can_be_shown() -> None:
+    alone = run("render", STACK, "--show", "prometheus.yml").stdout
+    assert yaml.safe_load(alone)["global"]["scrape_interval"] == "15s"
+    everything = run("render", STACK, RUNBOOK, "--show", "config").stdout
+    assert "# monitoring/freeagentics-prometheus-config: prometheus.yml\n" in everything
+    assert "alert: HighCPUUsage" in everything
+    nothing = run("render", STACK, "--show", "nginx.conf")
+    assert nothing.exit_code == 2
+    assert "--show config prints all" in nothing.stderr
+
+
+def test_what_would_be_left_out_is_named() -> None:
+    bad = {"alert": "B", "expr": "up", "annotations": {"x": "{{ nosuch }}"}}
+    policy = {**POLICY, "spec": {"groups": [{"name": "g", "rules": [bad]}]}}
+    stack = {**POLICY, "kind": "MonitoringStack", "spec": {"metrics": {}}}
+    result = run("render", "-", text=yaml.safe_dump_all([policy, stack]))
+    assert result.exit_code == 1
+    assert "standard input, document 1: group g, rule 0 (B): BadTemplate" in result.stderr
+    alone = run("render", "-", text=yaml.safe_dump(POLICY))
+    assert alone.exit_code == 1
+    assert "there is no MonitoringStack in this namespace" in alone.stderr
+    empty = run("render", "-", text=yaml.safe_dump_all([POLICY, {**stack, "spec": {}}]))
+    assert "has no Prometheus to run rules; give it spec.metrics" in empty.stderr
+
+
+def changed(**fields: Any) -> str:
+    return yaml.safe_dump({**POLICY, **fields})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "standard input: it is not YAML"),
+        ("- a", "document 1: it is no Kubernetes resource"),
+        (changed(kind="AlertPolicies"), "no kind AlertPolicies"),
+        (changed(apiVersion="monitoring.freeagentics.io/v1"), "no kind AlertPolicy in"),
+        (changed(metadata={"name": "A"}), "metadata.name: give it a name"),
+        (changed(metadata={}), "metadata.name: give it a name"),
+        (changed(specs={}), "document 1: specs: unknown field"),
+        (changed(spec=None), "document 1: spec: "),
+        (
+            changed(spec={"group": []}),
+            "document 1: spec.group: unknown field; did you mean groups?",
+        ),
+        (
+            changed(spec={"thresholds": [{"signal": "cpu", "above": 101}]}),
+            "spec.thresholds[0].above: input should be less than or equal to 100; correct it",
+        ),
+        (
+            changed(spec={"thresholds": [{"signal": "disk", "above": 1}]}),
+            "spec.thresholds[0]: the signal disk takes below",
+        ),
+        ("kind: Pod\napiVersion: v1\n", "no resource of Firewatch is in these files"),
+        (yaml.safe_dump_all([POLICY, POLICY]), "AlertPolicy a is in standard input, document 1"),
+    ],
+)
+def test_wrong_input_names_file_document_field_and_remedy(text: str, said: str) -> None:
+    assert said in refused(text)
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(changed(spec={"group": [], "threshold": []}))
+    (tmp_path / "b.yml").write_bytes(b"\xff")
+    result = run("lint", str(tmp_path), str(tmp_path / "missing.yaml"))
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert len(lines) == 4
+    assert all(line.startswith(f"error: {tmp_path}") for line in lines)
+
+
+def test_a_list_is_read_item_by_item() -> None:
+    bad = {**POLICY, "metadata": {"name": "b"}, "spec": {"x": 1}}
+    text = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [POLICY, bad]})
+    assert "document 1, items[1]: spec.x: unknown field" in refused(text)
+
+
+def test_lint_says_what_could_be_better_in_every_form() -> None:
+    rows = json.loads(run("lint", RUNBOOK, "-o", "json").stdout)
+    assert {row["code"] for row in rows} == {"NoRunbook", "VaryingName"}
+    assert yaml.safe_load(run("lint", RUNBOOK, "-o", "yaml").stdout) == rows
+    table = run("lint", RUNBOOK)
+    assert table.exit_code == 1
+    assert len(table.stdout.splitlines()) == len(rows) + 1
+    markdown = run("lint", RUNBOOK, "-o", "markdown").stdout.splitlines()
+    assert len(markdown) == len(rows) + 2
+    assert run("lint", TESTED).exit_code == 0
+
+
+def test_lint_knows_the_scrape_interval_of_the_stack_in_the_files() -> None:
+    rule = {"alert": "A", "expr": "rate(app_x_total[1m])"}
+    policy = {**POLICY, "spec": {"groups": [{"name": "g", "rules": [rule]}]}}
+    stack = {**POLICY, "kind": "MonitoringStack", "spec": {"metrics": {"scrapeInterval": "30s"}}}
+    for documents, short in (([policy], False), ([policy, stack], True)):
+        said = run("lint", "-", "-o", "json", text=yaml.safe_dump_all(documents)).stdout
+        assert ("ShortRateWindow" in said) is short
+
+
+def test_both_names_of_the_program_are_installed() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    entry = "firewatch.runbook.__main__:main"
+    assert {name for name, target in scripts.items() if target == entry} == {
+        "firewatch",
+        "kubectl-firewatch",
+    }
+
+
+@pytest.mark.parametrize(
+    ("program", "shown"), [("firewatch", "firewatch"), ("kubectl-firewatch", "kubectl firewatch")]
+)
+def test_the_help_shows_the_name_by_which_it_was_called(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], program: str, shown: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [f"/usr/bin/{program}", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == 0
+    assert f"Usage: {shown} " in capsys.readouterr().out
