@@ -5,7 +5,8 @@ Exit status: 0 all is well, 1 something was found, 2 the call or a file is wrong
 
 import json
 import sys
-from collections.abc import Sequence
+from base64 import b64decode
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, NoReturn
@@ -138,12 +139,11 @@ def _print_objects(objects: Sequence[Object], output: ObjectFormat) -> None:
 
 
 def _print_files(objects: Sequence[Object], wanted: str) -> None:
-    """Print the texts of ConfigMaps; one alone is printed as it is."""
+    """Print the texts of ConfigMaps and Secrets; one alone is printed as it is."""
     found = [
         (f"{item['metadata']['namespace']}/{item['metadata']['name']}: {name}", text)
         for item in objects
-        if item["kind"] == "ConfigMap"
-        for name, text in item["data"].items()
+        for name, text in _texts(item)
         if wanted in (_ALL_FILES, name)
     ]
     if not found:
@@ -154,6 +154,12 @@ def _print_files(objects: Sequence[Object], wanted: str) -> None:
         if len(found) > 1 or wanted == _ALL_FILES:
             typer.echo(f"# {title}")
         typer.echo(text if text.endswith("\n") else f"{text}\n", nl=False)
+
+
+def _texts(item: Object) -> Iterator[tuple[str, str]]:
+    """Yield the files in an object; Secrets hold placeholders here."""
+    for name, text in item.get("data", {}).items():
+        yield name, b64decode(text).decode() if item["kind"] == "Secret" else text
 
 
 def _print_advice(found: Sequence[Advice], output: ListFormat) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -136,7 +136,7 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
         steps = fault["loc"]
         path = "spec" + "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in steps)
         if fault["type"] == _UNKNOWN_FIELD:
-            close = difflib.get_close_matches(str(steps[-1]), _fields(model), n=1)
+            close = difflib.get_close_matches(str(steps[-1]), _fields(model, steps[:-1]), n=1)
             remedy = f"did you mean {close[0]}?" if close else "remove it; docs/api.md has all"
             yield f"{path}: unknown field; {remedy}"
         else:
@@ -144,11 +144,22 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
             yield f"{path}: {message[:1].lower()}{message[1:]}; correct it"
 
 
-def _fields(model: type[BaseModel]) -> set[str]:
-    """Return the names of all fields below a model."""
-    schema = model.model_json_schema()
-    parts = [schema, *schema.get("$defs", {}).values()]
-    return {name for part in parts for name in part.get("properties", {})}
+def _fields(model: type[BaseModel], path: Iterable[int | str]) -> set[str]:
+    """Return the names of the fields at a place below a model."""
+    for step in path:
+        if isinstance(step, str):
+            fields = {field.alias or name: field for name, field in model.model_fields.items()}
+            below = fields.get(step)
+            model = next(_models(below.annotation), model) if below else model
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models that an annotation speaks of, as that of ``list[Model] | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
 
 
 def _twice(documents: Iterable[Document]) -> Iterator[str]:

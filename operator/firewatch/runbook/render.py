@@ -1,4 +1,4 @@
-"""What the operator would make of resources, by its own builders and without a cluster (pure)."""
+"""What the operator would make of resources, by its own builders and without a cluster."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build import names
 from firewatch.build.checks import check_groups
 from firewatch.build.objects import Stack
+from firewatch.build.policy_routes import RoutingPolicy
 from firewatch.build.rule_tests import (
     TestRun,
     build_test_files,
@@ -23,6 +24,7 @@ from firewatch.build.stack import build_shared, build_stack
 from firewatch.build.surroundings import Surroundings
 from firewatch.reconcile.stackref import resolve_stack
 from firewatch.runbook.documents import Document
+from firewatch.runbook.offline import build_notifications
 
 UNKNOWN_UID = "00000000-0000-0000-0000-000000000000"
 """Stands for the uid that the API server will give the stack."""
@@ -61,6 +63,7 @@ def render(documents: Sequence[Document], surroundings: Surroundings) -> Rendere
     for key, stack in stacks.items():
         objects += build_stack(stack, surroundings)
         objects += _rule_objects(stack, policies[key], left_out)
+        objects += _notification_objects(stack, policies[key], left_out)
     return Rendered(tuple(objects), tuple(left_out))
 
 
@@ -98,9 +101,8 @@ def _assign(
         rule = f"group {group.name}, rule {place.index} ({rule_name(group.rules[place.index])})"
         left_out.append(f"{document.where}: {rule}: {reason}: {message}")
     text = render_rules(groups, faults.keys())
-    if text:
-        file = RuleFile(names.policy_file(*where), text, names.policy_slot(*where))
-        policies[document.namespace, found].append(_Rules(document, spec, file))
+    file = RuleFile(names.policy_file(*where), text, names.policy_slot(*where))
+    policies[document.namespace, found].append(_Rules(document, spec, file))
 
 
 def _rule_objects(
@@ -114,15 +116,30 @@ def _rule_objects(
             for each in policies
         )
         return
-    plan = plan_slots([each.file for each in policies], {})
+    plan = plan_slots([each.file for each in policies if each.file.text], {})
     for slot in sorted(plan.slots):
         yield build_slot(stack, slot, plan.slots[slot])
     for each in policies:
         if each.file.name in plan.homeless:
             left_out.append(f"{each.document.where}: no rule ConfigMap has room for its rules")
-        if each.spec.tests:
+        if each.spec.tests and each.file.text:
             raw = each.document.raw["spec"]["tests"]
             revision = revision_of_tests(digest(each.file.text), raw)
             run = TestRun(f"{each.document.namespace}/{each.document.name}", revision)
             yield build_test_files(stack, run, each.file.text, render_tests(each.spec.tests))
             yield build_test_job(stack, run)
+
+
+def _notification_objects(
+    stack: Stack, policies: Sequence[_Rules], left_out: list[str]
+) -> Iterator[Object]:
+    """Yield what Alertmanager is given, with placeholders for credentials."""
+    routing = [RoutingPolicy(p.document.namespace, p.document.name, p.spec) for p in policies]
+    built = build_notifications(stack, routing)
+    if built is None:
+        return
+    secret, notifications = built
+    yield secret
+    for part in notifications.left_out:
+        owner = f"AlertPolicy {part.policy}" if part.policy else f"MonitoringStack {stack.name}"
+        left_out.append(f"{owner}: {part.path}: {part.reason}: {part.message}")
