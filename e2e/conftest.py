@@ -12,6 +12,9 @@ from e2e.images import PROJECT
 from e2e.installation import Testbed, Values, bring_up, install, uninstall
 from e2e.station import NAMESPACES, Station
 
+CLUSTER_STACKS = {"clusterStacks": {"namespaces": ["e2e-exporters"]}}
+"""Values by which the stacks of one namespace may read the cluster."""
+
 
 @pytest.fixture(scope="session")
 def session_audit(testbed: Testbed) -> AuditLog:
@@ -32,7 +35,7 @@ def testbed() -> Iterator[Testbed]:
     testbed = bring_up(progress)
     for namespace in NAMESPACES:
         testbed.kubectl.delete("namespace", namespace)
-    install(testbed, Values(NAMESPACES, NAMESPACES), progress)
+    install(testbed, Values(NAMESPACES, NAMESPACES, CLUSTER_STACKS), progress)
     yield testbed
     for namespace in NAMESPACES:
         testbed.kubectl.delete("namespace", namespace)

@@ -17,6 +17,11 @@ PROMETHEUS_ROLE = "firewatch-prometheus"
 the ServiceAccount and the RoleBinding there have the same name.
 """
 
+KUBE_STATE_METRICS_ROLE = "firewatch-kube-state-metrics"
+"""ServiceAccount of kube-state-metrics; the chart binds the ClusterRole of that name to it in
+``clusterStacks.namespaces``.
+"""
+
 RECEIVER_AUDIENCE = "firewatch-receiver"
 """Audience of the token with which Prometheus proves itself to the alert receiver."""
 
@@ -29,6 +34,8 @@ class Settings:
     """Namespace that the operator runs in."""
     stack_namespaces: tuple[str, ...]
     """Namespaces where stacks may run; ``("*",)`` is every namespace."""
+    cluster_stack_namespaces: tuple[str, ...]
+    """Namespaces whose stacks may read the whole cluster: the chart has bound rights there."""
     target_namespaces: tuple[str, ...]
     """Namespaces where AutoResponses may change workloads; ``("*",)`` is every namespace."""
     receiver: str
@@ -62,6 +69,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         namespace=namespace,
         stack_namespaces=_names(environment, "FIREWATCH_STACK_NAMESPACES"),
+        cluster_stack_namespaces=_names(environment, "FIREWATCH_CLUSTER_STACK_NAMESPACES"),
         target_namespaces=_names(environment, "FIREWATCH_TARGET_NAMESPACES"),
         receiver=environment.get(
             "FIREWATCH_RECEIVER", f"firewatch-receiver.{namespace}.svc:{receiver_port}"

@@ -31,6 +31,7 @@ EXAMPLES = sorted(
 
 RULE = {"alert": "A", "expr": "up == 0"}
 STACK: Object = {"metrics": {}}
+REDIS = {"name": "redis", "image": "redis-exporter:v1", "port": 9121}
 POLICY: Object = {"groups": [{"name": "g", "rules": [RULE]}]}
 RESPONSE: Object = {
     "trigger": {"alert": "A"},
@@ -56,6 +57,19 @@ def relabeling(**fields: Any) -> Object:
 
 def remote(**fields: Any) -> Object:
     return stack(remoteWrite=[{"name": "a", "url": "https://a/x", **fields}])
+
+
+def probe(**fields: Any) -> Object:
+    probes = [{"name": "a", "targets": ["b"], **fields}]
+    return {**STACK, "exporters": {"blackbox": {}}, "synthetic": {"probes": probes}}
+
+
+def module(**fields: Any) -> Object:
+    return {**STACK, "exporters": {"blackbox": {"modules": {"m": fields}}}}
+
+
+def custom(**fields: Any) -> Object:
+    return {**STACK, "exporters": {"custom": [{**REDIS, **fields}]}}
 
 
 def rule(**fields: Any) -> Object:
@@ -158,6 +172,12 @@ DEFAULTED: list[tuple[str, Object]] = [
     ("MonitoringStack", stack(retention={}, storage={"size": 5}, resources={})),
     ("MonitoringStack", stack(resources={"limits": {"cpu": 1, "memory": "1Gi"}})),
     ("MonitoringStack", {**job(), "exporters": {"node": {}}}),
+    ("MonitoringStack", {**STACK, "exporters": {"kubelet": {}, "kubeStateMetrics": {}}}),
+    ("MonitoringStack", {**STACK, "exporters": {"pushgateway": {"storage": {"size": 1}}}}),
+    ("MonitoringStack", {**STACK, "exporters": {"custom": [REDIS]}}),
+    ("MonitoringStack", probe()),
+    ("MonitoringStack", module(prober="http", http={"failIfBodyMatchesRegexp": ["a|b"]})),
+    ("MonitoringStack", module(prober="dns", dns={"queryName": "a"}, timeout="2s")),
     ("AlertPolicy", POLICY),
     ("AlertPolicy", rule(record="a:b")),
     ("AlertPolicy", {"thresholds": [{"signal": "cpu", "above": 80}]}),
@@ -221,7 +241,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("MonitoringStack", stack(externalLabels={"a-b": "c"}), "spec.metrics.externalLabels"),
     ("MonitoringStack", stack(externalLabels={"a" * 129: "c"}), "at most 128 characters"),
     ("MonitoringStack", stack(externalLabels={"a": 1}), "spec.metrics.externalLabels.a"),
-    ("MonitoringStack", job(name="node"), "the names prometheus and node belong to"),
+    ("MonitoringStack", job(name="node"), "the names prometheus, node, blackbox,"),
+    ("MonitoringStack", job(name="cadvisor"), "belong to jobs of the stack itself"),
     ("MonitoringStack", job(name="a b"), "spec.metrics.scrapeJobs[0].name"),
     ("MonitoringStack", job(podSelector={}), "exactly one of targets, serviceSelector"),
     ("MonitoringStack", job(namespaces=["a"]), "namespaces go with serviceSelector"),
@@ -278,6 +299,53 @@ BAD: list[tuple[str, Any, str]] = [
     ),
     ("MonitoringStack", {"exporters": {"node": {}}}, "exporters.node needs metrics"),
     ("MonitoringStack", {**STACK, "exporters": {"node": {"port": 0}}}, "spec.exporters.node.port"),
+    ("MonitoringStack", {"exporters": {"kubelet": {}}}, "exporters.kubelet needs metrics"),
+    ("MonitoringStack", {"exporters": {"custom": [REDIS]}}, "exporters.custom needs metrics"),
+    (
+        "MonitoringStack",
+        {**STACK, "synthetic": {"probes": [{"name": "a", "targets": ["b"]}]}},
+        "synthetic.probes needs exporters.blackbox",
+    ),
+    ("MonitoringStack", probe(targets=["https://me:secret@b"]), "synthetic.probes[0].targets[0]"),
+    ("MonitoringStack", probe(labels={"probe": "x"}), "the labels job, probe, instance are set by"),
+    ("MonitoringStack", module(prober="udp"), "spec.exporters.blackbox.modules.m.prober"),
+    ("MonitoringStack", module(prober="http", tcp={}), "the block tcp needs prober tcp"),
+    ("MonitoringStack", module(prober="dns"), "prober dns needs dns.queryName"),
+    ("MonitoringStack", module(prober="http", timeout="1d"), "modules.m.timeout"),
+    (
+        "MonitoringStack",
+        module(prober="dns", dns={"queryName": "a", "dnsOverTls": True}),
+        "dns.dnsOverTls needs dns.transportProtocol tcp",
+    ),
+    (
+        "MonitoringStack",
+        module(prober="http", http={"failIfBodyMatchesRegexp": ["(a"]}),
+        "missing closing )",
+    ),
+    (
+        "MonitoringStack",
+        module(prober="http", http={"failIfBodyMatchesRegexp": ["a(?=b)"]}),
+        "invalid or unsupported Perl syntax",
+    ),
+    (
+        "MonitoringStack",
+        module(
+            prober="http",
+            http={
+                "basicAuth": {"username": "a", "password": {"name": "s", "key": "k"}},
+                "authorization": {"credentials": {"name": "s", "key": "k"}},
+            },
+        ),
+        "set basicAuth or authorization, not both",
+    ),
+    ("MonitoringStack", custom(name="kubelet"), "belong to jobs of the stack itself"),
+    ("MonitoringStack", custom(image=None), "spec.exporters.custom[0].image"),
+    ("MonitoringStack", custom(insecureSkipVerify=True), "is for scheme https"),
+    (
+        "MonitoringStack",
+        custom(env=[{"name": "A", "value": "b", "secretKeyRef": {"name": "s", "key": "k"}}]),
+        "set value or secretKeyRef, not both",
+    ),
     ("AlertPolicy", {}, "set groups, thresholds or both"),
     ("AlertPolicy", {"groups": [], "thresholds": []}, "set groups, thresholds or both"),
     ("AlertPolicy", rule(alert="A", record="b"), "set exactly one of alert and record"),

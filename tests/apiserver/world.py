@@ -98,13 +98,20 @@ def make_world(
     namespace: str,
     kubectl: Kubectl,
     granted: str = "*",
+    reading_cluster: str = "",
 ) -> World:
     """Return the world of a namespace; what passes wake is only noted."""
     woken: list[Key] = []
     context = Context(
         recorder,
         session,
-        parse_settings({**SETTINGS, "FIREWATCH_STACK_NAMESPACES": granted}),
+        parse_settings(
+            {
+                **SETTINGS,
+                "FIREWATCH_STACK_NAMESPACES": granted,
+                "FIREWATCH_CLUSTER_STACK_NAMESPACES": reading_cluster,
+            }
+        ),
         Metrics(),
         clock=lambda: datetime.now(UTC),
         wake=woken.append,

@@ -36,7 +36,9 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"
 STACKS = HERE / "stack"
 RULES = HERE / "rules"
-SURROUNDINGS = Surroundings(receiver="firewatch-receiver.firewatch.svc:9095")
+SURROUNDINGS = Surroundings(
+    receiver="firewatch-receiver.firewatch.svc:9095", cluster_namespaces=("monitoring", "platform")
+)
 
 STACK_CASES = {
     "runbook": EXAMPLES / "monitoringstack-runbook.yaml",
@@ -114,12 +116,8 @@ def without_configuration(objects: list[Object]) -> str:
     return "---\n".join(texts)
 
 
-def configuration(objects: list[Object]) -> str:
-    (text,) = (
-        item["data"][names.CONFIG_KEY]
-        for item in objects
-        if names.CONFIG_KEY in item.get("data", {})
-    )
+def configuration(objects: list[Object], key: str = names.CONFIG_KEY) -> str:
+    (text,) = (item["data"][key] for item in objects if key in item.get("data", {}))
     return str(text)
 
 
@@ -164,6 +162,9 @@ def everything() -> Iterator[tuple[Path, str]]:
         yield STACKS / f"{case}.prometheus.golden", configuration(objects)
         if told := notifications(case):
             yield STACKS / f"{case}.alertmanager.golden", told.config
+        if stack(case).spec.exporters.blackbox:
+            text = configuration(objects, names.BLACKBOX_KEY)
+            yield STACKS / f"{case}.blackbox.golden", text
     for case in RULE_CASES:
         yield RULES / f"{case}.rules.golden", policy_rules(case)
     yield RULES / "tested.objects.golden", "---\n".join(map(dump_yaml, test_objects()))

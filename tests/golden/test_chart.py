@@ -76,6 +76,8 @@ def test_chart_without_its_generated_files_says_what_to_do(
         ("stacks.namespaces={demo,demo}", "at '/stacks/namespaces': items at 0 and 1 are equal"),
         ("targets.namespaces={*,demo}", "at '/targets/namespaces': maxItems: got 2, want 1"),
         ("targets.namespaces={demo-*}", "at '/targets/namespaces/0': 'demo-*' does not match"),
+        ("clusterStacks.namespaces={*}", "at '/clusterStacks/namespaces/0': '*' does not match"),
+        ("clusterStacks.namespaces={demo}", "demo is not in stacks.namespaces"),
         ("image.repository=", "at '/image/repository': minLength"),
         ("image.repository=firewatch:1.0", "at '/image/repository': 'firewatch:1.0' does not"),
         ("image.digest=0123", "at '/image/digest': '0123' does not match"),

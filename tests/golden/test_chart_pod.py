@@ -50,6 +50,7 @@ def test_operator_understands_its_environment(helm: Helm) -> None:
     assert parse_settings(environment(rendered)) == Settings(
         namespace="firewatch",
         stack_namespaces=("platform", "shop"),
+        cluster_stack_namespaces=("platform",),
         target_namespaces=("shop",),
         receiver="firewatch-receiver.firewatch.svc:9095",
         receiver_port=9095,

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import yaml
 
+from firewatch.api.exporters import Collector
 from firewatch.api.kinds import CUSTOM_KINDS
 from firewatch.api.resource import GROUP
 from firewatch.cluster.kinds import Scope
-from firewatch.settings import PROMETHEUS_ROLE
+from firewatch.settings import KUBE_STATE_METRICS_ROLE, PROMETHEUS_ROLE
 from tests.golden.rendering import CHART, Helm, Object, name_of, of_kind
 
+NODES_ROLE = "firewatch-prometheus-nodes"
 RIGHTS: dict[str, list[Object]] = yaml.safe_load((CHART / "files" / "rbac.yaml").read_text())
 
 
@@ -46,7 +48,39 @@ def test_cluster_wide_rights_are_own_kinds_crds_and_token_reviews() -> None:
 def test_nothing_else_is_bound_cluster_wide(case: str, objects: list[Object]) -> None:
     bound = {item["roleRef"]["name"] for item in of_kind(objects, "ClusterRoleBinding")}
     everywhere = {"watcher-cluster", "watcher-stacks", "watcher-targets"}
-    assert bound == (everywhere if case == "everything" else {"firewatch-cluster"})
+    readers = set() if case == "defaults" else {NODES_ROLE, KUBE_STATE_METRICS_ROLE}
+    assert bound == (everywhere if case == "everything" else {"firewatch-cluster"}) | readers
+
+
+def test_accounts_of_stacks_read_the_cluster_in_the_named_namespaces_only(
+    case: str, objects: list[Object]
+) -> None:
+    bound = {
+        item["roleRef"]["name"]: item["subjects"]
+        for item in of_kind(objects, "ClusterRoleBinding")
+        if item["roleRef"]["name"] in {NODES_ROLE, KUBE_STATE_METRICS_ROLE}
+    }
+    accounts = {NODES_ROLE: PROMETHEUS_ROLE, KUBE_STATE_METRICS_ROLE: KUBE_STATE_METRICS_ROLE}
+    assert bound == {
+        role: [{"kind": "ServiceAccount", "name": account, "namespace": "platform"}]
+        for role, account in accounts.items()
+        if case != "defaults"
+    }
+
+
+def test_what_reads_the_cluster_only_reads(objects: list[Object]) -> None:
+    rules = rules_of(objects, NODES_ROLE) + rules_of(objects, KUBE_STATE_METRICS_ROLE)
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list", "watch"}
+    resources = {resource for rule in rules for resource in rule["resources"]}
+    assert not resources & {"secrets", "configmaps", "nodes/proxy"}
+
+
+def test_kube_state_metrics_may_list_exactly_what_its_collectors_need(
+    objects: list[Object],
+) -> None:
+    rules = rules_of(objects, KUBE_STATE_METRICS_ROLE)
+    resources = [resource for rule in rules for resource in rule["resources"]]
+    assert sorted(resources) == sorted(Collector)
 
 
 def test_bindings_are_in_the_given_namespaces_only(objects: list[Object], values: Path) -> None:
@@ -61,10 +95,14 @@ def test_bindings_are_in_the_given_namespaces_only(objects: list[Object], values
         assert bound == [name for name in namespaces if name != "*"]
 
 
-def test_every_binding_is_to_the_operators_account(objects: list[Object]) -> None:
+def test_every_other_binding_is_to_the_operators_account(objects: list[Object]) -> None:
     (account,) = of_kind(objects, "ServiceAccount")
     subject = {"kind": "ServiceAccount", "name": name_of(account), "namespace": "firewatch"}
-    bindings = of_kind(objects, "RoleBinding", "ClusterRoleBinding")
+    bindings = [
+        item
+        for item in of_kind(objects, "RoleBinding", "ClusterRoleBinding")
+        if item["roleRef"]["name"] not in {NODES_ROLE, KUBE_STATE_METRICS_ROLE}
+    ]
     assert bindings
     assert all(item["subjects"] == [subject] for item in bindings)
 

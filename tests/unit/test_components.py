@@ -250,3 +250,61 @@ def test_endpoints_are_those_of_services_with_an_address() -> None:
 
     objects = [service("pods", clusterIP="None"), service("main"), {"kind": "ConfigMap"}]
     assert endpoints(objects) == {"prometheus": "http://main.shop.svc:9090"}
+
+
+NO_PORT = (
+    "0/3 nodes are available: 1 node(s) didn't have free ports for the requested pod ports, 2 node(s)"
+    " didn't satisfy plugin(s) [NodeAffinity]. preemption: 0/3 nodes are available"
+)
+ENDED = {"terminated": {"message": 'msg="listen tcp :9100: bind: address already in use"'}}
+PORT_TAKEN = (
+    "port 9100 is taken on node n1 by another program; set exporters.node.port to a port that is free"
+    " on every node, or remove the other program"
+)
+
+
+def node_pod(**status: Any) -> Object:
+    """Return a pod of a DaemonSet on the network of node n1, to which no scheduler has bound it."""
+    field = {"key": "metadata.name", "operator": "In", "values": ["n1"]}
+    terms = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": terms}
+    ports = [{"containerPort": 9100, "hostPort": 9100}]
+    spec = {"affinity": {"nodeAffinity": required}, "containers": [{"ports": ports}]}
+    return {"metadata": {"name": "x"}, "spec": spec, "status": status}
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"conditions": [{"type": "PodScheduled", "status": "False", "message": NO_PORT}]},
+        {"phase": "Failed", "reason": "NodePorts", "message": "Pod was rejected"},
+        {"containerStatuses": [{"name": "c", "ready": False, "state": ENDED}]},
+        {
+            "containerStatuses": [
+                {
+                    "name": "c",
+                    "ready": False,
+                    "restartCount": 3,
+                    "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                    "lastState": ENDED,
+                }
+            ]
+        },
+    ],
+    ids=["another pod has it", "kubelet refuses", "just ended", "ended before"],
+)
+def test_a_port_of_a_node_that_is_taken_is_named_with_the_field_to_set(status: Object) -> None:
+    assert explain_pods([node_pod(**status)]) == PORT_TAKEN
+
+
+def test_what_a_container_said_last_is_not_shown() -> None:
+    ended = {"terminated": {"message": "dsn=postgres://user:password@db"}}
+    found = container(restartCount=2, lastState=ended)
+    assert explain_pods([found]) == "pod p-0 ends again and again; see kubectl logs p-0 --previous"
+
+
+def test_a_secret_that_is_missing_is_named() -> None:
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "login" not found'}
+    found = container(state={"waiting": waiting})
+    expected = 'pod p-0 waits: secret "login" not found; create it in this namespace'
+    assert explain_pods([found]) == expected

@@ -62,4 +62,4 @@ def test_the_runbooks_scrape_jobs_are_an_example() -> None:
         if job["job_name"] not in ("prometheus", "node")
     ]
     assert metrics["scrapeJobs"] == expected
-    assert stack["spec"]["exporters"] == {"node": {}}
+    assert stack["spec"]["exporters"]["node"] == {}

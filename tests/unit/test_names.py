@@ -19,6 +19,12 @@ def derived(stack: str) -> list[str]:
         names.prometheus_pods_name(stack),
         names.prometheus_config_name(stack),
         names.node_exporter_name(stack),
+        names.blackbox_name(stack),
+        names.blackbox_config_name(stack),
+        names.kube_state_metrics_name(stack),
+        names.pushgateway_name(stack),
+        names.custom_exporter_name(stack, "x"),
+        names.custom_exporter_name(stack, "a" * 24),
         *(names.rules_name(stack, slot) for slot in range(names.SLOTS)),
     ]
 
@@ -35,6 +41,11 @@ def test_every_name_is_a_dns_label_with_room_for_what_controllers_append(stack: 
 def test_two_stacks_share_no_name(one: str, other: str) -> None:
     if one != other:
         assert not set(derived(one)) & set(derived(other))
+
+
+def test_exporters_of_two_stacks_share_no_name_however_both_are_called() -> None:
+    assert names.custom_exporter_name("a", "b-c") != names.custom_exporter_name("a-b", "c")
+    assert names.custom_exporter_name("a", "b").startswith("a-b-")
 
 
 def test_a_plain_name_stays_readable() -> None:

@@ -16,6 +16,11 @@ from firewatch.api.resource import (
 from firewatch.api.scraping import LabelValue, Limits, ScrapeJob
 from firewatch.api.workload import Storage, Workload
 
+RESERVED_JOBS = (
+    *("prometheus", "node", "blackbox", "kube-state-metrics", "kubelet", "cadvisor", "pushgateway"),
+)
+"""Names of the jobs that a stack makes by itself."""
+
 
 class Retention(Model):
     """How long Prometheus keeps samples; whichever limit is reached first deletes."""
@@ -31,8 +36,8 @@ class Metrics(
     Limits,
     json_schema_extra=rules(
         Rule(
-            "!has(self.scrapeJobs) || self.scrapeJobs.all(j, !(j.name in ['prometheus', 'node']))",
-            "scrapeJobs: the names prometheus and node belong to jobs of the stack itself",
+            f"!has(self.scrapeJobs) || self.scrapeJobs.all(j, !(j.name in {list(RESERVED_JOBS)}))",
+            f"scrapeJobs: the names {', '.join(RESERVED_JOBS)} belong to jobs of the stack itself",
         ),
     ),
 ):

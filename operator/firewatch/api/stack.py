@@ -19,18 +19,29 @@ from firewatch.api.resource import (
     rules,
 )
 from firewatch.api.selection import PolicySelection
+from firewatch.api.synthetic import Synthetic
 from firewatch.api.workload import FREE, Registry
 
 _Component = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=63)]
+
+_SCRAPED = ("node", "blackbox", "kubeStateMetrics", "kubelet", "pushgateway", "custom")
 
 
 class MonitoringStackSpec(
     Model,
     json_schema_extra=rules(
+        *(
+            Rule(
+                f"!has(self.exporters) || !has(self.exporters.{name}) || has(self.metrics)",
+                f"exporters.{name} needs metrics: nothing would scrape it",
+            )
+            for name in _SCRAPED
+        ),
         Rule(
-            "!has(self.exporters) || !has(self.exporters.node) || has(self.metrics)",
-            "exporters.node needs metrics: nothing would scrape it",
-        )
+            "!has(self.synthetic) || !has(self.synthetic.probes)"
+            " || (has(self.exporters) && has(self.exporters.blackbox))",
+            "synthetic.probes needs exporters.blackbox, which probes; write blackbox: {}",
+        ),
     ),
 ):
     """What monitoring runs in this namespace; every block can be left out."""
@@ -64,13 +75,17 @@ class MonitoringStackSpec(
     """AlertPolicies of other namespaces that this stack runs; none when left out."""
     alerting: Alerting | None = None
     """Alertmanager."""
+    synthetic: Synthetic = Synthetic()
+    """Checks from outside of the application."""
 
 
 class ComponentStatus(Status):
     """One workload of the stack."""
 
     name: str = Field(max_length=64)
-    """prometheus or node-exporter."""
+    """The program: prometheus, node-exporter, blackbox-exporter, kube-state-metrics, pushgateway, or
+    exporter- and the name of an exporter of your own.
+    """
     ready: ConditionStatus
     """Whether every pod that should run is ready and up to date."""
     pods: str = Field(max_length=32)

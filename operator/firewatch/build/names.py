@@ -26,7 +26,13 @@ PROMETHEUS = "prometheus"
 NODE_EXPORTER = "node-exporter"
 ALERTMANAGER = "alertmanager"
 RULE_TESTS = "rule-tests"
+BLACKBOX_EXPORTER = "blackbox-exporter"
+KUBE_STATE_METRICS = "kube-state-metrics"
+PUSHGATEWAY = "pushgateway"
 """Applications, as ``app.kubernetes.io/name`` and as the rows of the stack's status."""
+
+BLACKBOX_JOB = "blackbox"
+"""Label ``job`` of everything that is probed."""
 
 CONFIG_ANNOTATION = "monitoring.freeagentics.io/config-revision"
 RULES_ANNOTATION = "monitoring.freeagentics.io/rules-revision"
@@ -36,6 +42,9 @@ REPLICA_LABEL = "prometheus_replica"
 """External label that tells the servers of a stack apart."""
 
 PROMETHEUS_PORT = 9090
+BLACKBOX_PORT = 9115
+KUBE_STATE_METRICS_PORT = 8080
+PUSHGATEWAY_PORT = 9091
 SLOTS = 32
 """Rule ConfigMaps that a Prometheus pod mounts, whether they exist or not."""
 
@@ -46,6 +55,7 @@ TOKEN_DIRECTORY = "/etc/prometheus/token"  # noqa: S105 - a path
 FILES_DIRECTORY = "/etc/prometheus/files"
 CONFIG_KEY = "prometheus.yml"
 WATCHDOG_KEY = "watchdog.rules.yml"
+BLACKBOX_KEY = "blackbox.yml"
 TOKEN_KEY = "token"  # noqa: S105 - a file name
 
 ALERTMANAGER_PORT = 9093
@@ -128,6 +138,44 @@ def alertmanager_config_name(stack: str) -> str:
 def alertmanager_url(stack: str, namespace: str) -> str:
     """Return the address of Alertmanager inside the cluster."""
     return f"http://{alertmanager_name(stack)}.{namespace}.svc:{ALERTMANAGER_PORT}"
+
+
+def blackbox_name(stack: str) -> str:
+    """Return the name of the blackbox exporter's Deployment and Service."""
+    return _derived(stack, BLACKBOX_EXPORTER)
+
+
+def blackbox_config_name(stack: str) -> str:
+    """Return the name of the ConfigMap with blackbox.yml."""
+    return _derived(stack, "blackbox-config")
+
+
+def kube_state_metrics_name(stack: str) -> str:
+    """Return the name of kube-state-metrics' Deployment and Service."""
+    return _derived(stack, KUBE_STATE_METRICS)
+
+
+def pushgateway_name(stack: str) -> str:
+    """Return the name of Pushgateway's StatefulSet and Service."""
+    return _derived(stack, PUSHGATEWAY)
+
+
+def custom_exporter(name: str) -> str:
+    """Return the application of a user's exporter, which no program of ours is called."""
+    return f"exporter-{name}"
+
+
+def custom_exporter_name(stack: str, name: str) -> str:
+    """Return the name of the Deployment and Service of a user's exporter.
+
+    Both parts are the user's, so only a hash of the two keeps (a, b-c) and (a-b, c) apart.
+    """
+    return _derived(stack, f"{name}-{short_hash(f'{stack}/{name}')}")
+
+
+def service_address(name: str, namespace: str, port: int) -> str:
+    """Return ``host:port`` of a Service, the same from every namespace of the cluster."""
+    return f"{name}.{namespace}.svc:{port}"
 
 
 def prometheus_url(stack: str, namespace: str) -> str:

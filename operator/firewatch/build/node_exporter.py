@@ -20,8 +20,12 @@ _TYPES = (
 _DEVICES = r"^(veth.*|cali.*|lxc.*|[a-f0-9]{15})$"
 
 
-def build_node_exporter(stack: Stack, exporter: NodeExporter) -> Object:
-    """Return the DaemonSet.
+LAST_WORDS = "FallbackToLogsOnError"
+"""Policy by which the end of a container's log shows in the status of its pod."""
+
+
+def build_node_exporter(stack: Stack, exporter: NodeExporter, *, last_words: bool) -> Object:
+    """Return the DaemonSet; with ``last_words`` its pods say what they ended with.
 
     Host network, host PID and the host's root are the one named exception to the hardened defaults:
     without them it would measure its own container.
@@ -30,12 +34,12 @@ def build_node_exporter(stack: Stack, exporter: NodeExporter) -> Object:
     spec: Object = {
         "selector": {"matchLabels": part.selector()},
         "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},
-        "template": pod_template(part, exporter, _program(exporter)),
+        "template": pod_template(part, exporter, _program(exporter, last_words=last_words)),
     }
     return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": part.meta(), "spec": spec}
 
 
-def _program(exporter: NodeExporter) -> Program:
+def _program(exporter: NodeExporter, *, last_words: bool) -> Program:
     return Program(
         name="node-exporter",
         image=versions.NODE_EXPORTER,
@@ -52,6 +56,7 @@ def _program(exporter: NodeExporter) -> Program:
         requests=_REQUESTS,
         container={
             "ports": [{"name": "http", "containerPort": exporter.port, "protocol": "TCP"}],
+            **({"terminationMessagePolicy": LAST_WORDS} if last_words else {}),
             "readinessProbe": http_probe("/", period=10, failures=3),
             "livenessProbe": http_probe("/", period=30, failures=3),
             "volumeMounts": [

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from firewatch.api.resource import API_VERSION, Object
 from firewatch.api.stack import MONITORING_STACK, MonitoringStackSpec
-from firewatch.api.workload import Resources
+from firewatch.api.workload import Resources, Storage
 from firewatch.build import names
-from firewatch.build.quantities import canonical_quantities
+from firewatch.build.quantities import canonical_quantities, canonical_quantity
 
 NOBODY = 65534
 
@@ -93,12 +93,25 @@ def disruption_budget(part: Part) -> Object:
     }
 
 
-def shared_meta(name: str, namespace: str, owners: Iterable[Stack]) -> Object:
+def volume_claim(part: Part, storage: Storage) -> Object:
+    """Return the template of a StatefulSet's claim, ``data``."""
+    spec: Object = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": canonical_quantity(storage.size)}},
+    }
+    if storage.storage_class_name:
+        spec["storageClassName"] = storage.storage_class_name
+    return {"metadata": {"name": "data", "labels": part.labels()}, "spec": spec}
+
+
+def shared_meta(
+    name: str, namespace: str, owners: Iterable[Stack], *, application: str = names.PROMETHEUS
+) -> Object:
     """Return the ``metadata`` of an object that several stacks share, sorted by their uids."""
     return {
         "name": name,
         "namespace": namespace,
-        "labels": names.shared_labels(names.PROMETHEUS),
+        "labels": names.shared_labels(application),
         "ownerReferences": [
             owner_reference(stack, controller=False)
             for stack in sorted(owners, key=lambda stack: stack.uid)

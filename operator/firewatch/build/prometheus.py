@@ -11,9 +11,9 @@ from firewatch.build.objects import (
     disruption_budget,
     http_probe,
     service,
+    volume_claim,
 )
 from firewatch.build.pods import Program, pod_template
-from firewatch.build.quantities import canonical_quantity
 from firewatch.build.scrape import render_prometheus_config
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.watchdog import render_watchdog_rules
@@ -68,19 +68,8 @@ def _stateful_set(stack: Stack, metrics: Metrics) -> Object:
         "template": pod_template(part, metrics, _program(stack, metrics)),
     }
     if metrics.storage:
-        spec["volumeClaimTemplates"] = [_claim(part, metrics)]
+        spec["volumeClaimTemplates"] = [volume_claim(part, metrics.storage)]
     return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": part.meta(), "spec": spec}
-
-
-def _claim(part: Part, metrics: Metrics) -> Object:
-    assert metrics.storage
-    spec: Object = {
-        "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": canonical_quantity(metrics.storage.size)}},
-    }
-    if metrics.storage.storage_class_name:
-        spec["storageClassName"] = metrics.storage.storage_class_name
-    return {"metadata": {"name": "data", "labels": part.labels()}, "spec": spec}
 
 
 def _program(stack: Stack, metrics: Metrics) -> Program:

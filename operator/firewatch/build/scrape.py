@@ -6,6 +6,7 @@ from firewatch.api.metrics import Metrics
 from firewatch.api.resource import Object
 from firewatch.build import names
 from firewatch.build.escalations import escalation_drop, origin_relabeling
+from firewatch.build.exporter_jobs import build_exporter_jobs
 from firewatch.build.objects import Stack
 from firewatch.build.remote_write import build_remote_write
 from firewatch.build.retention import own_retention
@@ -84,36 +85,9 @@ def _retention(metrics: Metrics, surroundings: Surroundings) -> Object:
 def _scrape_configs(stack: Stack, metrics: Metrics, surroundings: Surroundings) -> list[Object]:
     own = f"localhost:{names.PROMETHEUS_PORT}"
     jobs: list[Object] = [{"job_name": "prometheus", "static_configs": [{"targets": [own]}]}]
-    if stack.spec.exporters.node:
-        jobs.append(_node_job(stack))
+    jobs += build_exporter_jobs(stack, metrics, surroundings)
     wanted = usable_jobs(stack, metrics, surroundings)
     return [*jobs, *(build_scrape_job(job, stack.namespace) for job in wanted)]
-
-
-def _node_job(stack: Stack) -> Object:
-    labels = names.selector(stack.name, names.NODE_EXPORTER)
-    return {
-        "job_name": "node",
-        "kubernetes_sd_configs": [
-            {
-                "role": "pod",
-                "namespaces": {"names": [stack.namespace]},
-                "selectors": [
-                    {
-                        "role": "pod",
-                        "label": ",".join(f"{k}={v}" for k, v in sorted(labels.items())),
-                    }
-                ],
-            }
-        ],
-        "relabel_configs": [
-            {
-                "source_labels": ["__meta_kubernetes_pod_phase"],
-                "regex": "Failed|Succeeded",
-                "action": "drop",
-            }
-        ],
-    }
 
 
 def _rule_files(stack: Stack) -> list[str]:

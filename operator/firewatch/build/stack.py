@@ -3,13 +3,19 @@
 from collections.abc import Sequence
 
 from firewatch.api.resource import Object
+from firewatch.build import names
 from firewatch.build.alertmanager import build_alertmanager
+from firewatch.build.blackbox import build_blackbox
+from firewatch.build.cluster_scope import granted_kube_state_metrics
+from firewatch.build.custom_exporter import build_custom_exporter
+from firewatch.build.kube_state_metrics import build_kube_state_metrics
 from firewatch.build.node_exporter import build_node_exporter
 from firewatch.build.objects import Stack, shared_meta
 from firewatch.build.overrides import override_all
 from firewatch.build.prometheus import build_prometheus
+from firewatch.build.pushgateway import build_pushgateway
 from firewatch.build.surroundings import Surroundings
-from firewatch.settings import PROMETHEUS_ROLE
+from firewatch.settings import KUBE_STATE_METRICS_ROLE, PROMETHEUS_ROLE
 
 
 def build_stack(stack: Stack, surroundings: Surroundings) -> list[Object]:
@@ -26,34 +32,64 @@ def build_plain(stack: Stack, surroundings: Surroundings) -> list[Object]:
     objects: list[Object] = []
     if stack.spec.metrics:
         objects += build_prometheus(stack, stack.spec.metrics, surroundings)
-    if stack.spec.exporters.node:
-        objects.append(build_node_exporter(stack, stack.spec.exporters.node))
+    objects += _build_exporters(stack, surroundings)
     if stack.spec.alerting:
         objects += build_alertmanager(stack, stack.spec.alerting)
     return objects
 
 
+def _build_exporters(stack: Stack, surroundings: Surroundings) -> list[Object]:
+    exporters = stack.spec.exporters
+    objects: list[Object] = []
+    if exporters.node:
+        objects.append(
+            build_node_exporter(stack, exporters.node, last_words=surroundings.node_last_words)
+        )
+    if exporters.blackbox:
+        objects += build_blackbox(stack, exporters.blackbox)
+    if state := granted_kube_state_metrics(stack, surroundings):
+        objects += build_kube_state_metrics(stack, state)
+    if exporters.pushgateway:
+        objects += build_pushgateway(stack, exporters.pushgateway)
+    for exporter in exporters.custom:
+        objects += build_custom_exporter(stack, exporter)
+    return objects
+
+
 def build_shared(stacks: Sequence[Stack]) -> list[Object]:
-    """Return what the stacks of one namespace share: the identity of their Prometheus servers.
+    """Return what the stacks of one namespace share: the identities under which their pods read.
 
     It is built from all of them at once, so that two stacks never undo each other's writes.
     """
-    owners = [stack for stack in stacks if stack.spec.metrics]
-    if not owners:
-        return []
-    namespace = owners[0].namespace
-    return [_service_account(namespace, owners), _role_binding(namespace, owners)]
+    objects = []
+    if servers := [stack for stack in stacks if stack.spec.metrics]:
+        objects += [_prometheus_account(servers), _role_binding(servers)]
+    if states := [stack for stack in stacks if stack.spec.exporters.kube_state_metrics]:
+        objects.append(_state_account(states))
+    return objects
 
 
-def _service_account(namespace: str, owners: Sequence[Stack]) -> Object:
+def _prometheus_account(owners: Sequence[Stack]) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": shared_meta(PROMETHEUS_ROLE, namespace, owners),
+        "metadata": shared_meta(PROMETHEUS_ROLE, owners[0].namespace, owners),
     }
 
 
-def _role_binding(namespace: str, owners: Sequence[Stack]) -> Object:
+def _state_account(owners: Sequence[Stack]) -> Object:
+    """Return the account of kube-state-metrics, to which the chart alone gives rights."""
+    metadata = shared_meta(
+        KUBE_STATE_METRICS_ROLE,
+        owners[0].namespace,
+        owners,
+        application=names.KUBE_STATE_METRICS,
+    )
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+def _role_binding(owners: Sequence[Stack]) -> Object:
+    namespace = owners[0].namespace
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",

@@ -18,6 +18,8 @@ class Surroundings:
     """Namespaces whose stacks may read cluster-scoped objects: ``clusterStacks`` of the chart."""
     missing: frozenset[FileRef] = frozenset()
     """Keys of Secrets and ConfigMaps that the stack names and that are not there."""
+    node_last_words: bool = True
+    """Whether the node exporter's pods are to say what they ended with."""
 
     def grants_cluster_scope(self, namespace: str) -> bool:
         """Tell whether stacks of the namespace may read cluster-scoped objects."""

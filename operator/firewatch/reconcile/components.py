@@ -18,6 +18,8 @@ _ATTEMPT = re.compile(
 )
 _USED = re.compile(r", used: .*?(?=, limited: )")
 """What a quota has given out changes with every pod of the namespace."""
+_NO_PORT = "didn't have free ports"
+_PORT_IN_USE = "address already in use"
 _STARTING = frozenset(("ContainerCreating", "PodInitializing"))
 
 
@@ -191,20 +193,74 @@ def _pod_problem(pod: Object) -> str:
     status = pod.get("status", {})
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"pod {_name(pod)} cannot be scheduled: {condition.get('message', '')}"
+            message = condition.get("message", "")
+            if _NO_PORT in message:
+                return _port_taken(pod)
+            return f"pod {_name(pod)} cannot be scheduled: {message}"
+    if status.get("reason") == "NodePorts":
+        return _port_taken(pod)
     containers = status.get("containerStatuses") or ()
-    return next(filter(None, (_container_problem(_name(pod), each) for each in containers)), "")
+    return next(filter(None, (_container_problem(pod, each) for each in containers)), "")
 
 
-def _container_problem(pod: str, container: Object) -> str:
+def _port_taken(pod: Object) -> str:
+    """Return that a port of the node is taken; only the node exporter asks for one."""
+    ports = [
+        str(port["hostPort"])
+        for container in pod.get("spec", {}).get("containers") or ()
+        for port in container.get("ports") or ()
+        if "hostPort" in port
+    ]
+    node = _node(pod)
+    return (
+        f"port {', '.join(ports) or 'of the node'} is taken on node {node} by another program; set"
+        " exporters.node.port to a port that is free on every node, or remove the other program"
+    )
+
+
+def _node(pod: Object) -> str:
+    """Return the node that a pod is on or, of a DaemonSet's pod that waits, is meant for."""
+    spec = pod.get("spec", {})
+    if spec.get("nodeName"):
+        return str(spec["nodeName"])
+    affinity = spec.get("affinity", {}).get("nodeAffinity", {})
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    for term in required.get("nodeSelectorTerms") or ():
+        for field in term.get("matchFields") or ():
+            if field.get("key") == "metadata.name":
+                return str(field["values"][0])
+    return "unknown"
+
+
+def _container_problem(whole: Object, container: Object) -> str:
     if container.get("ready"):
         return ""
-    waiting = container.get("state", {}).get("waiting", {})
-    reason = waiting.get("reason", "")
-    if reason in _PULL_ERRORS:
-        return f"pod {pod}: the image {container.get('image')} cannot be pulled"
-    if "not a shared or slave mount" in waiting.get("message", ""):
-        return f"pod {pod}: the root of its node is not a shared mount; run mount --make-shared / there"
+    if _PORT_IN_USE in _last_words(container):
+        return _port_taken(whole)
+    pod = _name(whole)
+    if waits := _waiting_problem(pod, container):
+        return waits
     if container.get("restartCount"):
         return f"pod {pod} ends again and again; see kubectl logs {pod} --previous"
+    reason = container.get("state", {}).get("waiting", {}).get("reason", "")
     return f"pod {pod}: {reason}" if reason and reason not in _STARTING else ""
+
+
+def _waiting_problem(pod: str, container: Object) -> str:
+    """Return what a container waits for, if a user can help it."""
+    waiting = container.get("state", {}).get("waiting", {})
+    reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    if reason in _PULL_ERRORS:
+        return f"pod {pod}: the image {container.get('image')} cannot be pulled"
+    if reason == "CreateContainerConfigError":
+        # The words are kubelet's; they name the Secret or ConfigMap, and the key.
+        return f"pod {pod} waits: {message}; create it in this namespace"
+    if "not a shared or slave mount" in message:
+        return f"pod {pod}: the root of its node is not a shared mount; run mount --make-shared / there"
+    return ""
+
+
+def _last_words(container: Object) -> str:
+    """Return what a container that ended said last; never shown, since it may be anything."""
+    states = (container.get("state", {}), container.get("lastState", {}))
+    return " ".join(state.get("terminated", {}).get("message", "") for state in states)

@@ -30,6 +30,7 @@ from firewatch.cluster.errors import ForbiddenError, NotFoundError, absent_is_fi
 from firewatch.cluster.kinds import (
     CONFIG_MAP,
     DAEMON_SET,
+    DEPLOYMENT,
     MONITORING_STACK,
     POD_DISRUPTION_BUDGET,
     RETENTION_POLICY,
@@ -57,6 +58,7 @@ from firewatch.reconcile.findings import (
 )
 from firewatch.reconcile.growing import gather_claims, resize_volumes
 from firewatch.reconcile.invalid import explain_invalid
+from firewatch.reconcile.last_words import gather_last_words
 from firewatch.reconcile.retention_choice import choose_retention, policies_of
 from firewatch.reconcile.rollout import remove_orphans
 from firewatch.reconcile.secrets import gather_missing, secrets_present
@@ -74,7 +76,10 @@ from firewatch.reconcile.volumes import (
 )
 from firewatch.reconcile.workloads import gather_rows
 
-_PRUNED = (CONFIG_MAP, SERVICE, POD_DISRUPTION_BUDGET, STATEFUL_SET, DAEMON_SET)
+_PRUNED = (
+    *(CONFIG_MAP, SERVICE, POD_DISRUPTION_BUDGET),
+    *(STATEFUL_SET, DAEMON_SET, DEPLOYMENT),
+)
 _UNCONFIRMED_SECONDS = 0.3
 _REPLACING_SECONDS = 0.5
 _NOT_READY_SECONDS = 10.0
@@ -135,7 +140,9 @@ async def _plan(context: Context, stack: Stack, live: Object) -> _Plan:
     surroundings = Surroundings(
         receiver=context.settings.receiver,
         retention=retention,
+        cluster_namespaces=context.settings.cluster_stack_namespaces,
         missing=await gather_missing(context.cluster, stack.namespace, files),
+        node_last_words=await gather_last_words(context.cluster, stack),
     )
     shared = build_shared(_siblings(stack, neighbours))
     objects = [*shared, *build_stack(stack, surroundings)]

@@ -1,0 +1,238 @@
+"""Exporters with real pods: what they see arrives as series, and what hinders them is said."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.cluster.progress import ConsoleProgress
+from e2e.installation import Testbed
+from e2e.kubectl import Object, condition, wait_for
+from e2e.station import STACK, Station
+
+NAMESPACE = "e2e-exporters"
+RUNBOOK = Path(__file__).parents[1] / "docs" / "reference" / "runbook.md"
+LOGIN = "exporter-login"
+PORT = 19110
+"""A port of the node that two programs want."""
+
+
+def container_families() -> list[str]:
+    """Return the families of the runbook's section on container metrics."""
+    text = RUNBOOK.read_text(encoding="utf-8")
+    section = text[text.index("#### Container Metrics") : text.index("### 2. Application Metrics")]
+    return sorted(set(re.findall(r"^(container_\w+)", section, re.MULTILINE)))
+
+
+def secret(namespace: str) -> Object:
+    metadata = {"name": LOGIN, "namespace": namespace}
+    data = {"password": "opensesame"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+
+
+def stack(station: Station) -> Object:
+    """Return a stack with every exporter but the node's, and probes of what runs here."""
+    progress = ConsoleProgress()
+    images = {
+        name: station.testbed.image(name, progress)
+        for name in ("blackbox-exporter", "kube-state-metrics", "pushgateway")
+    }
+    wanted = station.stack()
+    wanted["spec"]["metrics"]["scrapeJobs"] = []
+    reference = {"name": LOGIN, "key": "password"}
+    wanted["spec"]["exporters"] = {
+        "blackbox": {
+            "image": images["blackbox-exporter"],
+            "modules": {
+                "cluster_dns": {
+                    "prober": "dns",
+                    "dns": {"queryName": "kubernetes.default.svc.cluster.local"},
+                }
+            },
+        },
+        "kubeStateMetrics": {"image": images["kube-state-metrics"]},
+        "kubelet": {"interval": "2s"},
+        "pushgateway": {"image": images["pushgateway"]},
+        "custom": [
+            {
+                "name": "shop",
+                "image": station.testbed.images.example_app,
+                "port": 8000,
+                "args": ["api"],
+                "env": [{"name": "PASSWORD", "secretKeyRef": reference}],
+            }
+        ],
+    }
+    dns = station.kubectl.run(
+        *("get", "service", "-n", "kube-system", "-l", "k8s-app=kube-dns"),
+        *("-o", "jsonpath={.items[0].spec.clusterIP}"),
+    )
+    pushgateway = f"{STACK}-pushgateway:9091"
+    wanted["spec"]["synthetic"] = {
+        "probes": [
+            {"name": "web", "targets": [f"http://{pushgateway}/-/ready"], "labels": {"team": "a"}},
+            {"name": "port", "module": "tcp_connect", "targets": [pushgateway, "pushgateway:1"]},
+            {"name": "ping", "module": "icmp", "targets": [dns, "127.0.0.1"]},
+            {"name": "dns", "module": "cluster_dns", "targets": [dns]},
+        ]
+    }
+    return wanted
+
+
+@pytest.fixture(scope="module")
+def station(testbed: Testbed) -> Iterator[Station]:
+    """Return a namespace whose stack waits for a Secret first, and then runs."""
+    found = Station(testbed, NAMESPACE)
+    found.kubectl.apply(stack(found))
+    yield found
+    found.kubectl.delete("mstack", STACK, NAMESPACE)
+
+
+def message(station: Station, component: str, name: str = STACK) -> str:
+    found = station.kubectl.get("mstack", name, station.namespace) or {}
+    rows = found.get("status", {}).get("components", [])
+    return "".join(row.get("message", "") for row in rows if row["name"] == component)
+
+
+def test_an_exporter_waits_for_its_secret_and_the_status_names_it(station: Station) -> None:
+    wait_for(
+        "the missing Secret to be named",
+        lambda: f'secret "{LOGIN}" not found' in message(station, "exporter-shop"),
+        seconds=90,
+    )
+    found = station.kubectl.get("mstack", STACK, NAMESPACE)
+    assert condition(found, "Accepted")["status"] == "True"
+    station.kubectl.apply(secret(NAMESPACE))
+    station.wait_ready("mstack", STACK, seconds=120)
+
+
+def series(station: Station, expression: str) -> None:
+    """Wait for an expression to have a result."""
+    assert wait_for(expression, lambda: station.query(expression), seconds=60)
+
+
+@pytest.mark.parametrize("family", container_families())
+def test_each_container_family_of_the_runbook_arrives_for_a_pod_of_the_stack(
+    station: Station, family: str
+) -> None:
+    pod = f"{STACK}-prometheus-0"
+    series(station, f'{family}{{job="cadvisor",namespace="{NAMESPACE}",pod="{pod}",node!=""}}')
+
+
+def test_the_runbook_names_eight_container_families() -> None:
+    assert len(container_families()) == 8
+
+
+def test_kubelet_is_believed_by_its_certificate(station: Station) -> None:
+    """The kubelets of this cluster have certificates of its own authority."""
+    series(station, 'up{job="kubelet"} == 1')
+    series(station, 'kubelet_running_pods{job="kubelet",node!=""} > 0')
+    config = station.prometheus("status/config")["yaml"]
+    assert "insecure_skip_verify: true" not in config
+
+
+def test_what_is_large_and_hardly_used_is_not_stored(station: Station) -> None:
+    series(station, 'container_cpu_usage_seconds_total{job="cadvisor"}')
+    assert station.query('container_cpu_usage_seconds_total{job="cadvisor",pod=""}') == []
+    assert station.query('{__name__=~"container_spec_.+"}') == []
+
+
+def test_the_state_of_the_clusters_objects_arrives_with_their_own_labels(station: Station) -> None:
+    series(
+        station,
+        'kube_deployment_status_replicas{job="kube-state-metrics",'
+        f'namespace="{NAMESPACE}",deployment="{STACK}-kube-state-metrics"}} == 1',
+    )
+    series(station, f'kube_pod_info{{namespace="{NAMESPACE}",pod="{STACK}-prometheus-0"}}')
+    assert station.query('kube_secret_info or kube_configmap_info{namespace!=""}') == []
+
+
+@pytest.mark.parametrize(
+    ("probe", "labels", "succeeds"),
+    [
+        ("web", ',team="a"', 1),
+        ("port", f',instance="{STACK}-pushgateway:9091"', 1),
+        ("port", ',instance="pushgateway:1"', 0),
+        ("ping", ',instance="127.0.0.1"', 1),
+        ("dns", "", 1),
+    ],
+)
+def test_endpoints_are_probed(station: Station, probe: str, labels: str, succeeds: int) -> None:
+    series(station, f'probe_success{{job="blackbox",probe="{probe}"{labels}}} == {succeeds}')
+
+
+def test_what_a_job_leaves_at_the_pushgateway_keeps_its_labels(station: Station) -> None:
+    path = f"/api/v1/namespaces/{NAMESPACE}/services/{STACK}-pushgateway:9091/proxy"
+    station.kubectl.run(
+        *("replace", "--raw", f"{path}/metrics/job/backup/instance/nightly", "-f", "-"),
+        stdin="backup_last_success_seconds 42\n",
+    )
+    series(station, 'backup_last_success_seconds{job="backup",instance="nightly"} == 42')
+
+
+def test_an_exporter_of_ones_own_is_a_job_of_its_name(station: Station) -> None:
+    series(station, 'up{job="shop"} == 1')
+    series(station, '{__name__=~"freeagentics_.+",job="shop"}')
+
+
+def squatter(image: str, *, declared: bool) -> Object:
+    """Return a pod that has a port of the node; only a declared one is known to the scheduler."""
+    container: Object = {
+        "name": "squatter",
+        "image": image,
+        "args": [f"--web.listen-address=:{PORT}"],
+        "readinessProbe": {"httpGet": {"path": "/-/ready", "port": PORT}, "periodSeconds": 1},
+    }
+    if declared:
+        container["ports"] = [{"containerPort": PORT, "hostPort": PORT}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "squatter", "namespace": NAMESPACE},
+        "spec": {
+            "hostNetwork": True,
+            "terminationGracePeriodSeconds": 1,
+            "containers": [container],
+        },
+    }
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["a pod's", "another program's"])
+def test_a_port_of_the_node_that_is_taken_is_said_and_the_remedy_works(
+    station: Station, *, declared: bool
+) -> None:
+    image = station.testbed.image("pushgateway", ConsoleProgress())
+    station.kubectl.apply(squatter(image, declared=declared))
+    station.kubectl.run(
+        *("wait", "pod/squatter", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=60s")
+    )
+    spec = station.stack()["spec"]
+    spec["exporters"] = {"node": {"image": station.testbed.images.node_exporter, "port": PORT}}
+    try:
+        station.kubectl.apply(station.resource("MonitoringStack", "second", spec))
+
+        def is_said() -> bool:
+            said = message(station, "node-exporter", "second")
+            return f"port {PORT} is taken on node" in said and "exporters.node.port" in said
+
+        assert wait_for("the taken port to be named", is_said, seconds=120)
+        patch = {"spec": {"exporters": {"node": {"port": PORT + 1}}}}
+        station.kubectl.patch("mstack", "second", NAMESPACE, patch)
+        station.wait_ready("mstack", "second", seconds=120)
+    finally:
+        station.kubectl.delete("mstack", "second", NAMESPACE)
+        station.kubectl.delete("pod", "squatter", NAMESPACE)
+
+
+def test_elsewhere_what_reads_the_cluster_is_left_out_and_said(stack_station: Station) -> None:
+    patch: Object = {"spec": {"exporters": {"kubelet": {}, "kubeStateMetrics": {}}}}
+    stack_station.kubectl.patch("mstack", STACK, stack_station.namespace, patch)
+    try:
+        found = stack_station.wait_reason("mstack", STACK, "Accepted", "ClusterScopeNotGranted")
+        assert "clusterStacks.namespaces" in found["message"]
+        assert stack_station.query('up{job="prometheus"} == 1')
+    finally:
+        patch = {"spec": {"exporters": {"kubelet": None, "kubeStateMetrics": None}}}
+        stack_station.kubectl.patch("mstack", STACK, stack_station.namespace, patch)
+        stack_station.wait_ready("mstack", STACK)

@@ -1,0 +1,164 @@
+"""The scrape jobs of a stack's exporters."""
+
+from firewatch.api.exporters import CustomExporter, Kubelet
+from firewatch.api.metrics import Metrics
+from firewatch.api.resource import Object
+from firewatch.api.scraping import Scheme
+from firewatch.build import names
+from firewatch.build.cluster_scope import granted_kube_state_metrics, granted_kubelet
+from firewatch.build.objects import Stack
+from firewatch.build.probes import build_probe_jobs
+from firewatch.build.surroundings import Surroundings
+
+_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+# Large, always zero, or told better by kube-state-metrics. Everything that the runbook reads stays,
+# container_cpu_user_seconds_total and container_cpu_system_seconds_total among it.
+_HARDLY_USED = (
+    "container_cpu_load_average_10s"
+    "|container_fs_(io_current|io_time_seconds_total|io_time_weighted_seconds_total"
+    "|reads_merged_total|sector_reads_total|sector_writes_total|writes_merged_total)"
+    "|container_memory_(mapped_file|swap)"
+    "|container_(file_descriptors|tasks_state|threads_max|ulimits_soft)"
+    "|container_spec_.*"
+    "|container_blkio_device_usage_total"
+)
+# One target tells of a whole cluster or node, for which the limit of a usual exporter is too low.
+_CLUSTER_SAMPLES = 1_000_000
+_NODE_SAMPLES = 200_000
+_PLUGIN_INTERFACES = "container_network_.*;(cali|cilium|cni|lxc|nodelocaldns|tunl|veth).*"
+
+
+def build_exporter_jobs(stack: Stack, metrics: Metrics, surroundings: Surroundings) -> list[Object]:
+    """Return the jobs of the exporters, in a fixed order."""
+    exporters = stack.spec.exporters
+    jobs: list[Object] = []
+    if exporters.node:
+        jobs.append(_node_job(stack))
+    if state := granted_kube_state_metrics(stack, surroundings):
+        name, port = names.kube_state_metrics_name(stack.name), names.KUBE_STATE_METRICS_PORT
+        address = names.service_address(name, stack.namespace, port)
+        job = _service_job("kube-state-metrics", address, interval=state.interval)
+        jobs.append({**job, "sample_limit": _CLUSTER_SAMPLES})
+    if kubelet := granted_kubelet(stack, surroundings):
+        jobs += _kubelet_jobs(kubelet)
+    if gateway := exporters.pushgateway:
+        name, port = names.pushgateway_name(stack.name), names.PUSHGATEWAY_PORT
+        address = names.service_address(name, stack.namespace, port)
+        jobs.append(_service_job("pushgateway", address, interval=gateway.interval))
+    jobs += build_probe_jobs(stack, metrics.scrape_interval)
+    return [*jobs, *(_custom_job(stack, each) for each in exporters.custom)]
+
+
+def _node_job(stack: Stack) -> Object:
+    labels = names.selector(stack.name, names.NODE_EXPORTER)
+    return {
+        "job_name": "node",
+        "kubernetes_sd_configs": [
+            {
+                "role": "pod",
+                "namespaces": {"names": [stack.namespace]},
+                "selectors": [
+                    {
+                        "role": "pod",
+                        "label": ",".join(f"{k}={v}" for k, v in sorted(labels.items())),
+                    }
+                ],
+            }
+        ],
+        "relabel_configs": [
+            {
+                "source_labels": ["__meta_kubernetes_pod_phase"],
+                "regex": "Failed|Succeeded",
+                "action": "drop",
+            }
+        ],
+    }
+
+
+def _service_job(name: str, address: str, *, interval: str | None) -> Object:
+    """Return the job of a program that tells of others and so sets their labels itself."""
+    return {
+        "job_name": name,
+        "honor_labels": True,
+        **_every(interval),
+        "static_configs": [{"targets": [address]}],
+    }
+
+
+def _every(interval: str | None) -> Object:
+    return {"scrape_interval": interval} if interval else {}
+
+
+def _kubelet_jobs(kubelet: Kubelet) -> list[Object]:
+    jobs: list[Object] = [
+        {"job_name": "kubelet", **_every(kubelet.interval), **_nodes(kubelet)},
+    ]
+    cadvisor = kubelet.cadvisor
+    if cadvisor.enabled:
+        job: Object = {
+            "job_name": "cadvisor",
+            "metrics_path": "/metrics/cadvisor",
+            **_every(cadvisor.interval or kubelet.interval),
+            # cAdvisor dates its samples itself; a container that is gone would linger otherwise.
+            "track_timestamps_staleness": True,
+            "sample_limit": _NODE_SAMPLES,
+            **_nodes(kubelet),
+        }
+        if not cadvisor.keep_all:
+            job["metric_relabel_configs"] = _hardly_used()
+        jobs.append(job)
+    return jobs
+
+
+def _nodes(kubelet: Kubelet) -> Object:
+    """Return how the kubelets are found and spoken to, as an account with ``nodes/metrics``."""
+    tls: Object = {"ca_file": f"{_ACCOUNT}/ca.crt"}
+    if kubelet.insecure_skip_verify:
+        tls = {"insecure_skip_verify": True}
+    return {
+        "scheme": "https",
+        "authorization": {"credentials_file": f"{_ACCOUNT}/token"},
+        "tls_config": tls,
+        "kubernetes_sd_configs": [{"role": "node"}],
+        "relabel_configs": [
+            {"source_labels": ["__meta_kubernetes_node_name"], "target_label": "node"}
+        ],
+    }
+
+
+def _hardly_used() -> list[Object]:
+    return [
+        {"source_labels": ["__name__"], "regex": _HARDLY_USED, "action": "drop"},
+        {
+            "source_labels": ["__name__", "scope"],
+            "regex": "container_memory_failures_total;hierarchy",
+            "action": "drop",
+        },
+        {
+            "source_labels": ["__name__", "interface"],
+            "regex": _PLUGIN_INTERFACES,
+            "action": "drop",
+        },
+        # Slices of the system and sums over pods, which the containers' own series add up to.
+        {"source_labels": ["id", "pod"], "regex": ".+;", "action": "drop"},
+    ]
+
+
+def _custom_job(stack: Stack, exporter: CustomExporter) -> Object:
+    name = names.custom_exporter_name(stack.name, exporter.name)
+    address = names.service_address(name, stack.namespace, exporter.port)
+    job: Object = {
+        # A name that no scrape job can have.
+        "job_name": f"exporter/{exporter.name}",
+        "metrics_path": exporter.path,
+        **_every(exporter.interval),
+    }
+    if exporter.scheme is Scheme.HTTPS:
+        job["scheme"] = "https"
+    if exporter.insecure_skip_verify:
+        job["tls_config"] = {"insecure_skip_verify": True}
+    return {
+        **job,
+        "static_configs": [{"targets": [address], "labels": {"job": exporter.name}}],
+    }
