@@ -296,6 +296,7 @@ async def test_what_alertmanager_refuses_of_policies_does_not_stop_the_stacks_ow
     world.kubectl("apply", "-f", "-", text=policy(world.namespace, timeIntervals=[night]))
     await node.create_pod()
     await passes.go()
+    await passes.go()  # by now the settings that were put back have reached the pod
     assert (await passes.routed("p"))[:2] == ("False", "RejectedByServer")
     assert "Middle/Earth" in (await passes.routed("p"))[2]
     assert (await world.conditions())["AlertmanagerLoaded"] == ("True", "Loaded")

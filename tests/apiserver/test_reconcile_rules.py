@@ -45,6 +45,9 @@ async def test_quiet_passes_and_a_restart_write_nothing(ready: Scene) -> None:
     ready.apply(ready.policy("a", alert("A")), ready.policy("b", alert("B"), alert("C", "up ==")))
     await ready.until("a", "Loaded", "Loaded")
     await ready.until("b", "Loaded", "Loaded")
+    await eventually(
+        lambda found: found["Loaded"] == ("True", "Loaded"), ready.world.conditions, seconds=30
+    )
     keys = [Key("MonitoringStack", ready.world.namespace, "main")]
     keys += [Key("Rules", ready.world.namespace, name) for name in ("", "main")]
     for key in keys:
@@ -152,7 +155,7 @@ async def test_rules_of_which_prometheus_died_are_taken_back(
         ready.node.paused = False
         ready.node.set_ready(ready=True)
         restarted.wake(Key("Rules", ready.world.namespace, "main"))
-        await ready.until("bad", "Loaded", "RejectedByServer", seconds=60)
+        await ready.until("bad", "Loaded", "RejectedByServer", seconds=120)
     assert await ready.alerts() == {"Good"}
 
 

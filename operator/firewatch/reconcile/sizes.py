@@ -25,14 +25,17 @@ async def gather_largest(
     context: Context, key: Key, servers: Servers, before: Sequence[MetricSize]
 ) -> list[MetricSize]:
     """Return the largest metrics; as they were, if it is not time to look or nobody answers."""
-    now, last = context.clock(), context.measured.get(key)
+    now = context.clock()
+    # After a restart of the operator what is written counts as just measured.
+    last = context.measured.setdefault(key, now) if before else context.measured.get(key)
     if not servers.ready or (last is not None and now - last < _EVERY):
         return [*before]
     try:
         found = await servers.ready[0].api.largest_metrics()
     except PrometheusError:
         return [*before]
-    context.measured[key] = now
+    if found:  # a server that has just started knows nothing yet
+        context.measured[key] = now
     return settle_largest(found, before)
 
 
