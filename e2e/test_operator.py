@@ -20,7 +20,7 @@ def test_a_quiet_cluster_and_a_restart_see_no_write(
     testbed: Testbed, stack_station: Station
 ) -> None:
     stack_station.wait_ready("mstack", "main")
-    wait_for("the stack to be told whole", lambda: _is_told(stack_station), seconds=90)
+    wait_for("the stack to be told whole", lambda: _is_told(stack_station), seconds=150)
     settle(testbed)
     audit = AuditLog(testbed.cluster)
     time.sleep(20)

@@ -34,7 +34,7 @@ async def gather_largest(
         found = await servers.ready[0].api.largest_metrics()
     except PrometheusError:
         return [*before]
-    if found:  # a server that has just started knows nothing yet
+    if found:  # a server that has just started knows nothing, and says so for half a minute
         context.measured[key] = now
     return settle_largest(found, before)
 

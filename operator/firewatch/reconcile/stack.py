@@ -192,7 +192,8 @@ async def _tell(
     volumes = volume_rows(plan.volumes, refusals)
     shown = _Shown(rows, jobs, volumes, largest, _url(stack), plan.surroundings.retention)
     await _report(context, live, findings, shown)
-    soon = _next_pass(made, findings, jobs)
+    is_told = all_up(jobs) and (bool(largest) or not servers.ready)
+    soon = _next_pass(made, findings, is_told=is_told)
     return _SECRETS_SECONDS if soon is None and plan.files else soon
 
 
@@ -337,10 +338,11 @@ def _url(stack: Stack) -> str | None:
     return names.prometheus_url(stack.name, stack.namespace)
 
 
-def _next_pass(
-    result: Children, findings: Sequence[Finding], jobs: Sequence[JobStatus]
-) -> float | None:
-    """Return when to look again: at once while something is under way, else as usual."""
+def _next_pass(result: Children, findings: Sequence[Finding], *, is_told: bool) -> float | None:
+    """Return when to look again: at once while something is under way, else as usual.
+
+    ``is_told`` says whether Prometheus has told all that the status shows of it.
+    """
     if any(each.type == LOADED and each.reason == "Reloading" for each in findings):
         return _UNCONFIRMED_SECONDS
     if result.replacing:
@@ -349,7 +351,7 @@ def _next_pass(
     settled = all(each.status is ConditionStatus.TRUE for each in watched)
     if not settled:
         return _NOT_READY_SECONDS
-    return None if all_up(jobs) else _TARGETS_SECONDS
+    return None if is_told else _TARGETS_SECONDS
 
 
 @dataclass(frozen=True)
