@@ -22,6 +22,7 @@ NAMESPACE = "bench-quiet"
 QUIET_SECONDS = 300
 RESTART_SECONDS = 60
 _APPLIED_AT_ONCE = 200
+_SETTLED_SECONDS = 40
 
 
 def writes(calls: Sequence[Call]) -> list[Call]:
@@ -48,14 +49,18 @@ def restart(testbed: Testbed) -> None:
 
 
 def settle(testbed: Testbed) -> None:
-    """Wait until the operator has written nothing for ten seconds."""
+    """Wait until the operator has written nothing for longer than it waits between two looks.
+
+    What Prometheus knows only after its first scrapes comes into a young stack's status half a
+    minute later.
+    """
 
     def quiet() -> bool:
         audit = AuditLog(testbed.cluster)
-        time.sleep(10)
+        time.sleep(_SETTLED_SECONDS)
         return not writes(audit.calls())
 
-    wait_for("ten quiet seconds", quiet, seconds=120)
+    wait_for("a quiet while", quiet, seconds=300)
 
 
 def crowd(station: Station, *, policies: int, stacks: int) -> None:
