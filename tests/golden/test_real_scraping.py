@@ -117,8 +117,9 @@ async def test_what_is_taken_in_is_measured(tmp_path: Path, exporter: str) -> No
         async def measured() -> bool:
             largest = await api.largest_metrics()
             servers = Servers((), [Server({}, api)])
+            config = yaml.safe_load(await api.configuration())
             rows = [JobStatus(name="j", targets=1, up=1)]
-            (row,) = await gather_limits(servers, await api.configuration(), rows, rows)
+            (row,) = await gather_limits(servers, config, rows, rows)
             return largest[:1] == [("freeagentics_things", 900)] and row.limit_used == 90
 
         await until(measured, seconds=60)

@@ -14,8 +14,8 @@ from firewatch.reconcile.components import (
     explain_refusal,
     image_version,
     pending_claims,
+    replicated,
     row,
-    stateful_set,
 )
 
 
@@ -37,11 +37,11 @@ def container(**fields: Any) -> Object:
 
 def test_a_stateful_set_is_available_when_every_pod_is_ready_and_up_to_date() -> None:
     good = {"replicas": 1, "readyReplicas": 1, "updatedReplicas": 1}
-    assert stateful_set(live(**good)).available
-    assert not stateful_set(live(**(good | {"readyReplicas": 0}))).available
-    assert not stateful_set(live(**(good | {"updatedReplicas": 0}))).available
-    assert not stateful_set(live(3, **good)).available
-    assert not stateful_set(live()).available
+    assert replicated(live(**good)).available
+    assert not replicated(live(**(good | {"readyReplicas": 0}))).available
+    assert not replicated(live(**(good | {"updatedReplicas": 0}))).available
+    assert not replicated(live(3, **good)).available
+    assert not replicated(live()).available
 
 
 def test_a_daemon_set_is_available_when_every_node_has_its_pod() -> None:
@@ -58,8 +58,8 @@ def test_a_daemon_set_is_available_when_every_node_has_its_pod() -> None:
 
 
 def test_rows_and_summary() -> None:
-    ready = stateful_set(live(replicas=1, readyReplicas=1, updatedReplicas=1))
-    waiting = stateful_set(live())
+    ready = replicated(live(replicas=1, readyReplicas=1, updatedReplicas=1))
+    waiting = replicated(live())
     rows = [row("prometheus", ready, "ignored"), row("node-exporter", waiting, "pods missing")]
     assert (rows[0].pods, rows[0].message) == ("1/1", "")
     assert (rows[1].pods, rows[1].message) == ("0/1", "pods missing")

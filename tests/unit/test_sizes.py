@@ -3,7 +3,6 @@
 import pytest
 
 from firewatch.api.stack import MetricSize
-from firewatch.build.yaml_text import dump_yaml
 from firewatch.reconcile.sizes import sample_limits, settle_largest, used_percent
 
 
@@ -51,5 +50,5 @@ def test_the_limit_of_a_job_is_its_own_or_the_stacks() -> None:
         "global": {"sample_limit": 10},
         "scrape_configs": [{"job_name": "a"}, {"job_name": "b", "sample_limit": 20}],
     }
-    assert sample_limits(dump_yaml(config)) == {"a": 10, "b": 20}
-    assert sample_limits("{}") == {}
+    assert sample_limits(config) == {"a": 10, "b": 20}
+    assert sample_limits({}) == {}

@@ -61,5 +61,5 @@ def test_the_sum_of_all_jobs() -> None:
 
 
 def test_jobs_are_those_of_the_configuration() -> None:
-    assert job_names("scrape_configs:\n- job_name: a\n- job_name: b\n") == ["a", "b"]
-    assert job_names("{}") == []
+    assert job_names({"scrape_configs": [{"job_name": "a"}, {"job_name": "b"}]}) == ["a", "b"]
+    assert job_names({}) == []

@@ -7,8 +7,8 @@ from firewatch.api.resource import Object, parse_duration
 from firewatch.build import names, versions
 from firewatch.build.alertmanager_config import Notifications
 from firewatch.build.objects import Part, Stack, http_probe, service
-from firewatch.build.pods import Program, pod_template
-from firewatch.build.quantities import canonical_quantity
+from firewatch.build.pods import Program
+from firewatch.build.stateful_sets import build_stateful_set
 
 _REQUESTS = {"cpu": "10m", "memory": "64Mi"}
 _MESH_PORT = 9094
@@ -42,30 +42,14 @@ def build_config_secret(stack: Stack, notifications: Notifications) -> Object:
 
 
 def _stateful_set(stack: Stack, alerting: Alerting) -> Object:
-    part = _part(stack, names.alertmanager_name(stack.name))
-    spec: Object = {
-        "replicas": alerting.replicas,
-        "serviceName": names.alertmanager_pods_name(stack.name),
-        "podManagementPolicy": "Parallel",
-        "updateStrategy": {"type": "RollingUpdate"},
-        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
-        "selector": {"matchLabels": part.selector()},
-        "template": pod_template(part, alerting, _program(stack, alerting)),
-    }
-    if alerting.storage:
-        spec["volumeClaimTemplates"] = [_claim(part, alerting)]
-    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": part.meta(), "spec": spec}
-
-
-def _claim(part: Part, alerting: Alerting) -> Object:
-    assert alerting.storage
-    spec: Object = {
-        "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": canonical_quantity(alerting.storage.size)}},
-    }
-    if alerting.storage.storage_class_name:
-        spec["storageClassName"] = alerting.storage.storage_class_name
-    return {"metadata": {"name": "data", "labels": part.labels()}, "spec": spec}
+    return build_stateful_set(
+        _part(stack, names.alertmanager_name(stack.name)),
+        alerting,
+        _program(stack, alerting),
+        replicas=alerting.replicas,
+        pods_name=names.alertmanager_pods_name(stack.name),
+        storage=alerting.storage,
+    )
 
 
 def _program(stack: Stack, alerting: Alerting) -> Program:

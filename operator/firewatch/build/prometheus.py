@@ -11,10 +11,10 @@ from firewatch.build.objects import (
     disruption_budget,
     http_probe,
     service,
-    volume_claim,
 )
-from firewatch.build.pods import Program, pod_template
+from firewatch.build.pods import Program
 from firewatch.build.scrape import render_prometheus_config
+from firewatch.build.stateful_sets import build_stateful_set
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.watchdog import render_watchdog_rules
 from firewatch.settings import PROMETHEUS_ROLE, RECEIVER_AUDIENCE
@@ -57,19 +57,14 @@ def _service(part: Part, *, sticky: bool) -> Object:
 
 
 def _stateful_set(stack: Stack, metrics: Metrics) -> Object:
-    part = _part(stack, names.prometheus_name(stack.name))
-    spec: Object = {
-        "replicas": metrics.replicas,
-        "serviceName": names.prometheus_pods_name(stack.name),
-        "podManagementPolicy": "Parallel",
-        "updateStrategy": {"type": "RollingUpdate"},
-        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
-        "selector": {"matchLabels": part.selector()},
-        "template": pod_template(part, metrics, _program(stack, metrics)),
-    }
-    if metrics.storage:
-        spec["volumeClaimTemplates"] = [volume_claim(part, metrics.storage)]
-    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": part.meta(), "spec": spec}
+    return build_stateful_set(
+        _part(stack, names.prometheus_name(stack.name)),
+        metrics,
+        _program(stack, metrics),
+        replicas=metrics.replicas,
+        pods_name=names.prometheus_pods_name(stack.name),
+        storage=metrics.storage,
+    )
 
 
 def _program(stack: Stack, metrics: Metrics) -> Program:

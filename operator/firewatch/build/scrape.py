@@ -1,6 +1,7 @@
 """prometheus.yml: what a stack's Prometheus scrapes, evaluates and notifies."""
 
 import ipaddress
+from typing import Any
 
 from firewatch.api.metrics import Metrics
 from firewatch.api.resource import Object
@@ -39,7 +40,11 @@ def render_prometheus_config(stack: Stack, metrics: Metrics, surroundings: Surro
 
 def config_revision(text: str) -> str | None:
     """Return the hash that a configuration names, as written or as shown by the server."""
-    config = load_yaml(text)
+    return revision_of(load_yaml(text))
+
+
+def revision_of(config: Any) -> str | None:
+    """Return the hash that a configuration names, which has been read already."""
     files = config.get("rule_files") if isinstance(config, dict) else None
     for path in files or ():
         if isinstance(path, str) and path.startswith(_REVISION):

@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from firewatch.api.resource import Object
+from firewatch.cluster.http import NoAnswerError, fetch
 
-_TIMEOUT = aiohttp.ClientTimeout(total=5, connect=2)
 _ANSWER_LIMIT = 16 * 1024 * 1024
 _NOTIFICATIONS = "alertmanager_notifications"
 _REQUESTS = "alertmanager_notification_requests"
@@ -53,15 +54,10 @@ class Alertmanager:
 
     async def reload(self) -> None:
         """Have the server read its files anew; ``ReloadRefusedError`` if it does not like them."""
-        try:
-            async with self.session.post(f"{self.url}/-/reload", timeout=_TIMEOUT) as response:
-                text = (await response.content.read(_ANSWER_LIMIT)).decode(errors="replace")
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise AlertmanagerError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
-        if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        status, text = await self._fetch("POST", "/-/reload")
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             raise ReloadRefusedError(text.strip().removeprefix("failed to reload config: "))
-        if response.status != HTTPStatus.OK:
-            raise AlertmanagerError(f"HTTP {response.status}")
+        _expect_ok(status)
 
     async def sent(self) -> dict[tuple[str, str], Sent]:
         """Return the counts of notifications since the server started; tries again are not counted."""
@@ -73,28 +69,27 @@ class Alertmanager:
 
     async def send(self, alerts: Sequence[Object]) -> None:
         """Send alerts, as Prometheus does."""
-        url = f"{self.url}/api/v2/alerts"
-        try:
-            async with self.session.post(url, json=alerts, timeout=_TIMEOUT) as response:
-                await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise AlertmanagerError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
-        if response.status != HTTPStatus.OK:
-            raise AlertmanagerError(f"HTTP {response.status}")
+        status, _ = await self._fetch("POST", "/api/v2/alerts", json=alerts)
+        _expect_ok(status)
 
     async def _get(self, path: str) -> str:
-        body = bytearray()
+        status, text = await self._fetch("GET", path)
+        _expect_ok(status)
+        return text
+
+    async def _fetch(self, method: str, path: str, **options: Any) -> tuple[int, str]:
         try:
-            async with self.session.get(self.url + path, timeout=_TIMEOUT) as response:
-                async for chunk in response.content.iter_any():
-                    body += chunk
-                    if len(body) > _ANSWER_LIMIT:
-                        raise AlertmanagerError(f"the answer of {path} is too long")
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise AlertmanagerError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
-        if response.status != HTTPStatus.OK:
-            raise AlertmanagerError(f"HTTP {response.status}")
-        return body.decode(errors="replace")
+            status, body = await fetch(
+                self.session, method, self.url + path, limit=_ANSWER_LIMIT, **options
+            )
+        except NoAnswerError as error:
+            raise AlertmanagerError(str(error)) from error
+        return status, body.decode(errors="replace")
+
+
+def _expect_ok(status: int) -> None:
+    if status != HTTPStatus.OK:
+        raise AlertmanagerError(f"HTTP {status}")
 
 
 def _counts(text: str, what: str) -> dict[tuple[str, str], Sent]:

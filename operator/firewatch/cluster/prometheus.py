@@ -10,7 +10,8 @@ from urllib.parse import quote_plus
 
 import aiohttp
 
-_TIMEOUT = aiohttp.ClientTimeout(total=5, connect=2)
+from firewatch.cluster.http import NoAnswerError, fetch
+
 _PLAIN = {"Accept-Encoding": "identity"}
 """Packing costs both sides more than sending."""
 _FORM = {**_PLAIN, "Content-Type": "application/x-www-form-urlencoded"}
@@ -160,22 +161,11 @@ class Prometheus:
 
     async def _fetch(self, method: str, path: str, **options: Any) -> tuple[int, bytes]:
         try:
-            async with self.session.request(
-                method, self.url + path, timeout=_TIMEOUT, **options
-            ) as response:
-                return response.status, await _read(response, path)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise PrometheusError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
-
-
-async def _read(response: aiohttp.ClientResponse, path: str) -> bytes:
-    """Return the whole body, if it is not too long; ``read(n)`` would end with the first chunk."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _ANSWER_LIMIT:
-            raise PrometheusError(f"the answer of {path} is too long")
-    return bytes(body)
+            return await fetch(
+                self.session, method, self.url + path, limit=_ANSWER_LIMIT, **options
+            )
+        except NoAnswerError as error:
+            raise PrometheusError(str(error)) from error
 
 
 def _data(status: int, body: bytes) -> Any:

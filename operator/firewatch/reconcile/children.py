@@ -7,7 +7,8 @@ from firewatch.api.conditions import Finding, bad, unknown
 from firewatch.api.resource import Object
 from firewatch.build import names
 from firewatch.build.overrides import component
-from firewatch.build.scrape import config_revision
+from firewatch.build.scrape import revision_of
+from firewatch.build.yaml_text import load_yaml
 from firewatch.cluster.apply import apply, delete, is_ours
 from firewatch.cluster.errors import ClusterError, InvalidError, UnreachableError, absent_is_fine
 from firewatch.cluster.kinds import CONFIG_MAP, STACK_CHILDREN, STATEFUL_SET, Kind
@@ -32,8 +33,8 @@ class Children:
     fault: Finding | None = None
     revision: str | None = None
     """Hash of the configuration that is now in the ConfigMap."""
-    configuration: str = "{}"
-    """That configuration."""
+    configuration: Object = field(default_factory=dict)
+    """That configuration, read."""
     replacing: bool = False
     """Whether a workload is being made anew."""
     refused: dict[str, str] = field(default_factory=dict)
@@ -103,8 +104,8 @@ def _note(result: Children, kind: Kind, name: str, live: Object | None) -> None:
     elif kind in WORKLOAD_KINDS:
         result.workloads.append(LiveWorkload(kind, live))
     elif kind is CONFIG_MAP and names.CONFIG_KEY in live["data"]:
-        result.configuration = live["data"][names.CONFIG_KEY]
-        result.revision = config_revision(result.configuration)
+        result.configuration = load_yaml(live["data"][names.CONFIG_KEY])
+        result.revision = revision_of(result.configuration)
 
 
 async def _apply_one(

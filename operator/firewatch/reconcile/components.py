@@ -39,8 +39,8 @@ class Workload:
         return self.settled and self.ready >= self.wanted
 
 
-def stateful_set(live: Object) -> Workload:
-    """Read the status of a StatefulSet."""
+def replicated(live: Object) -> Workload:
+    """Read the status of a StatefulSet or a Deployment."""
     status = live.get("status", {})
     wanted: int = live["spec"].get("replicas", 1)
     return Workload(
@@ -60,18 +60,6 @@ def daemon_set(live: Object) -> Workload:
         there=status.get("currentNumberScheduled", 0),
         ready=status.get("numberReady", 0),
         settled=_is_observed(live) and status.get("updatedNumberScheduled", 0) >= wanted,
-    )
-
-
-def deployment(live: Object) -> Workload:
-    """Read the status of a Deployment."""
-    status = live.get("status", {})
-    wanted: int = live["spec"].get("replicas", 1)
-    return Workload(
-        wanted=wanted,
-        there=status.get("replicas", 0),
-        ready=status.get("readyReplicas", 0),
-        settled=_is_observed(live) and status.get("updatedReplicas", 0) >= wanted,
     )
 
 

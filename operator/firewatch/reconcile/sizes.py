@@ -7,9 +7,8 @@ stays until it is off by a quarter.
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from firewatch.api.resource import Key
+from firewatch.api.resource import Key, Object
 from firewatch.api.stack import JobStatus, MetricSize
-from firewatch.build.yaml_text import load_yaml
 from firewatch.cluster.prometheus import PrometheusError
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.servers import Servers
@@ -62,7 +61,7 @@ def _two_digits(count: int) -> int:
 
 
 async def gather_limits(
-    servers: Servers, configuration: str, jobs: Sequence[JobStatus], before: Sequence[JobStatus]
+    servers: Servers, configuration: Object, jobs: Sequence[JobStatus], before: Sequence[JobStatus]
 ) -> list[JobStatus]:
     """Return the rows of jobs with how near they come to their limit of samples."""
     if not servers.ready:
@@ -85,13 +84,12 @@ async def gather_limits(
     ]
 
 
-def sample_limits(configuration: str) -> Mapping[str, int]:
+def sample_limits(configuration: Object) -> Mapping[str, int]:
     """Return the limits of samples that a prometheus.yml sets, by job (pure)."""
-    config = load_yaml(configuration)
-    default = config.get("global", {}).get("sample_limit", 0)
+    default = configuration.get("global", {}).get("sample_limit", 0)
     return {
         job["job_name"]: job.get("sample_limit", default)
-        for job in config.get("scrape_configs") or ()
+        for job in configuration.get("scrape_configs") or ()
     }
 
 

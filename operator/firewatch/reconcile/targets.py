@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from firewatch.api.resource import Object
 from firewatch.api.stack import JobStatus
-from firewatch.build.yaml_text import load_yaml
 from firewatch.cluster.prometheus import Prometheus, PrometheusError, ScrapedTarget
 from firewatch.reconcile.servers import Servers
 
@@ -16,7 +16,7 @@ _LIMIT = re.compile(r"\blimit\b", re.IGNORECASE)
 
 
 async def gather_jobs(
-    servers: Servers, configuration: str, before: Sequence[JobStatus]
+    servers: Servers, configuration: Object, before: Sequence[JobStatus]
 ) -> list[JobStatus]:
     """Return the jobs of a stack; as they were, if no server can be asked."""
     configured = job_names(configuration)
@@ -31,9 +31,9 @@ async def gather_jobs(
         return [*before]
 
 
-def job_names(configuration: str) -> list[str]:
+def job_names(configuration: Object) -> list[str]:
     """Return the names of the jobs of a prometheus.yml."""
-    return [job["job_name"] for job in load_yaml(configuration).get("scrape_configs") or ()]
+    return [job["job_name"] for job in configuration.get("scrape_configs") or ()]
 
 
 async def _gather(

@@ -5,8 +5,7 @@ from firewatch.api.resource import Key, Object
 from firewatch.api.stack import MonitoringStackStatus
 from firewatch.build.objects import Stack
 from firewatch.reconcile.context import NOTIFICATIONS, Context
-from firewatch.reconcile.findings import ALERTMANAGER_LOADED, read_status
-from firewatch.reconcile.findings import NOTIFICATIONS as CONDITIONS
+from firewatch.reconcile.findings import ALERTMANAGER_LOADED, NOTIFICATION_CONDITIONS, read_status
 
 
 def told_of_notifications(context: Context, stack: Stack, live: Object) -> list[Finding]:
@@ -24,7 +23,8 @@ def told_of_notifications(context: Context, stack: Stack, live: Object) -> list[
     before = [
         Finding(each.type, each.status, each.reason, each.message)
         for each in read_status(MonitoringStackStatus, live).conditions
-        if each.type in CONDITIONS and each.observed_generation == metadata["generation"]
+        if each.type in NOTIFICATION_CONDITIONS
+        and each.observed_generation == metadata["generation"]
     ]
     waiting = unknown(ALERTMANAGER_LOADED, "NotWritten", "the settings have not been written yet")
     return before or [waiting]

@@ -10,22 +10,21 @@ from firewatch.cluster.kinds import DAEMON_SET, DEPLOYMENT, EVENT, POD, STATEFUL
 from firewatch.reconcile.components import (
     Workload,
     daemon_set,
-    deployment,
     explain_claim,
     explain_pods,
     explain_refusal,
     image_version,
     pending_claims,
+    replicated,
     row,
-    stateful_set,
 )
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.rollout import repair_rollout
 
 _READERS: dict[Kind, Callable[[Object], Workload]] = {
-    STATEFUL_SET: stateful_set,
+    STATEFUL_SET: replicated,
     DAEMON_SET: daemon_set,
-    DEPLOYMENT: deployment,
+    DEPLOYMENT: replicated,
 }
 WORKLOAD_KINDS = frozenset(_READERS)
 

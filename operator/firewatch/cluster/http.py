@@ -1,0 +1,32 @@
+"""Requests to the servers of a stack, in full or not at all."""
+
+from typing import Any
+
+import aiohttp
+
+_TIMEOUT = aiohttp.ClientTimeout(total=5, connect=2)
+
+
+class NoAnswerError(Exception):
+    """A server did not answer, or said too much; ``str()`` says why."""
+
+
+async def fetch(
+    session: aiohttp.ClientSession, method: str, url: str, *, limit: int, **options: Any
+) -> tuple[int, bytes]:
+    """Return the status and the whole body of an answer, which holds at most ``limit`` bytes."""
+    try:
+        async with session.request(method, url, timeout=_TIMEOUT, **options) as response:
+            return response.status, await _read(response, limit)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise NoAnswerError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Return the whole body, if it is not too long; ``read(n)`` would end with the first chunk."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise NoAnswerError(f"the answer of {response.url.path} is too long")
+    return bytes(body)
