@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -16,11 +17,12 @@ from e2e.cluster.progress import ConsoleProgress
 from firewatch.cluster.client import KubernetesCluster, connect
 from firewatch.metrics import Metrics
 from tests.apiserver.kubectl import Kubectl
-from tests.apiserver.scene import quick_kubelet, ready, role, scene
+from tests.apiserver.scene import quick_kubelet, ready, scene
+from tests.apiserver.world import Recorder, World, make_world
 
 ROOT = Path(__file__).parents[2]
 
-__all__ = ["Kubectl", "quick_kubelet", "ready", "role", "scene"]
+__all__ = ["Kubectl", "quick_kubelet", "ready", "scene"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -109,3 +111,28 @@ def namespace(kubectl: Kubectl, numbers: Iterator[int]) -> str:
     name = f"test-{next(numbers)}"
     kubectl("create", "namespace", name)
     return name
+
+
+@pytest.fixture(scope="module")
+def role(kubectl: Kubectl, crds: str) -> Iterator[None]:
+    """Provide the ClusterRole that stacks bind."""
+    text = kubectl(
+        *("create", "clusterrole", "firewatch-prometheus", "--verb=get", "--resource=pods"),
+        *("--dry-run=client", "-o", "json"),
+    )
+    kubectl("apply", "-f", "-", text=text)
+    yield
+    kubectl("delete", "clusterrole", "firewatch-prometheus")
+
+
+@pytest_asyncio.fixture
+async def world(
+    cluster: KubernetesCluster, namespace: str, kubectl: Kubectl
+) -> AsyncIterator[World]:
+    """Return a new namespace with passes over its stacks.
+
+    Whatever stacks there are go with it: an operator of the next test would look after them too.
+    """
+    async with aiohttp.ClientSession() as session:
+        yield make_world(Recorder(cluster), session, namespace=namespace, kubectl=kubectl)
+    kubectl("delete", "mstack,apol", "--all", "--all-namespaces", "--timeout=30s")

@@ -1,11 +1,9 @@
 """A node in miniature: a real Prometheus, and the part of kubelet that keeps its files in step.
 
-A pod object says where Prometheus listens. As on a real node, its files change when an annotation of
-the pod does; left alone they would stay as they are for the length of a test.
+A pod object says where Prometheus listens.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,83 +13,27 @@ import aiohttp
 
 from e2e.cluster import binaries
 from e2e.cluster.progress import SilentProgress
+from firewatch.api.resource import Object
 from firewatch.build import names
-from firewatch.cluster.errors import ClusterError, NotFoundError
-from firewatch.cluster.kinds import CONFIG_MAP, POD
+from firewatch.cluster.kinds import CONFIG_MAP
+from tests.apiserver.pods import ImaginedPod
 from tests.apiserver.world import World
 
-POD_NAME = "main-prometheus-0"
 CONFIG = "global: {}\n"
 
 
 @dataclass
-class Node:
+class Node(ImaginedPod):
     """The pod of the stack ``main`` and its files."""
 
-    world: World
-    folder: Path
-    address: str
-    paused: bool = False
-    """A paused kubelet lags behind."""
-    restarts: int = 0
+    APPLICATION = names.PROMETHEUS
+    COMPONENT = names.METRICS
 
     async def create_pod(self, *, ready: bool = True) -> None:
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": POD_NAME, "labels": names.labels("main", "prometheus", "metrics")},
-            "spec": {
-                "automountServiceAccountToken": False,
-                "containers": [{"name": "prometheus", "image": "x"}],
-            },
-        }
-        for item in (account, pod):
-            self._kubectl("apply", "-f", "-", text=json.dumps(item))
-        self.set_ready(ready=ready)
+        self.create(_status(ready=ready))
 
     def set_ready(self, *, ready: bool, restarts: int = 0) -> None:
-        container = {
-            "name": "prometheus",
-            "image": "x",
-            "imageID": "",
-            "ready": ready,
-            "restartCount": restarts,
-            "state": {"waiting": {"reason": "CrashLoopBackOff"}} if restarts else {},
-        }
-        status = {
-            "phase": "Running",
-            "podIP": self.address,
-            "podIPs": [{"ip": self.address}],
-            "conditions": [{"type": "Ready", "status": str(ready)}],
-            "containerStatuses": [container],
-        }
-        self._kubectl(
-            *("patch", f"pod/{POD_NAME}", "--subresource=status", "--type=merge"),
-            *("-p", json.dumps({"status": status})),
-        )
-
-    def _kubectl(self, *arguments: str, text: str = "") -> None:
-        self.world.kubectl("-n", self.world.namespace, *arguments, text=text)
-
-    async def keep_files(self) -> None:
-        """Write the rule ConfigMaps to disk whenever an annotation of the pod has changed."""
-        seen: object = None
-        while True:
-            await asyncio.sleep(0.03)
-            with suppress(ClusterError):
-                annotations = await self._annotations()
-                if annotations != seen and not self.paused:
-                    await asyncio.sleep(0.1)
-                    await self.sync()
-                    seen = annotations
-
-    async def _annotations(self) -> object:
-        try:
-            pod = await self.world.recorder.get(POD, self.world.namespace, POD_NAME)
-        except NotFoundError:
-            return None
-        return pod["metadata"].get("annotations")
+        self.patch_status(_status(ready=ready, restarts=restarts))
 
     async def sync(self) -> None:
         wanted: dict[str, str] = {}
@@ -111,6 +53,21 @@ class Node:
         """Write the configuration; the path that shows its revision stays as it is in a pod."""
         here = text.replace(names.RULES_DIRECTORY, str(self.folder / "rules"))
         (self.folder / "prometheus.yml").write_text(here)
+
+
+def _status(*, ready: bool, restarts: int = 0) -> Object:
+    container = {
+        "name": names.PROMETHEUS,
+        "image": "x",
+        "imageID": "",
+        "ready": ready,
+        "restartCount": restarts,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}} if restarts else {},
+    }
+    return {
+        "conditions": [{"type": "Ready", "status": str(ready)}],
+        "containerStatuses": [container],
+    }
 
 
 @asynccontextmanager

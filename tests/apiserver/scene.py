@@ -11,13 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
 from firewatch.api.resource import Key, Object
 from firewatch.build import names
-from firewatch.cluster.client import KubernetesCluster
 from firewatch.cluster.kinds import ALERT_POLICY, CONFIG_MAP
 from firewatch.cluster.prometheus import Prometheus
 from firewatch.reconcile import refusals
@@ -27,20 +25,8 @@ from firewatch.reconcile.loop import Loop, Pass
 from firewatch.reconcile.notifications import NotificationsReconciler
 from firewatch.reconcile.rules import RulesReconciler
 from firewatch.reconcile.stack import reconcile_stack
-from tests.apiserver.kubectl import Kubectl
 from tests.apiserver.node import Node, running_node
-from tests.apiserver.world import Recorder, World, make_world
-
-
-@pytest.fixture(scope="module")
-def role(kubectl: Kubectl, crds: str) -> Iterator[None]:
-    text = kubectl(
-        *("create", "clusterrole", "firewatch-prometheus", "--verb=get", "--resource=pods"),
-        *("--dry-run=client", "-o", "json"),
-    )
-    kubectl("apply", "-f", "-", text=text)
-    yield
-    kubectl("delete", "clusterrole", "firewatch-prometheus")
+from tests.apiserver.world import World
 
 
 @dataclass
@@ -158,21 +144,13 @@ async def stop(task: asyncio.Task[None]) -> None:
 
 
 @pytest_asyncio.fixture
-async def scene(
-    cluster: KubernetesCluster,
-    namespace: str,
-    kubectl: Kubectl,
-    tmp_path: Path,
-    numbers: Iterator[int],
-) -> AsyncIterator[Scene]:
-    async with aiohttp.ClientSession() as session:
-        world = make_world(Recorder(cluster), session, namespace=namespace, kubectl=kubectl)
-        address = f"127.13.0.{next(numbers) + 1}"
-        async with (
-            running_node(world, tmp_path, address) as node,
-            operating(world) as (loop, task),
-        ):
-            yield Scene(world, node, loop, task)
+async def scene(world: World, tmp_path: Path, numbers: Iterator[int]) -> AsyncIterator[Scene]:
+    address = f"127.13.0.{next(numbers) + 1}"
+    async with (
+        running_node(world, tmp_path, address) as node,
+        operating(world) as (loop, task),
+    ):
+        yield Scene(world, node, loop, task)
 
 
 @pytest.fixture

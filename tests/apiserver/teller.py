@@ -1,7 +1,6 @@
 """A real Alertmanager in an imagined pod, whose files follow its Secret as kubelet has them."""
 
 import asyncio
-import json
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -10,24 +9,21 @@ from pathlib import Path
 
 from e2e.cluster import programs
 from e2e.cluster.progress import SilentProgress
-from firewatch.api.resource import Object
 from firewatch.build import names
 from firewatch.cluster.alertmanager import Alertmanager, AlertmanagerError
-from firewatch.cluster.errors import ClusterError, NotFoundError
-from firewatch.cluster.kinds import POD, SECRET
+from firewatch.cluster.kinds import SECRET
+from tests.apiserver.pods import ImaginedPod
 from tests.apiserver.world import World
 
-POD_NAME = "main-alertmanager-0"
 _FIRST = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
 
 
 @dataclass
-class TellerNode:
+class TellerNode(ImaginedPod):
     """The pod of the stack ``main`` and its files."""
 
-    world: World
-    folder: Path
-    address: str
+    APPLICATION = names.ALERTMANAGER
+    COMPONENT = names.ALERTING
 
     @property
     def api(self) -> Alertmanager:
@@ -35,53 +31,10 @@ class TellerNode:
         return Alertmanager(self.world.context.session, url)
 
     async def create_pod(self) -> None:
-        labels = names.labels("main", names.ALERTMANAGER, names.ALERTING)
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": POD_NAME, "labels": labels},
-            "spec": {
-                "automountServiceAccountToken": False,
-                "containers": [{"name": "alertmanager", "image": "x"}],
-            },
-        }
-        for item in (account, pod):
-            self._kubectl("apply", "-f", "-", text=json.dumps(item))
-        status = {
-            "phase": "Running",
-            "podIP": self.address,
-            "podIPs": [{"ip": self.address}],
-            "conditions": [{"type": "Ready", "status": "True"}],
-        }
-        self._kubectl(
-            *("patch", f"pod/{POD_NAME}", "--subresource=status", "--type=merge"),
-            *("-p", json.dumps({"status": status})),
-        )
+        self.create({"conditions": [{"type": "Ready", "status": "True"}]})
 
-    def _kubectl(self, *arguments: str, text: str = "") -> None:
-        self.world.kubectl("-n", self.world.namespace, *arguments, text=text)
-
-    async def keep_files(self) -> None:
-        """Write the Secret to disk whenever an annotation of the pod has changed."""
-        seen: object = None
-        while True:
-            await asyncio.sleep(0.03)
-            with suppress(ClusterError):
-                annotations = await self._annotations()
-                if annotations is not None and annotations != seen:
-                    await asyncio.sleep(0.1)
-                    self._write(await self.world.get(SECRET, "main-alertmanager-config"))
-                    seen = annotations
-
-    async def _annotations(self) -> object:
-        try:
-            pod = await self.world.recorder.get(POD, self.world.namespace, POD_NAME)
-        except NotFoundError:
-            return None
-        return pod["metadata"].get("annotations")
-
-    def _write(self, secret: Object) -> None:
+    async def sync(self) -> None:
+        secret = await self.world.get(SECRET, "main-alertmanager-config")
         here = names.ALERTMANAGER_CONFIG_DIRECTORY
         for name, text in secret["data"].items():
             content = b64decode(text)

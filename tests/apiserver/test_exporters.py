@@ -38,15 +38,6 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def role(kubectl: Kubectl) -> None:
-    text = kubectl(
-        *("create", "clusterrole", "firewatch-prometheus", "--verb=get", "--resource=pods"),
-        *("--dry-run=client", "-o", "json"),
-    )
-    kubectl("apply", "-f", "-", text=text)
-
-
-@pytest.fixture
 def fenced(
     cluster: KubernetesCluster, session: aiohttp.ClientSession, namespace: str, kubectl: Kubectl
 ) -> World:

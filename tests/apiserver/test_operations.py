@@ -5,14 +5,10 @@ controller and of the external resizer where they count.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
 
-import aiohttp
 import pytest
-import pytest_asyncio
 
 from firewatch.api.resource import Object
-from firewatch.cluster.client import KubernetesCluster
 from firewatch.cluster.kinds import (
     MONITORING_STACK,
     PERSISTENT_VOLUME_CLAIM,
@@ -22,21 +18,10 @@ from firewatch.cluster.kinds import (
 )
 from tests.apiserver.conftest import Kubectl
 from tests.apiserver.volumes import NAME, make_claim, set_capacity
-from tests.apiserver.world import Recorder, World, make_world
+from tests.apiserver.world import World
 
 pytestmark = pytest.mark.usefixtures("crds", "role", "storage_classes")
 SET = "main-prometheus"
-
-
-@pytest.fixture(scope="module")
-def role(kubectl: Kubectl, crds: str) -> Iterator[None]:
-    text = kubectl(
-        *("create", "clusterrole", "firewatch-prometheus", "--verb=get", "--resource=pods"),
-        *("--dry-run=client", "-o", "json"),
-    )
-    kubectl("apply", "-f", "-", text=text)
-    yield
-    kubectl("delete", "clusterrole", "firewatch-prometheus")
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +35,6 @@ def storage_classes(kubectl: Kubectl) -> None:
             "allowVolumeExpansion": grows,
         }
         kubectl("apply", "-f", "-", text=json.dumps(body))
-
-
-@pytest_asyncio.fixture
-async def world(
-    cluster: KubernetesCluster, namespace: str, kubectl: Kubectl
-) -> AsyncIterator[World]:
-    async with aiohttp.ClientSession() as session:
-        yield make_world(Recorder(cluster), session, namespace=namespace, kubectl=kubectl)
 
 
 def stored(size: str, storage_class: str = "grows", **metrics: object) -> Object:

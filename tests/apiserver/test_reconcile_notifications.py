@@ -6,22 +6,19 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
 from firewatch.api.resource import Key, Object
 from firewatch.build import names
 from firewatch.build.alertmanager_config import config_revision
-from firewatch.cluster.client import KubernetesCluster
 from firewatch.cluster.kinds import ALERT_POLICY, MONITORING_STACK, SECRET
 from firewatch.reconcile import sources
 from firewatch.reconcile.context import NOTIFICATIONS, RULES
 from firewatch.reconcile.notifications import NotificationsReconciler
 from firewatch.reconcile.rules import RulesReconciler
-from tests.apiserver.conftest import Kubectl
 from tests.apiserver.teller import TellerNode, running_teller
-from tests.apiserver.world import Recorder, World, make_world
+from tests.apiserver.world import World, make_world
 
 pytestmark = pytest.mark.usefixtures("crds", "role")
 
@@ -33,28 +30,9 @@ URL = "https://chat.example/secret-of-chat"
 
 
 @pytest_asyncio.fixture
-async def world(
-    cluster: KubernetesCluster, namespace: str, kubectl: Kubectl
-) -> AsyncIterator[World]:
-    async with aiohttp.ClientSession() as session:
-        yield make_world(Recorder(cluster), session, namespace=namespace, kubectl=kubectl)
-
-
-@pytest_asyncio.fixture
 async def node(world: World, tmp_path: Path, numbers: Iterator[int]) -> AsyncIterator[TellerNode]:
     async with running_teller(world, tmp_path, f"127.0.17.{next(numbers) % 250 + 1}") as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def role(kubectl: Kubectl, crds: str) -> Iterator[None]:
-    text = kubectl(
-        *("create", "clusterrole", "firewatch-prometheus", "--verb=get", "--resource=pods"),
-        *("--dry-run=client", "-o", "json"),
-    )
-    kubectl("apply", "-f", "-", text=text)
-    yield
-    kubectl("delete", "clusterrole", "firewatch-prometheus")
 
 
 class Passes:

@@ -24,17 +24,6 @@ from tests.apiserver.world import Recorder, World, make_world
 pytestmark = pytest.mark.usefixtures("crds", "role")
 
 
-@pytest.fixture(scope="module")
-def role(kubectl: Kubectl, crds: str) -> Iterator[None]:
-    text = kubectl(
-        *("create", "clusterrole", "firewatch-prometheus", "--verb=get", "--resource=pods"),
-        *("--dry-run=client", "-o", "json"),
-    )
-    kubectl("apply", "-f", "-", text=text)
-    yield
-    kubectl("delete", "clusterrole", "firewatch-prometheus")
-
-
 @dataclass
 class Scene:
     world: World

@@ -1,16 +1,12 @@
 """Passes over stacks, with a real API server and no controllers."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import aiohttp
 import pytest
-import pytest_asyncio
 import yaml
 
 from firewatch.api.resource import Key, Object
-from firewatch.cluster.client import KubernetesCluster
 from firewatch.cluster.kinds import (
     CONFIG_MAP,
     DAEMON_SET,
@@ -21,29 +17,10 @@ from firewatch.cluster.kinds import (
     SERVICE_ACCOUNT,
     STATEFUL_SET,
 )
-from tests.apiserver.conftest import ROOT, Kubectl
-from tests.apiserver.world import Recorder, World, make_world
+from tests.apiserver.conftest import ROOT
+from tests.apiserver.world import World, make_world
 
-pytestmark = pytest.mark.usefixtures("crds")
-
-
-@pytest_asyncio.fixture
-async def world(
-    cluster: KubernetesCluster, namespace: str, kubectl: Kubectl
-) -> AsyncIterator[World]:
-    async with aiohttp.ClientSession() as session:
-        yield make_world(Recorder(cluster), session, namespace=namespace, kubectl=kubectl)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def role(kubectl: Kubectl, crds: str) -> Iterator[None]:
-    text = kubectl(
-        *("create", "clusterrole", "firewatch-prometheus", "--verb=get", "--resource=pods"),
-        *("--dry-run=client", "-o", "json"),
-    )
-    kubectl("apply", "-f", "-", text=text)
-    yield
-    kubectl("delete", "clusterrole", "firewatch-prometheus")
+pytestmark = pytest.mark.usefixtures("crds", "role")
 
 
 WHOLE: Object = {"metrics": {}, "exporters": {"node": {}}}
@@ -242,8 +219,6 @@ async def test_a_stack_that_is_gone_or_going_is_left_alone(world: World) -> None
 async def test_a_namespace_that_ends_is_no_error(world: World) -> None:
     """Nothing can be made there any more, and nothing needs to be said."""
     world.apply(WHOLE)
-    body = json.dumps({"metadata": {"finalizers": ["example.org/wait"]}})
-    world.kubectl("-n", world.namespace, "patch", "mstack/main", "--type=merge", "-p", body)
     world.kubectl("delete", "namespace", world.namespace, "--wait=false")
     assert await world.go() is None
 

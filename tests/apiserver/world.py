@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 
 from firewatch.api.resource import Key, Object
-from firewatch.cluster.client import KubernetesCluster, Write
+from firewatch.cluster.client import KubernetesCluster, Verb, Write
 from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.kinds import MONITORING_STACK, Kind
 from firewatch.metrics import Metrics
@@ -41,13 +41,23 @@ class Recorder:
         return await self.cluster.write(write)
 
     def written(self) -> Texts:
-        """Return what was written since the last call."""
+        """Return what was written since the last call, but for sizes that a server tells late."""
         found = [
             f"{w.verb} {w.kind.kind}/{w.name}{w.subresource and '/'}{w.subresource}"
             for w in self.writes
+            if not _is_size(w)
         ]
         self.writes.clear()
         return found
+
+
+def _is_size(write: Write) -> bool:
+    """Tell whether a write says only how large metrics are, which is known 30 s after a start."""
+    return write.verb is Verb.JSON_PATCH and all(
+        operation["path"].startswith("/status/largestMetrics")
+        for operation in write.body
+        if operation["op"] != "test"
+    )
 
 
 @dataclass
