@@ -17,6 +17,7 @@ from firewatch.reconcile import sources
 from firewatch.reconcile.context import NOTIFICATIONS, RULES
 from firewatch.reconcile.notifications import NotificationsReconciler
 from firewatch.reconcile.rules import RulesReconciler
+from tests.apiserver.scene import Scene, eventually
 from tests.apiserver.teller import TellerNode, running_teller
 from tests.apiserver.world import World, make_world
 
@@ -310,3 +311,15 @@ async def test_routes_that_have_just_been_changed_are_not_routed_yet(
     assert (await passes.routed("p"))[:2] == ("Unknown", "NotWritten")
     await passes.go()
     assert (await passes.routed("p"))[:2] == ("True", "Routed")
+
+
+async def test_a_prometheus_that_does_not_find_its_alertmanager_is_said(ready: Scene) -> None:
+    """Here no name of a Service resolves; what fires now would not be told."""
+    ready.stack(metrics={}, alerting=alerting()["alerting"])
+    found = await eventually(
+        lambda found: found.get("Notifying", ("", ""))[1] == "NotConnected",
+        ready.world.conditions,
+        seconds=30,
+    )
+    assert found["Notifying"] == ("Unknown", "NotConnected")
+    assert found["Ready"][0] != "True"

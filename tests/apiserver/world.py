@@ -94,7 +94,8 @@ class World:
 
     async def conditions(self, name: str = "main") -> dict[str, tuple[str, str]]:
         live = await self.get(MONITORING_STACK, name)
-        return {c["type"]: (c["status"], c["reason"]) for c in live["status"]["conditions"]}
+        conditions = live.get("status", {}).get("conditions", ())
+        return {c["type"]: (c["status"], c["reason"]) for c in conditions}
 
     async def message(self, name: str = "main") -> str:
         live = await self.get(MONITORING_STACK, name)

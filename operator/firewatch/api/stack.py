@@ -166,8 +166,8 @@ class MonitoringStackStatus(Status):
     """Accepted, Applied, StorageReady (volumes have the size that is wanted; StorageResizing while they
     grow), SecretsPresent, Available (pods run), Loaded (Prometheus confirms its configuration),
     Ready (all of them). With ``alerting`` also RoutesAccepted (receivers and routes are understood),
-    AlertmanagerLoaded (every pod confirms its settings), Notifying (no receiver is known to fail)
-    and, with ``selfTest``, ReceiversVerified (each took the last test message).
+    AlertmanagerLoaded (every pod confirms its settings), Notifying (Prometheus sends to Alertmanager
+    and no receiver is known to fail) and, with ``selfTest``, ReceiversVerified (each took the last test message).
     """
     components: list[ComponentStatus] = Field(
         default=[],

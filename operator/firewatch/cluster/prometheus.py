@@ -134,6 +134,11 @@ class Prometheus:
             for target in data["activeTargets"]
         ]
 
+    async def alertmanagers(self) -> list[str]:
+        """Return the addresses to which the server sends alerts at present."""
+        data = await self._get("/api/v1/alertmanagers")
+        return [str(each["url"]) for each in data["activeAlertmanagers"]]
+
     async def rules(
         self,
         *,

@@ -1,11 +1,14 @@
-"""Whether a stack's Prometheus runs the configuration that was written for it."""
+"""Whether a stack's Prometheus runs the configuration that was written for it, in effect."""
+
+from urllib.parse import urlsplit
 
 from firewatch.api.conditions import Finding, bad, good, unknown
 from firewatch.build import names
+from firewatch.build.objects import Stack
 from firewatch.build.scrape import config_revision
 from firewatch.cluster.prometheus import PrometheusError
 from firewatch.reconcile.context import Context
-from firewatch.reconcile.findings import LOADED
+from firewatch.reconcile.findings import LOADED, NOTIFYING
 from firewatch.reconcile.servers import Server, Servers
 
 
@@ -28,6 +31,30 @@ async def confirm_configuration(
     if context.nudges.patience_over(behind[0], annotation, now):
         return await _explain_behind(behind[0])
     return unknown(LOADED, "Reloading", "Prometheus has not confirmed this configuration yet")
+
+
+async def confirm_connection(stack: Stack, servers: Servers) -> list[Finding]:
+    """Return that a ready server has not found its Alertmanager yet, if so.
+
+    What fires meanwhile is dropped, and told only when Prometheus sends it again, a minute later.
+    """
+    if stack.spec.alerting is None:
+        return []
+    lost = [server for server in servers.ready if not await _is_connected(server)]
+    if not lost:
+        return []
+    pod = lost[0].pod["metadata"]["name"]
+    message = f"pod {pod} has not found the Alertmanager yet; alerts that fire now are told later"
+    return [unknown(NOTIFYING, "NotConnected", message)]
+
+
+async def _is_connected(server: Server) -> bool:
+    """Tell whether a server sends alerts to a pod of the stack's Alertmanager, if it answers."""
+    try:
+        addresses = await server.api.alertmanagers()
+    except PrometheusError:
+        return True  # that it does not answer is said elsewhere
+    return any(urlsplit(each).port == names.ALERTMANAGER_PORT for each in addresses)
 
 
 async def _runs(server: Server) -> str | None:

@@ -45,13 +45,14 @@ from firewatch.reconcile.children import (
     observe_children,
 )
 from firewatch.reconcile.components import available, endpoints
-from firewatch.reconcile.configuration import confirm_configuration
+from firewatch.reconcile.configuration import confirm_configuration, confirm_connection
 from firewatch.reconcile.context import NOTIFICATIONS, RULES, Context
 from firewatch.reconcile.findings import (
     ACCEPTED,
     APPLIED,
     AVAILABLE,
     LOADED,
+    NOTIFYING,
     STORAGE_READY,
     not_granted,
     read_status,
@@ -82,6 +83,7 @@ _PRUNED = (
 )
 _UNCONFIRMED_SECONDS = 0.3
 _REPLACING_SECONDS = 0.5
+_CONNECTING_SECONDS = 2.0
 _NOT_READY_SECONDS = 10.0
 # Secrets are never watched.
 _SECRETS_SECONDS = 60.0
@@ -187,6 +189,7 @@ async def _tell(
         *_plan_findings(plan, made),
         *_findings(made, rows, storage=storage, loaded=loaded),
         *told_of_notifications(context, stack, live),
+        *([] if paused else await confirm_connection(stack, servers)),
     ]
     findings = _in_order(findings, first=APPLIED if paused else None)
     volumes = volume_rows(plan.volumes, refusals)
@@ -347,6 +350,8 @@ def _next_pass(result: Children, findings: Sequence[Finding], *, is_told: bool) 
         return _UNCONFIRMED_SECONDS
     if result.replacing:
         return _REPLACING_SECONDS
+    if any(each.type == NOTIFYING and each.reason == "NotConnected" for each in findings):
+        return _CONNECTING_SECONDS
     watched = (each for each in findings if each.type in _WATCHED)
     settled = all(each.status is ConditionStatus.TRUE for each in watched)
     if not settled:
