@@ -2,30 +2,32 @@
 
 import json
 import queue
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from e2e.cluster.controlplane import ControlPlane
+from firewatch import handlers
 from firewatch.api.resource import Key, Object
 from firewatch.handlers import Watcher
 from firewatch.settings import parse_settings
 from tests.apiserver.kubectl import Kubectl
+from tests.apiserver.relay import Relay, relaying
 
 pytestmark = pytest.mark.usefixtures("crds")
 
 Keys = queue.Queue[Key]
 
 
-@pytest.fixture
-def woken(
-    control_plane: ControlPlane, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Keys]:
-    """Return the keys that are woken while the watches run."""
-    environment = {
-        "KUBECONFIG": str(control_plane.kubeconfig),
-        "FIREWATCH_STACK_NAMESPACES": namespace,
-    }
+@contextmanager
+def watching(kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keys]:
+    """Yield the keys that are woken while the watches run."""
+    environment = {"KUBECONFIG": str(kubeconfig), "FIREWATCH_STACK_NAMESPACES": namespace}
     # kopf reads the variable itself.
     monkeypatch.setenv("KUBECONFIG", environment["KUBECONFIG"])
     keys: Keys = queue.Queue()
@@ -37,6 +39,41 @@ def woken(
     watcher.stop()
     watcher.join(timeout=30)
     assert watcher.failure is None
+
+
+@pytest.fixture
+def woken(
+    control_plane: ControlPlane, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Keys]:
+    """Return the keys that are woken while the watches run."""
+    with watching(control_plane.kubeconfig, namespace, monkeypatch) as keys:
+        yield keys
+
+
+@pytest.fixture
+def wire(control_plane: ControlPlane) -> Iterator[Relay]:
+    """Return a wire to the API server that can be cut."""
+    port = urlsplit(control_plane.server).port
+    assert port
+    with relaying(port) as relay:
+        yield relay
+
+
+@pytest.fixture
+def woken_by_wire(
+    control_plane: ControlPlane,
+    wire: Relay,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Iterator[Keys]:
+    """Return the keys that are woken while the watches run over the wire."""
+    content = yaml.safe_load(control_plane.kubeconfig.read_text())
+    content["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{wire.port}"
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(content))
+    with watching(kubeconfig, namespace, monkeypatch) as keys:
+        yield keys
 
 
 def hear(keys: Keys, key: Key) -> None:
@@ -77,3 +114,45 @@ def test_changes_of_spec_and_labels_are_heard_and_those_of_the_status_are_not(
     assert woken.get(timeout=60) == Key("MonitoringStack", namespace, "main")
     kubectl(*where, "delete", "apol/a")
     hear(woken, key)
+
+
+def test_watches_that_are_cut_every_second_hear_every_change(
+    kubectl: Kubectl, namespace: str, wire: Relay, woken_by_wire: Keys
+) -> None:
+    key, over, cuts = Key("AlertPolicy", namespace, "a"), threading.Event(), []
+
+    def cut() -> None:
+        while not over.wait(1):
+            cuts.append(wire.cut())
+
+    scissors = threading.Thread(target=cut)
+    scissors.start()
+    try:
+        for number in range(5):
+            kubectl("apply", "-f", "-", text=json.dumps(policy(namespace, f"up == {number}")))
+            hear(woken_by_wire, key)
+    finally:
+        over.set()
+        scissors.join(timeout=10)
+    assert any(cuts)
+
+
+def test_a_watch_that_says_nothing_any_more_is_begun_anew(
+    kubectl: Kubectl,
+    namespace: str,
+    wire: Relay,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    """The API server tells watches every minute that nothing happened; here they wait 3 s for it."""
+    settings = handlers._settings()
+    settings.watching.inactivity_timeout = 3
+    monkeypatch.setattr(handlers, "_settings", lambda: settings)
+    keys: Keys = request.getfixturevalue("woken_by_wire")
+    key = Key("AlertPolicy", namespace, "a")
+    kubectl("apply", "-f", "-", text=json.dumps(policy(namespace, "up")))
+    hear(keys, key)
+    assert wire.silence()
+    kubectl("apply", "-f", "-", text=json.dumps(policy(namespace, "up == 0")))
+    hear(keys, key)
+    wire.cut()  # kopf leaves silent connections open when it stops
