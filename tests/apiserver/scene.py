@@ -87,9 +87,13 @@ class Scene:
 
     async def alerts(self) -> set[str]:
         """Return the names of the alerts that Prometheus runs, but for markers."""
-        url = f"http://{self.node.address}:{names.PROMETHEUS_PORT}"
-        rules = await Prometheus(self.world.context.session, url).rules()
+        rules = await self.prometheus().rules()
         return {rule.name for rule in rules} - {"FirewatchMarker"}
+
+    def prometheus(self) -> Prometheus:
+        """Return the stack's Prometheus."""
+        url = f"http://{self.node.address}:{names.PROMETHEUS_PORT}"
+        return Prometheus(self.world.context.session, url)
 
     async def slots(self) -> dict[str, str]:
         found: dict[str, str] = {}

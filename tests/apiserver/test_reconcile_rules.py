@@ -79,6 +79,29 @@ async def test_a_changed_policy_is_confirmed_in_its_new_form_and_a_deleted_one_g
     await eventually(lambda found: found == {"B"}, ready.alerts, seconds=10)
 
 
+async def wait_for(scene: Scene, what: str, condition: str) -> None:
+    """Wait as a pipeline does, while the operator works."""
+    await asyncio.to_thread(
+        scene.world.kubectl,
+        *("-n", scene.world.namespace, "wait", what, f"--for=condition={condition}"),
+        "--timeout=60s",
+    )
+
+
+async def test_kubectl_wait_does_not_end_before_a_change_runs(ready: Scene) -> None:
+    """The conditions of the spec before stand until a busy operator comes to the new one."""
+    ready.apply(ready.policy("a", alert("V0")))
+    await wait_for(ready, "apol/a", "Ready")
+    for version in range(1, 4):
+        busy = [ready.policy(f"busy-{n}", alert(f"Busy{n}v{version}")) for n in range(40)]
+        ready.stack(metrics={"externalLabels": {"version": f"v{version}"}})
+        ready.apply(*busy, ready.policy("a", alert(f"V{version}")))
+        await wait_for(ready, "apol/a", "Ready")
+        assert f"V{version}" in await ready.alerts()
+        await wait_for(ready, "mstack/main", "Loaded")
+        assert f"version: v{version}" in await ready.prometheus().configuration()
+
+
 async def test_rules_wait_for_a_server(scene: Scene) -> None:
     scene.stack()
     scene.apply(scene.policy("a", alert("A")))
