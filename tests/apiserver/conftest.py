@@ -16,13 +16,13 @@ from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.progress import ConsoleProgress
 from firewatch.cluster.client import KubernetesCluster, connect
 from firewatch.metrics import Metrics
-from tests.apiserver.kubectl import Kubectl
+from tests.apiserver.kubectl import Kubectl, KubectlError
 from tests.apiserver.scene import quick_kubelet, ready, scene
 from tests.apiserver.world import Recorder, World, make_world
 
 ROOT = Path(__file__).parents[2]
 
-__all__ = ["Kubectl", "quick_kubelet", "ready", "scene"]
+__all__ = ["Kubectl", "KubectlError", "quick_kubelet", "ready", "scene"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,10 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.apiserver)
-
-
-class KubectlError(AssertionError):
-    """kubectl failed; ``str()`` is what it said."""
 
 
 @pytest.fixture(scope="session")
