@@ -1,9 +1,6 @@
 """A real etcd and kube-apiserver for the whole run, with our CRDs; no controllers, no nodes."""
 
 import itertools
-import os
-import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,12 +8,12 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from e2e.cluster import binaries
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.progress import ConsoleProgress
 from firewatch.cluster.client import KubernetesCluster, connect
 from firewatch.metrics import Metrics
-from tests.apiserver.kubectl import Kubectl, KubectlError
+from tests.apiserver.deployed import install_crds
+from tests.apiserver.kubectl import Kubectl, KubectlError, kubectl_of
 from tests.apiserver.scene import quick_kubelet, ready, scene
 from tests.apiserver.world import Recorder, World, make_world
 
@@ -44,40 +41,13 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 @pytest.fixture(scope="session")
 def kubectl(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
     """Return kubectl as the administrator."""
-    program = binaries.ensure(["kubectl"], ConsoleProgress()) / "kubectl"
-    home = str(tmp_path_factory.mktemp("kubectl"))
-
-    def run(*arguments: str, text: str = "") -> str:
-        result = subprocess.run(
-            [str(program), f"--kubeconfig={control_plane.kubeconfig}", *arguments],
-            input=text,
-            env=os.environ | {"HOME": home},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if result.returncode:
-            raise KubectlError(result.stderr)
-        return result.stdout
-
-    return run
+    return kubectl_of(control_plane.kubeconfig, tmp_path_factory.mktemp("kubectl"))
 
 
 @pytest.fixture(scope="session")
 def crds(kubectl: Kubectl) -> str:
     """Apply our CRDs as a user does and return what kubectl said, once they are served."""
-    said = kubectl("apply", "-f", str(ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            kubectl("get", "mstack,apol,aresp,rpol", "-A")
-        except KubectlError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            return said
+    return install_crds(kubectl)
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from firewatch.api.kinds import CUSTOM_KINDS
 from firewatch.api.resource import API_VERSION, CustomKind, Object
@@ -17,17 +16,10 @@ from firewatch.cluster.kinds import OWN_KINDS
 from firewatch.generate import build_crd
 from firewatch.schema import with_defaults
 from tests.apiserver.conftest import ROOT, Kubectl, KubectlError
+from tests.apiserver.examples import EXAMPLES, namespaces_of, objects_of
 
 KINDS = {kind.kind: kind for kind in OWN_KINDS}
 CUSTOM = {custom.kind: custom for custom in CUSTOM_KINDS}
-NOT_FOR_KUBECTL = {
-    "kustomization.yaml",
-    # Argo CD's kind, which this API server does not know.
-    "application.yaml",
-}
-EXAMPLES = sorted(
-    path for path in (ROOT / "examples").rglob("*.yaml") if path.name not in NOT_FOR_KUBECTL
-)
 
 RULE = {"alert": "A", "expr": "up == 0"}
 STACK: Object = {"metrics": {}}
@@ -154,9 +146,9 @@ def test_printer_columns_and_category(kubectl: Kubectl, namespace: str) -> None:
 @pytest.mark.usefixtures("crds")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_example_is_accepted(kubectl: Kubectl, path: Path) -> None:
-    objects = [found for found in yaml.safe_load_all(path.read_text()) if found]
+    objects = objects_of(path.read_text())
     assert objects
-    for name in sorted({found["metadata"].get("namespace", "default") for found in objects}):
+    for name in namespaces_of(objects):
         made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", text=json.dumps(made))
     kubectl("apply", "--validate=strict", "-f", str(path))

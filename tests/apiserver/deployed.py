@@ -1,0 +1,93 @@
+"""Firewatch's CRDs in an API server, and the operator's own process beside it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.apiserver.kubectl import Kubectl, KubectlError
+
+ROOT = Path(__file__).parents[2]
+
+
+def install_crds(kubectl: Kubectl) -> str:
+    """Apply our CRDs as a user does and return what kubectl said, once they are served."""
+    said = kubectl("apply", "-f", str(ROOT / "crds"))
+    wait_served(kubectl)
+    return said
+
+
+def wait_served(kubectl: Kubectl) -> None:
+    """Wait until the API server serves our kinds."""
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            kubectl("get", "mstack,apol,aresp,rpol", "-A")
+        except KubectlError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+@dataclass(frozen=True)
+class OperatorProcess:
+    """The operator as it runs in its pod."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def said(self) -> str:
+        """Return its log so far."""
+        return self.log.read_text()
+
+    def wait_working(self) -> None:
+        """Wait until it has begun to work."""
+        deadline = time.monotonic() + 120
+        while "the operator works" not in self.said():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.1)
+
+    def wait_ended(self) -> int:
+        """Wait until it has ended by itself; return its exit status."""
+        return self.process.wait(timeout=120)
+
+
+@contextmanager
+def operator_process(kubeconfig: Path, folder: Path) -> Iterator[OperatorProcess]:
+    """Start the operator, granted every namespace, and end it in order."""
+    health, receiver = _free_ports(2)
+    settings = {
+        "KUBECONFIG": str(kubeconfig),
+        "FIREWATCH_STACK_NAMESPACES": "*",
+        "FIREWATCH_TARGET_NAMESPACES": "*",
+        "FIREWATCH_RECEIVER": f"127.0.0.1:{receiver}",
+        "FIREWATCH_RECEIVER_PORT": str(receiver),
+        "FIREWATCH_HEALTH_PORT": str(health),
+        "PYTHONPATH": str(ROOT / "operator"),
+    }
+    log = folder / "operator.log"
+    with log.open("wb") as file:
+        command = [sys.executable, "-m", "firewatch"]
+        process = subprocess.Popen(command, env=os.environ | settings, stderr=file)
+    try:
+        yield OperatorProcess(process, log)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("", 0)) for _ in range(count)]
+    ports = [int(bound.getsockname()[1]) for bound in sockets]
+    for bound in sockets:
+        bound.close()
+    return ports
