@@ -18,13 +18,11 @@ from pythonjsonlogger.json import JsonFormatter
 
 from firewatch.api.resource import Key
 from firewatch.cluster.client import Cluster, connect
-from firewatch.cluster.errors import ClusterError
+from firewatch.cluster.definitions import gather_definitions
 from firewatch.cluster.kinds import (
     ALERT_POLICY,
     AUTO_RESPONSE,
-    CRD,
     MONITORING_STACK,
-    OWN_KINDS,
     RETENTION_POLICY,
 )
 from firewatch.handlers import Watcher
@@ -117,9 +115,11 @@ async def serve(settings: Settings) -> int:
     """Run the operator until a signal ends it; return the exit status."""
     metrics = Metrics()
     async with connect(settings.kubeconfig, metrics) as cluster, aiohttp.ClientSession() as session:
-        problem = await _missing_kinds(cluster)
-        if problem:
-            _log.error(problem)
+        installed = await gather_definitions(cluster)
+        for warning in installed.warnings:
+            _log.warning(warning)
+        if installed.problem:
+            _log.error(installed.problem)
             return 1
         operator = Operator(cluster, session, settings, metrics)
         health = Health(cluster, metrics, operator.stalled)
@@ -163,17 +163,6 @@ def _exit_status(work: asyncio.Task[None], watcher: Watcher) -> int:
         return 0
     _log.error("the operator failed", exc_info=failure)
     return 1
-
-
-async def _missing_kinds(cluster: Cluster) -> str:
-    """Return what to do if the API server does not serve our kinds, or does not answer."""
-    for kind in OWN_KINDS:
-        name = f"{kind.plural}.{kind.group}"
-        try:
-            await cluster.get(CRD, "", name)
-        except ClusterError as error:
-            return f"CustomResourceDefinition {name}: {error}; apply the files of crds/ first"
-    return ""
 
 
 @asynccontextmanager

@@ -31,7 +31,7 @@ def build_crd(custom: CustomKind) -> Object:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{custom.plural}.{GROUP}"},
+        "metadata": {"name": custom.definition},
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",

@@ -46,6 +46,15 @@ class Smtp(Model):
     """How the server's certificate is checked."""
 
 
+class ConfigMapKey(Model):
+    """A key of a ConfigMap of the same namespace."""
+
+    name: Name
+    """Name of the ConfigMap."""
+    key: str = Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)
+    """Key in the ConfigMap."""
+
+
 class TemplateFile(
     Model,
     json_schema_extra=rules(
@@ -58,19 +67,10 @@ class TemplateFile(
     """Name of the entry."""
     content: str | None = Field(default=None, max_length=65_536)
     """The definitions: ``{{ define "name" }}…{{ end }}``."""
-    config_map: "ConfigMapKey | None" = None
+    config_map: ConfigMapKey | None = None
     """Key of a ConfigMap of this namespace with the definitions; a change is taken up within a
     minute.
     """
-
-
-class ConfigMapKey(Model):
-    """A key of a ConfigMap of the same namespace."""
-
-    name: Name
-    """Name of the ConfigMap."""
-    key: str = Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)
-    """Key in the ConfigMap."""
 
 
 class Watchdog(Model):

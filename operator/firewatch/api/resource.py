@@ -97,6 +97,11 @@ class CustomKind:
     rules: tuple[Rule, ...] = ()
     """CEL rules on the whole resource, its metadata.name included."""
 
+    @property
+    def definition(self) -> str:
+        """Return the name of its CustomResourceDefinition."""
+        return f"{self.plural}.{GROUP}"
+
 
 def rules(*entries: Rule) -> dict[str, Any]:
     """Return the ``json_schema_extra`` that puts CEL rules on a model or a field."""
