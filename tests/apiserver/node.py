@@ -35,6 +35,13 @@ class Node(ImaginedPod):
     def set_ready(self, *, ready: bool, restarts: int = 0) -> None:
         self.patch_status(_status(ready=ready, restarts=restarts))
 
+    def set_ended(self, *, code: int) -> None:
+        """Have the container end with an exit status, which kubelet answers with another start."""
+        status = _status(ready=False, restarts=1)
+        ended = {"terminated": {"exitCode": code, "reason": "Error"}}
+        status["containerStatuses"][0]["lastState"] = ended
+        self.patch_status(status)
+
     async def sync(self) -> None:
         wanted: dict[str, str] = {}
         for live in await self.world.recorder.list(CONFIG_MAP, self.world.namespace):

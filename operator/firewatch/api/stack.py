@@ -180,6 +180,8 @@ class MonitoringStackStatus(Status):
     """The workloads of the stack."""
     prometheus_url: str | None = Field(default=None, max_length=512)
     """Address of Prometheus inside the cluster."""
+    loaded_configuration: str = Field(default="", max_length=32)
+    """Hash of the configuration that every ready Prometheus has confirmed last."""
     targets: str = Field(default="", max_length=32)
     """Targets that answer of all targets, as ``12/13``."""
     jobs: list[JobStatus] = Field(

@@ -54,6 +54,10 @@ RULES_DIRECTORY = "/etc/prometheus/rules"
 TOKEN_DIRECTORY = "/etc/prometheus/token"  # noqa: S105 - a path
 FILES_DIRECTORY = "/etc/prometheus/files"
 CONFIG_KEY = "prometheus.yml"
+LAST_GOOD_KEY = "last-good.yml"
+"""The configuration that Prometheus took last, while it has not confirmed a newer one."""
+REFUSED_KEY = "refused.yml"
+"""The configuration that the stack asks for and Prometheus does not take."""
 WATCHDOG_KEY = "watchdog.rules.yml"
 BLACKBOX_KEY = "blackbox.yml"
 TOKEN_KEY = "token"  # noqa: S105 - a file name

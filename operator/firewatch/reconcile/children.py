@@ -14,6 +14,7 @@ from firewatch.cluster.errors import ClusterError, InvalidError, UnreachableErro
 from firewatch.cluster.kinds import CONFIG_MAP, STACK_CHILDREN, STATEFUL_SET, Kind
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.findings import APPLIED, not_applied
+from firewatch.reconcile.last_good import choose_configuration
 from firewatch.reconcile.volumes import Refusals, claims_of, is_refused, keep_claims
 from firewatch.reconcile.workloads import WORKLOAD_KINDS, LiveWorkload
 
@@ -35,6 +36,10 @@ class Children:
     """Hash of the configuration that is now in the ConfigMap."""
     configuration: Object = field(default_factory=dict)
     """That configuration, read."""
+    config_map: Object | None = None
+    """The ConfigMap as it is now."""
+    wanted: Object | None = None
+    """The ConfigMap as the stack would have it, whether or not Prometheus takes it."""
     replacing: bool = False
     """Whether a workload is being made anew."""
     refused: dict[str, str] = field(default_factory=dict)
@@ -43,6 +48,16 @@ class Children:
     def blame(self, finding: Finding) -> None:
         """Note what is wrong; the first fault is the one that is told."""
         self.fault = self.fault or finding
+
+
+@dataclass(frozen=True)
+class Present:
+    """What is there already and has a say in what is applied."""
+
+    claims: Sequence[Object] = ()
+    refusals: Refusals = field(default_factory=dict)
+    confirmed: str = ""
+    """Hash of the configuration that Prometheus has confirmed last."""
 
 
 async def observe_children(context: Context, objects: Sequence[Object]) -> Children:
@@ -55,15 +70,14 @@ async def observe_children(context: Context, objects: Sequence[Object]) -> Child
         kind, metadata = _KINDS[desired["kind"]], desired["metadata"]
         with absent_is_fine():
             live = await context.cluster.get(kind, metadata["namespace"], metadata["name"])
-            _note(result, kind, metadata["name"], live)
+            _note(result, kind, desired, live)
     return result
 
 
 async def apply_children(
     context: Context,
     objects: Sequence[Object],
-    claims: Sequence[Object],
-    refusals: Refusals,
+    present: Present,
     *,
     plain: Mapping[str, Object],
 ) -> Children:
@@ -76,15 +90,13 @@ async def apply_children(
         kind = _KINDS[desired["kind"]]
         try:
             try:
-                live = await _apply_one(context, kind, desired, claims=claims, refusals=refusals)
+                live = await _apply_one(context, kind, desired, present)
             except InvalidError as error:
                 name = component(desired) or ""
                 if name not in plain:
                     raise
                 result.refused[name] = str(error)
-                live = await _apply_one(
-                    context, kind, plain[name], claims=claims, refusals=refusals
-                )
+                live = await _apply_one(context, kind, plain[name], present)
         except UnreachableError:
             raise
         except ClusterError as error:
@@ -92,11 +104,12 @@ async def apply_children(
                 raise NamespaceEndsError from error
             result.blame(not_applied(kind.kind, desired["metadata"]["name"], error))
             continue
-        _note(result, kind, desired["metadata"]["name"], live)
+        _note(result, kind, desired, live)
     return result
 
 
-def _note(result: Children, kind: Kind, name: str, live: Object | None) -> None:
+def _note(result: Children, kind: Kind, desired: Object, live: Object | None) -> None:
+    name = desired["metadata"]["name"]
     if live is None:
         result.replacing = True
         message = f"{kind.kind} {name} is being made anew around its running pods"
@@ -104,27 +117,38 @@ def _note(result: Children, kind: Kind, name: str, live: Object | None) -> None:
     elif kind in WORKLOAD_KINDS:
         result.workloads.append(LiveWorkload(kind, live))
     elif kind is CONFIG_MAP and names.CONFIG_KEY in live["data"]:
+        result.config_map, result.wanted = live, desired
         result.configuration = load_yaml(live["data"][names.CONFIG_KEY])
         result.revision = revision_of(result.configuration)
 
 
 async def _apply_one(
-    context: Context,
-    kind: Kind,
-    desired: Object,
-    *,
-    claims: Sequence[Object],
-    refusals: Refusals,
+    context: Context, kind: Kind, desired: Object, present: Present
 ) -> Object | None:
     """Apply one object; return it as it then is, or None if it has to go first."""
-    if kind is not STATEFUL_SET:
-        return (await apply(context.cluster, kind, desired)).live
-    metadata, live = desired["metadata"], None
+    if kind is STATEFUL_SET:
+        return await _apply_stateful_set(context, desired, present)
+    if kind is CONFIG_MAP and names.CONFIG_KEY in desired["data"]:
+        live = await _read(context, kind, desired)
+        chosen = choose_configuration(desired, live, confirmed=present.confirmed)
+        return (await apply(context.cluster, kind, chosen, known=live)).live
+    return (await apply(context.cluster, kind, desired)).live
+
+
+async def _read(context: Context, kind: Kind, desired: Object) -> Object | None:
+    metadata = desired["metadata"]
     with absent_is_fine():
-        live = await context.cluster.get(kind, metadata["namespace"], metadata["name"])
+        return await context.cluster.get(kind, metadata["namespace"], metadata["name"])
+    return None
+
+
+async def _apply_stateful_set(context: Context, desired: Object, present: Present) -> Object | None:
+    kind = STATEFUL_SET
+    live = await _read(context, kind, desired)
     if live is not None and "deletionTimestamp" in live["metadata"]:
         return None
-    if live is not None and any(is_refused(v, refusals) for v in claims_of(desired, claims)):
+    volumes = claims_of(desired, present.claims)
+    if live is not None and any(is_refused(each, present.refusals) for each in volumes):
         desired = keep_claims(desired, live)
     try:
         return (await apply(context.cluster, kind, desired, known=live)).live

@@ -1,15 +1,23 @@
 """Whether a stack's Prometheus runs the configuration that was written for it, in effect."""
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from firewatch.api.conditions import Finding, bad, good, unknown
 from firewatch.build import names
 from firewatch.build.objects import Stack
 from firewatch.build.scrape import config_revision
+from firewatch.cluster.apply import apply
+from firewatch.cluster.kinds import CONFIG_MAP
 from firewatch.cluster.prometheus import PrometheusError
+from firewatch.reconcile.children import Children
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.findings import LOADED, NOTIFYING
+from firewatch.reconcile.last_good import refused_parts, starts_in_vain, take_back
 from firewatch.reconcile.servers import Server, Servers
+
+_REFUSED = "ReloadFailed"
+_MOST_PARTS = 5
 
 
 async def confirm_configuration(
@@ -31,6 +39,41 @@ async def confirm_configuration(
     if context.nudges.patience_over(behind[0], annotation, now):
         return await _explain_behind(behind[0])
     return unknown(LOADED, "Reloading", "Prometheus has not confirmed this configuration yet")
+
+
+async def keep_last_good(
+    context: Context,
+    made: Children,
+    *,
+    servers: Servers,
+    loaded: Finding | None,
+    confirmed: str,
+) -> Finding | None:
+    """Put the last good configuration back when Prometheus refuses the present one.
+
+    Return what is to be said of the configuration then. ``confirmed`` is the hash of the one that
+    Prometheus has confirmed last: what it has taken once is never to blame.
+    """
+    live, wanted = made.config_map, made.wanted
+    if live is None or wanted is None or loaded is None:
+        return loaded
+    in_vain = not servers.ready and starts_in_vain(servers.pods)
+    back = take_back(live, confirmed=confirmed) if in_vain or loaded.reason == _REFUSED else None
+    if back is not None:
+        desired = {**wanted, "data": back}
+        live = (await apply(context.cluster, CONFIG_MAP, desired, known=live)).live
+    parts = refused_parts(live)
+    return loaded if parts is None else _explain_refused(parts)
+
+
+def _explain_refused(parts: Sequence[str]) -> Finding:
+    new = ", ".join(parts[:_MOST_PARTS]) or "nothing but its order"
+    return bad(
+        LOADED,
+        _REFUSED,
+        "Prometheus refuses this configuration and goes on with the last good one; what is new in"
+        f" it: {new}; correct that; kubectl logs of its pods has Prometheus' own words",
+    )
 
 
 async def confirm_connection(stack: Stack, servers: Servers) -> list[Finding]:
@@ -73,5 +116,5 @@ async def _explain_behind(server: Server) -> Finding:
         return unknown(LOADED, "NoAnswer", f"pod {pod} does not answer: {error}")
     if refused:
         message = f"Prometheus refuses its configuration; see kubectl logs {pod}"
-        return bad(LOADED, "ReloadFailed", message)
+        return bad(LOADED, _REFUSED, message)
     return unknown(LOADED, "NotSeen", f"pod {pod} has not seen this configuration yet")

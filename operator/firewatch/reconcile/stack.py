@@ -2,21 +2,13 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from firewatch.api.conditions import Finding, bad, good, merge_conditions
+from firewatch.api.conditions import Finding, bad, good
 from firewatch.api.resource import ConditionStatus, Key, Object
-from firewatch.api.stack import (
-    ComponentStatus,
-    JobStatus,
-    MetricSize,
-    MonitoringStackSpec,
-    MonitoringStackStatus,
-    StackRetention,
-    VolumeStatus,
-)
+from firewatch.api.stack import ComponentStatus, MonitoringStackSpec, MonitoringStackStatus
 from firewatch.build import names
 from firewatch.build.left_out import find_left_out, refused_override
 from firewatch.build.mounted_files import FileRef, find_files
@@ -26,7 +18,7 @@ from firewatch.build.retention import RetentionInForce
 from firewatch.build.stack import build_plain, build_shared, build_stack
 from firewatch.build.surroundings import Surroundings
 from firewatch.cluster.apply import prune
-from firewatch.cluster.errors import ForbiddenError, NotFoundError, absent_is_fine
+from firewatch.cluster.errors import ForbiddenError, NotFoundError
 from firewatch.cluster.kinds import (
     CONFIG_MAP,
     DAEMON_SET,
@@ -37,15 +29,19 @@ from firewatch.cluster.kinds import (
     SERVICE,
     STATEFUL_SET,
 )
-from firewatch.cluster.status import write_status
 from firewatch.reconcile.children import (
     Children,
     NamespaceEndsError,
+    Present,
     apply_children,
     observe_children,
 )
 from firewatch.reconcile.components import available, endpoints
-from firewatch.reconcile.configuration import confirm_configuration, confirm_connection
+from firewatch.reconcile.configuration import (
+    confirm_configuration,
+    confirm_connection,
+    keep_last_good,
+)
 from firewatch.reconcile.context import NOTIFICATIONS, RULES, Context
 from firewatch.reconcile.findings import (
     ACCEPTED,
@@ -65,7 +61,8 @@ from firewatch.reconcile.rollout import remove_orphans
 from firewatch.reconcile.secrets import gather_missing, secrets_present
 from firewatch.reconcile.servers import Servers, gather_servers, running_version
 from firewatch.reconcile.sizes import gather_largest, gather_limits
-from firewatch.reconcile.targets import all_up, gather_jobs, summarize_jobs
+from firewatch.reconcile.stack_report import Shown, report_stack
+from firewatch.reconcile.targets import all_up, gather_jobs
 from firewatch.reconcile.telling import told_of_notifications
 from firewatch.reconcile.volumes import (
     Refusals,
@@ -104,7 +101,7 @@ async def reconcile_stack(context: Context, key: Key) -> float | None:
         return None
     stack = _parse(context, live)
     if isinstance(stack, Finding):
-        await _report(context, live, [stack])
+        await report_stack(context, live, [stack])
         return None
     plan = await _plan(context, stack, live)
     if stack.spec.paused:
@@ -112,9 +109,10 @@ async def reconcile_stack(context: Context, key: Key) -> float | None:
         return await _tell(context, live, plan, made=made, refusals={})
     refusals = await resize_volumes(context.cluster, plan.volumes)
     try:
-        made = await apply_children(
-            context, plan.objects, plan.claims, refusals, plain=_without_overrides(plan)
+        present = Present(
+            plan.claims, refusals, read_status(MonitoringStackStatus, live).loaded_configuration
         )
+        made = await apply_children(context, plan.objects, present, plain=_without_overrides(plan))
     except NamespaceEndsError:
         return None
     await _prune(context, stack, plan.objects)
@@ -184,6 +182,11 @@ async def _tell(
     largest = await gather_largest(context, key, servers, before.largest_metrics)
     paused = stack.spec.paused
     loaded = None if paused else await confirm_configuration(context, made.revision, servers)
+    is_loaded = loaded is not None and loaded.status is ConditionStatus.TRUE
+    confirmed = (made.revision or "") if is_loaded else before.loaded_configuration
+    loaded = await keep_last_good(
+        context, made, servers=servers, loaded=loaded, confirmed=confirmed
+    )
     storage = storage_ready(plan.volumes, refusals)
     findings = [
         *_plan_findings(plan, made),
@@ -193,8 +196,9 @@ async def _tell(
     ]
     findings = _in_order(findings, first=APPLIED if paused else None)
     volumes = volume_rows(plan.volumes, refusals)
-    shown = _Shown(rows, jobs, volumes, largest, _url(stack), plan.surroundings.retention)
-    await _report(context, live, findings, shown)
+    retention = plan.surroundings.retention
+    shown = Shown(rows, jobs, volumes, largest, _url(stack), retention, confirmed)
+    await report_stack(context, live, findings, shown)
     is_told = all_up(jobs) and (bool(largest) or not servers.ready)
     soon = _next_pass(made, findings, is_told=is_told)
     return _SECRETS_SECONDS if soon is None and plan.files else soon
@@ -357,40 +361,3 @@ def _next_pass(result: Children, findings: Sequence[Finding], *, is_told: bool) 
     if not settled:
         return _NOT_READY_SECONDS
     return None if is_told else _TARGETS_SECONDS
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """What a stack's status shows besides its conditions."""
-
-    rows: Sequence[ComponentStatus] = ()
-    jobs: Sequence[JobStatus] = ()
-    volumes: Sequence[VolumeStatus] = ()
-    largest: Sequence[MetricSize] = ()
-    url: str | None = None
-    retention: RetentionInForce | None = None
-
-
-async def _report(
-    context: Context, live: Object, findings: Sequence[Finding], shown: _Shown | None = None
-) -> None:
-    before = read_status(MonitoringStackStatus, live)
-    generation = live["metadata"]["generation"]
-    shown = shown or _Shown()
-    status = MonitoringStackStatus(
-        observed_generation=generation,
-        conditions=merge_conditions(
-            before.conditions, findings, generation=generation, now=context.clock()
-        ),
-        components=[*shown.rows],
-        targets=summarize_jobs(shown.jobs),
-        jobs=[*shown.jobs],
-        volumes=[*shown.volumes],
-        largest_metrics=[*shown.largest],
-        prometheus_url=shown.url,
-        retention=StackRetention(**asdict(shown.retention)) if shown.retention else None,
-        rules=before.rules,
-        alerting=before.alerting,
-    )
-    with absent_is_fine():
-        await write_status(context.cluster, MONITORING_STACK, live, status)

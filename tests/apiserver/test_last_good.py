@@ -1,0 +1,107 @@
+"""A configuration that only Prometheus refuses: it goes on with the last good one, and says so."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from firewatch.api.resource import Object
+from firewatch.build import names
+from firewatch.cluster.kinds import CONFIG_MAP
+from firewatch.reconcile.last_good import choose_configuration
+from tests.apiserver.node import Node, running_node
+from tests.apiserver.world import World
+
+pytestmark = pytest.mark.usefixtures("crds", "role")
+
+
+@pytest_asyncio.fixture
+async def node(world: World, tmp_path: Path, numbers: Iterator[int]) -> AsyncIterator[Node]:
+    number = next(numbers)
+    address = f"127.15.{number // 250 % 250}.{number % 250 + 1}"
+    async with running_node(world, tmp_path, address) as running:
+        yield running
+
+
+def stack(job: str) -> Object:
+    return {"metrics": {"scrapeJobs": [{"name": job, "targets": ["a:1"]}]}}
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a job that the server refuses, as an oversight of our own checks would."""
+
+    def choose_broken(desired: Object, live: Object | None, *, confirmed: str) -> Object:
+        text = desired["data"][names.CONFIG_KEY].replace(
+            "job_name: broken\n", "job_name: broken\n  scrape_interval: never\n"
+        )
+        data = {**desired["data"], names.CONFIG_KEY: text}
+        return choose_configuration({**desired, "data": data}, live, confirmed=confirmed)
+
+    monkeypatch.setattr("firewatch.reconcile.children.choose_configuration", choose_broken)
+
+
+async def until(world: World, reason: str) -> None:
+    async with asyncio.timeout(60):
+        while (await world.conditions()).get("Loaded", ("", ""))[1] != reason:
+            await world.go()
+            await asyncio.sleep(0.3)
+
+
+async def config(world: World) -> dict[str, str]:
+    live = await world.get(CONFIG_MAP, names.prometheus_config_name("main"))
+    data: dict[str, str] = live["data"]
+    return data
+
+
+@pytest.mark.usefixtures("broken")
+async def test_prometheus_goes_on_with_the_last_good_configuration(
+    world: World, node: Node
+) -> None:
+    world.apply(stack("fine"))
+    await world.go()
+    await node.create_pod()
+    await until(world, "Loaded")
+
+    world.apply(stack("broken"))
+    await until(world, "ReloadFailed")
+    (message,) = [text for text in messages(world) if "last good" in text][:1]
+    assert "scrape job broken" in message
+    data = await config(world)
+    assert "job_name: fine" in data[names.CONFIG_KEY], "a pod that starts anew finds what works"
+    assert "job_name: broken" in data[names.REFUSED_KEY]
+    for _ in range(2):
+        await world.go()
+    world.recorder.written()
+    await world.go()
+    assert world.recorder.written() == [], "it is not tried again"
+
+    world.apply(stack("better"))
+    await until(world, "Loaded")
+    data = await config(world)
+    assert "job_name: better" in data[names.CONFIG_KEY]
+    assert names.REFUSED_KEY not in data
+
+
+@pytest.mark.usefixtures("broken")
+async def test_a_prometheus_that_cannot_start_gets_the_last_good_configuration(
+    world: World, node: Node
+) -> None:
+    world.apply(stack("fine"))
+    await world.go()
+    await node.create_pod()
+    await until(world, "Loaded")
+
+    node.paused = True
+    node.set_ended(code=2)
+    world.apply(stack("broken"))
+    await until(world, "ReloadFailed")
+    assert "job_name: fine" in (await config(world))[names.CONFIG_KEY]
+
+
+def messages(world: World) -> list[str]:
+    text = world.kubectl("-n", world.namespace, "get", "mstack/main", "-o", "json")
+    return [str(c["message"]) for c in json.loads(text)["status"]["conditions"]]
