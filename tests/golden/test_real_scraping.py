@@ -107,7 +107,7 @@ async def test_an_exporter_with_too_many_series_is_cut_alone(
             )
 
         await until(scraped, seconds=60)
-        assert await api.has_series('freeagentics_things{job="large"}') == (wanted == "1")
+        assert await api.has_series('count(freeagentics_things{job="large"})') == (wanted == "1")
 
 
 async def test_what_is_taken_in_is_measured(tmp_path: Path, exporter: str) -> None:
