@@ -4,6 +4,7 @@ A pod object says where Prometheus listens.
 """
 
 import asyncio
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from e2e.cluster import binaries
 from e2e.cluster.progress import SilentProgress
 from firewatch.api.resource import Object
 from firewatch.build import names
-from firewatch.cluster.kinds import CONFIG_MAP
+from firewatch.cluster.kinds import CONFIG_MAP, SECRET
 from tests.apiserver.pods import ImaginedPod
 from tests.apiserver.world import World
 
@@ -44,6 +45,7 @@ class Node(ImaginedPod):
 
     async def sync(self) -> None:
         wanted: dict[str, str] = {}
+        await self._sync_scrapes()
         for live in await self.world.recorder.list(CONFIG_MAP, self.world.namespace):
             if live["metadata"]["name"] == names.prometheus_config_name("main"):
                 self._configure(live["data"][names.CONFIG_KEY])
@@ -56,9 +58,30 @@ class Node(ImaginedPod):
             if path.name not in wanted:
                 path.unlink()
 
+    async def _sync_scrapes(self) -> None:
+        """Write the jobs in the user's own words as they are in the stack's Secret."""
+        name = names.raw_scrapes_name("main")
+        there = await self.world.is_there(SECRET, name)
+        data = (await self.world.get(SECRET, name)).get("data", {}) if there else {}
+        folder = self.folder / "scrapes"
+        folder.mkdir(exist_ok=True)
+        for file, encoded in data.items():
+            (folder / file).write_bytes(b64decode(encoded))
+        for path in folder.iterdir():
+            if path.name not in data:
+                path.unlink()
+
+    async def jobs(self) -> list[str]:
+        """Return the jobs that Prometheus has taken up."""
+        url = f"http://{self.address}:{names.PROMETHEUS_PORT}/api/v1/scrape_pools"
+        async with self.world.context.session.get(url) as answer:
+            found: list[str] = (await answer.json())["data"]["scrapePools"]
+            return found
+
     def _configure(self, text: str) -> None:
         """Write the configuration; the path that shows its revision stays as it is in a pod."""
         here = text.replace(names.RULES_DIRECTORY, str(self.folder / "rules"))
+        here = here.replace(names.RAW_SCRAPES_DIRECTORY, str(self.folder / "scrapes"))
         (self.folder / "prometheus.yml").write_text(here)
 
 

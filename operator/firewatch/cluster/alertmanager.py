@@ -47,10 +47,13 @@ class Alertmanager:
 
     async def configuration(self) -> str:
         """Return the configuration that the server runs, as YAML without its secrets."""
-        try:
-            return str(json.loads(await self._get("/api/v2/status"))["config"]["original"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise AlertmanagerError("the answer of /api/v2/status is not understood") from error
+        status = await self._status()
+        return str(status["config"]["original"])
+
+    async def peers(self) -> int:
+        """Return how many servers its mesh has, itself among them."""
+        status = await self._status()
+        return max(1, len(status["cluster"].get("peers") or ()))
 
     async def reload(self) -> None:
         """Have the server read its files anew; ``ReloadRefusedError`` if it does not like them."""
@@ -71,6 +74,15 @@ class Alertmanager:
         """Send alerts, as Prometheus does."""
         status, _ = await self._fetch("POST", "/api/v2/alerts", json=alerts)
         _expect_ok(status)
+
+    async def _status(self) -> Object:
+        try:
+            status: Object = json.loads(await self._get("/api/v2/status"))
+        except ValueError as error:
+            raise AlertmanagerError("the answer of /api/v2/status is not JSON") from error
+        if not {"config", "cluster"} <= status.keys():
+            raise AlertmanagerError("the answer of /api/v2/status is not understood")
+        return status
 
     async def _get(self, path: str) -> str:
         status, text = await self._fetch("GET", path)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from firewatch.api.conditions import Finding, bad, good
+from firewatch.api.conditions import Finding, bad, good, unknown
 from firewatch.cluster.alertmanager import AlertmanagerError, Sent, Ways
 from firewatch.reconcile.findings import NOTIFYING
 from firewatch.reconcile.tellers import Teller
@@ -58,13 +58,16 @@ def _verdict(name: str, news: Sequence[Sent], failing: Collection[str]) -> str:
     return name if fails else ""
 
 
-def notifying(failing: Sequence[str]) -> Finding:
-    """Return whether everybody could be told who was to be."""
-    if not failing:
-        return good(NOTIFYING, "Notifying", "no receiver is known to fail")
-    return bad(
-        NOTIFYING,
-        "NotificationsFailed",
-        f"the last notification to {', '.join(failing[:5])} failed; the log of the Alertmanager pod"
-        " says why",
-    )
+def notifying(failing: Sequence[str], lonely: Sequence[str]) -> Finding:
+    """Return whether everybody could be told who was to be, and once."""
+    if failing:
+        return bad(
+            NOTIFYING,
+            "NotificationsFailed",
+            f"the last notification to {', '.join(failing[:5])} failed; the log of the Alertmanager"
+            " pod says why",
+        )
+    if lonely:
+        message = f"pod {lonely[0]} has not joined the others yet; what fires now is told twice"
+        return unknown(NOTIFYING, "MeshForming", message)
+    return good(NOTIFYING, "Notifying", "no receiver is known to fail")

@@ -33,7 +33,7 @@ from firewatch.reconcile.self_tests import SelfTests, verified
 from firewatch.reconcile.settling import Settling
 from firewatch.reconcile.sources import gather_sources
 from firewatch.reconcile.stack import parse_stack
-from firewatch.reconcile.tellers import Teller, gather_tellers
+from firewatch.reconcile.tellers import Teller, gather_lonely, gather_tellers
 
 _LOOK_SECONDS = 50.0
 """How often Secrets are read again: a rotation is followed within a minute."""
@@ -117,6 +117,7 @@ class NotificationsReconciler:
         before = read_status(MonitoringStackStatus, live).alerting or AlertingStatus()
         deliveries = self._deliveries.setdefault(key, Deliveries())
         failing = await deliveries.look(tellers, before.failing)
+        told = notifying(failing, await gather_lonely(tellers))
         tested = await self._test(
             key,
             stack.spec.alerting,
@@ -125,7 +126,7 @@ class NotificationsReconciler:
             ways=notifications.ways,
             tellers=tellers,
         )
-        findings = (*_findings(notifications.left_out), loaded, notifying(failing))
+        findings = (*_findings(notifications.left_out), loaded, told)
         if tested:
             findings = (*findings, verified(tested))
         self._tell(key, live, findings)
@@ -133,10 +134,10 @@ class NotificationsReconciler:
         hand_back(self.context, key, found)
         status = _status(stack, notifications, failing)
         await self._report(live, status.model_copy(update={"self_test": tested}))
-        return self._next_pass(key, loaded)
+        return self._next_pass(key, loaded, told)
 
-    def _next_pass(self, key: Key, loaded: Finding) -> float:
-        if loaded.status is not ConditionStatus.TRUE:
+    def _next_pass(self, key: Key, loaded: Finding, told: Finding) -> float:
+        if loaded.status is not ConditionStatus.TRUE or told.status is ConditionStatus.UNKNOWN:
             return _UNCONFIRMED_SECONDS
         return _TESTING_SECONDS if self._tests[key].running else _LOOK_SECONDS
 

@@ -49,6 +49,22 @@ async def gather_tellers(context: Context, *, namespace: str, stack: str) -> lis
     ]
 
 
+async def gather_lonely(tellers: Sequence[Teller]) -> list[str]:
+    """Return the names of the ready pods whose mesh does not have all ready pods yet."""
+    return [
+        teller.pod["metadata"]["name"]
+        for teller in tellers
+        if await _is_lonely(teller, len(tellers))
+    ]
+
+
+async def _is_lonely(teller: Teller, ready: int) -> bool:
+    try:
+        return await teller.api.peers() < ready
+    except AlertmanagerError:
+        return False  # that it does not answer is said elsewhere
+
+
 async def confirm_notifications(
     context: Context, revision: str, tellers: Sequence[Teller]
 ) -> Finding:
