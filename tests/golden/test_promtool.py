@@ -4,16 +4,20 @@ import random
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firewatch.api.stack import MonitoringStackSpec
+from firewatch.build import names
 from firewatch.build.objects import Stack
-from firewatch.build.scrape import render_prometheus_config
+from firewatch.build.raw_scrapes import parse_raw_scrapes
+from firewatch.build.scrape import render_prometheus_config, without_raw_scrapes
 from firewatch.build.template_lexer import TemplateError
 from firewatch.build.templates import check_template
 from firewatch.build.yaml_text import dump_yaml
@@ -29,6 +33,30 @@ def test_the_configurations_are_good(promtool: Promtool, tmp_path: Path, case: s
     path.write_text(GOLDEN[building.STACKS / f"{case}.prometheus.golden"])
     result = promtool("check", "config", "--syntax-only", path)
     assert result.returncode == 0, result.stderr
+
+
+def test_jobs_in_the_users_own_words_are_read_beside_ours(
+    promtool: Promtool, tmp_path: Path
+) -> None:
+    jobs = "- job_name: 007\n  static_configs: [{targets: ['a:1'], labels: {on: yes, at: 12:30}}]\n"
+    raw = parse_raw_scrapes(jobs, version="1", taken=())
+    source = {"name": "extra", "key": "jobs"}
+    spec = MonitoringStackSpec.model_validate({"metrics": {"additionalScrapeConfigs": source}})
+    assert spec.metrics
+    around = replace(building.SURROUNDINGS, raw_scrapes=raw)
+    text = render_prometheus_config(Stack("shop", "main", "u", spec), spec.metrics, around)
+    without = without_raw_scrapes(text)
+    assert without is not None
+    assert yaml.safe_load(without).keys() == yaml.safe_load(text).keys() - {"scrape_config_files"}
+    # The paths that are checked to be there are those of this folder, and only of further files.
+    config = yaml.safe_load(text.replace(names.RAW_SCRAPES_DIRECTORY, str(tmp_path)))
+    del config["rule_files"], config["alerting"]
+    path = tmp_path / "prometheus.yml"
+    path.write_text(dump_yaml(config))
+    for content, status in ((raw.text, 0), (raw.text.replace("targets", "target"), 1)):
+        (tmp_path / raw.file).write_text(content)
+        result = promtool("check", "config", path)
+        assert result.returncode == status, result.stderr
 
 
 @pytest.mark.parametrize("case", building.RULE_CASES)

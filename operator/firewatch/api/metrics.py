@@ -13,7 +13,7 @@ from firewatch.api.resource import (
     parse_duration,
     rules,
 )
-from firewatch.api.scraping import LabelValue, Limits, ScrapeJob
+from firewatch.api.scraping import LabelValue, Limits, RawScrapeConfigs, ScrapeJob
 from firewatch.api.workload import Storage, Workload
 
 RESERVED_JOBS = (
@@ -76,6 +76,10 @@ class Metrics(
         },
     )
     """What is scraped besides Prometheus itself and the stack's exporters."""
+    additional_scrape_configs: RawScrapeConfigs | None = None
+    """Further jobs, for what ``scrapeJobs`` cannot say: a list of Prometheus' own ``scrape_configs``.
+    A job that Prometheus would not take is left out and named by its place in the list.
+    """
     sample_limit: int | None = Field(default=50_000, ge=1, le=100_000_000)
     """Most samples of one scrape, where a job does not say otherwise. An exporter that brings more is
     down, and the others are not.

@@ -173,12 +173,16 @@ class ObjectRef(Model):
     """Name of the object, in the namespace of this resource."""
 
 
+SecretKey = Annotated[str, Field(pattern=r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$", max_length=253)]
+"""A key of a Secret."""
+
+
 class SecretKeySelector(Model):
     """A key of a Secret of the same namespace; its value is mounted, never copied or shown."""
 
     name: Name
     """Name of the Secret."""
-    key: str = Field(pattern=r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$", max_length=253)
+    key: SecretKey
     """Key in the Secret."""
 
 

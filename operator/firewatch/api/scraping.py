@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from firewatch.api.http_client import ONE_IDENTITY, HttpClient
 from firewatch.api.relabeling import Relabelings
-from firewatch.api.resource import Interval, LabelName, Model, Rule, rules
+from firewatch.api.resource import Interval, LabelName, Model, Name, Rule, SecretKey, rules
 
 LabelValue = Annotated[str, Field(max_length=256)]
 Target = Annotated[
@@ -174,3 +174,16 @@ class ScrapeJob(
         if self.targets and self.namespaces:
             raise ValueError(f"job {self.name}: {_NAMESPACES}")
         return self
+
+
+class RawScrapeConfigs(Model):
+    """A key of a Secret that holds a list of scrape jobs in Prometheus' own words.
+
+    They are copied into a Secret of the stack's own, which Prometheus mounts, so that they may hold
+    credentials. A change is followed within a minute.
+    """
+
+    name: Name
+    """Name of the Secret."""
+    key: SecretKey
+    """Key in the Secret."""

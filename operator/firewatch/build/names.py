@@ -53,6 +53,7 @@ CONFIG_DIRECTORY = "/etc/prometheus/config"
 RULES_DIRECTORY = "/etc/prometheus/rules"
 TOKEN_DIRECTORY = "/etc/prometheus/token"  # noqa: S105 - a path
 FILES_DIRECTORY = "/etc/prometheus/files"
+RAW_SCRAPES_DIRECTORY = "/etc/prometheus/scrapes"
 CONFIG_KEY = "prometheus.yml"
 LAST_GOOD_KEY = "last-good.yml"
 """The configuration that Prometheus took last, while it has not confirmed a newer one."""
@@ -107,6 +108,11 @@ def prometheus_pods_name(stack: str) -> str:
 def prometheus_config_name(stack: str) -> str:
     """Return the name of the ConfigMap with prometheus.yml."""
     return _derived(stack, "prometheus-config")
+
+
+def raw_scrapes_name(stack: str) -> str:
+    """Return the name of the Secret with scrape jobs in Prometheus' own words."""
+    return _derived(stack, "prometheus-scrapes")
 
 
 def rules_name(stack: str, slot: int) -> str:

@@ -104,9 +104,13 @@ def _program(stack: Stack, metrics: Metrics) -> Program:
 
 
 def _files_mount(metrics: Metrics) -> list[Object]:
-    if files_volume(find_files(metrics)) is None:
-        return []
-    return [{"name": "files", "mountPath": names.FILES_DIRECTORY, "readOnly": True}]
+    mounts = []
+    if files_volume(find_files(metrics)):
+        mounts.append({"name": "files", "mountPath": names.FILES_DIRECTORY, "readOnly": True})
+    if metrics.additional_scrape_configs:
+        path = names.RAW_SCRAPES_DIRECTORY
+        mounts.append({"name": "scrapes", "mountPath": path, "readOnly": True})
+    return mounts
 
 
 def _volumes(stack: Stack, metrics: Metrics) -> list[Object]:
@@ -128,6 +132,9 @@ def _volumes(stack: Stack, metrics: Metrics) -> list[Object]:
     ]
     if files := files_volume(find_files(metrics)):
         volumes.append(files)
+    if metrics.additional_scrape_configs:
+        source = {"secretName": names.raw_scrapes_name(stack.name), "optional": True}
+        volumes.append({"name": "scrapes", "secret": source})
     if not metrics.storage:
         volumes.append({"name": "data", "emptyDir": {}})
     return volumes

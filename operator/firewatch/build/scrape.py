@@ -9,6 +9,7 @@ from firewatch.build import names
 from firewatch.build.escalations import escalation_drop, origin_relabeling
 from firewatch.build.exporter_jobs import build_exporter_jobs
 from firewatch.build.objects import Stack
+from firewatch.build.raw_scrapes import raw_scrapes_path
 from firewatch.build.remote_write import build_remote_write
 from firewatch.build.retention import own_retention
 from firewatch.build.scrape_jobs import build_scrape_job, limits
@@ -16,6 +17,7 @@ from firewatch.build.surroundings import Surroundings
 from firewatch.build.usable import usable_jobs, usable_remotes
 from firewatch.build.yaml_text import dump_yaml, load_yaml
 
+_FILES = "scrape_config_files"
 _REVISION = f"{names.CONFIG_DIRECTORY}/revision-"
 
 
@@ -34,6 +36,28 @@ def render_prometheus_config(stack: Stack, metrics: Metrics, surroundings: Surro
     }
     if remotes := usable_remotes(metrics, surroundings):
         config["remote_write"] = [build_remote_write(remote) for remote in remotes]
+    raw = surroundings.raw_scrapes
+    if raw and raw.file:
+        config[_FILES] = [raw_scrapes_path(raw)]
+    return _with_revision(config)
+
+
+def without_raw_scrapes(text: str) -> str | None:
+    """Return a configuration without jobs in Prometheus' own words; None if it has none."""
+    if f"{_FILES}:" not in text:
+        return None
+    config = load_yaml(text)
+    del config[_FILES]
+    del config["rule_files"][-1]
+    return _with_revision(config)
+
+
+def has_raw_scrapes(config: Object) -> bool:
+    """Tell whether a configuration has jobs in Prometheus' own words."""
+    return _FILES in config
+
+
+def _with_revision(config: Object) -> str:
     config["rule_files"].append(_REVISION + names.short_hash(dump_yaml(config), 16))
     return dump_yaml(config)
 

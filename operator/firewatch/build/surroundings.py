@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from firewatch.build.mounted_files import FileRef
+from firewatch.build.raw_scrapes import RawScrapes
 from firewatch.build.retention import RetentionInForce
 
 
@@ -18,6 +19,8 @@ class Surroundings:
     """Namespaces whose stacks may read cluster-scoped objects: ``clusterStacks`` of the chart."""
     missing: frozenset[FileRef] = frozenset()
     """Keys of Secrets and ConfigMaps that the stack names and that are not there."""
+    raw_scrapes: RawScrapes | None = None
+    """Scrape jobs in Prometheus' own words; None if there are none, or not yet."""
     node_last_words: bool = True
     """Whether the node exporter's pods are to say what they ended with."""
 

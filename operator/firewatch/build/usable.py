@@ -13,11 +13,13 @@ from firewatch.api.scraping import ScrapeJob
 from firewatch.build.http_client import tls_files
 from firewatch.build.mounted_files import FileRef
 from firewatch.build.objects import Stack
+from firewatch.build.raw_scrapes import raw_scrapes_source
 from firewatch.build.scrape_jobs import is_foreign
 from firewatch.build.surroundings import Surroundings
 
 Fault = tuple[str, str]
 """Reason and message."""
+_MOST_FAULTS = 5
 
 
 def usable_jobs(stack: Stack, metrics: Metrics, surroundings: Surroundings) -> list[ScrapeJob]:
@@ -39,9 +41,20 @@ def find_unusable(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
         if fault := _job_fault(stack, job, surroundings):
             reason, message = fault
             yield reason, f"scrapeJobs: job {job.name} is left out: {message}"
+    yield from _raw_faults(metrics, surroundings)
     for remote in metrics.remote_write:
         if missing := _tls_fault(remote, surroundings):
             yield "SecretMissing", f"remoteWrite: {remote.name} is left out: {missing}"
+
+
+def _raw_faults(metrics: Metrics, surroundings: Surroundings) -> Iterator[Fault]:
+    source = raw_scrapes_source(metrics)
+    if source in surroundings.missing:
+        yield "SecretMissing", f"additionalScrapeConfigs: {describe(source)} is missing; create it"
+    elif source and surroundings.raw_scrapes:
+        for fault in surroundings.raw_scrapes.faults[:_MOST_FAULTS]:
+            message = f"additionalScrapeConfigs: {describe(source)}: {fault}; it is left out"
+            yield "InvalidScrapeConfigs", message
 
 
 def _job_fault(stack: Stack, job: ScrapeJob, surroundings: Surroundings) -> Fault | None:

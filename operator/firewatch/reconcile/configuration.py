@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from firewatch.api.conditions import Finding, bad, good, unknown
+from firewatch.api.resource import Key
 from firewatch.build import names
 from firewatch.build.objects import Stack
-from firewatch.build.scrape import config_revision
+from firewatch.build.scrape import config_revision, has_raw_scrapes
 from firewatch.cluster.apply import apply
 from firewatch.cluster.kinds import CONFIG_MAP
 from firewatch.cluster.prometheus import PrometheusError
@@ -18,27 +19,37 @@ from firewatch.reconcile.servers import Server, Servers
 
 _REFUSED = "ReloadFailed"
 _MOST_PARTS = 5
+_RELOADING = unknown(LOADED, "Reloading", "Prometheus has not confirmed this configuration yet")
 
 
 async def confirm_configuration(
-    context: Context, revision: str | None, servers: Servers
+    context: Context, key: Key, *, made: Children, servers: Servers, confirmed: str
 ) -> Finding | None:
-    """Return whether every ready server runs the configuration; None if there is none to run."""
+    """Return whether every ready server runs the configuration; None if there is none to run.
+
+    ``confirmed`` is the hash of the one that they have confirmed last.
+    """
+    revision = made.revision
     if revision is None:
         return None
     if not servers.ready:
         return unknown(LOADED, "NoServer", "no Prometheus pod is ready yet")
-    behind = [server for server in servers.ready if await _runs(server) != revision]
+    # What is wrong in further files is found out after the configuration is shown as the present one.
+    is_open = revision != confirmed and has_raw_scrapes(made.configuration)
+    behind = [each for each in servers.ready if not await _takes(each, revision, is_open=is_open)]
     annotation, now = names.CONFIG_ANNOTATION, context.clock()
+    if not behind and is_open and context.glimpsed.get(key) != revision:
+        context.glimpsed[key] = revision
+        return _RELOADING
     if not behind:
         context.nudges.settle(servers.ready, annotation)
         return good(LOADED, "Loaded", "Prometheus confirms that it runs this configuration")
     await context.nudges.nudge(
         context.cluster, behind, annotation=annotation, revision=revision, now=now
     )
-    if context.nudges.patience_over(behind[0], annotation, now):
+    if key not in context.searching and context.nudges.patience_over(behind[0], annotation, now):
         return await _explain_behind(behind[0])
-    return unknown(LOADED, "Reloading", "Prometheus has not confirmed this configuration yet")
+    return _RELOADING
 
 
 async def keep_last_good(
@@ -100,12 +111,13 @@ async def _is_connected(server: Server) -> bool:
     return any(urlsplit(each).port == names.ALERTMANAGER_PORT for each in addresses)
 
 
-async def _runs(server: Server) -> str | None:
-    """Return the hash of the configuration that a server runs, or None if it cannot be told."""
+async def _takes(server: Server, revision: str, *, is_open: bool) -> bool:
+    """Tell whether a server runs a configuration; if that is open, also by its last reload."""
     try:
-        return config_revision(await server.api.configuration())
+        runs = config_revision(await server.api.configuration()) == revision
+        return runs and (not is_open or await server.api.reload_succeeded())
     except PrometheusError:
-        return None
+        return False
 
 
 async def _explain_behind(server: Server) -> Finding:

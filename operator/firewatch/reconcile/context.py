@@ -48,6 +48,10 @@ class Context:
     nudges: Nudges = field(default_factory=Nudges)
     ready: dict[Key, frozenset[str]] = field(default_factory=dict)
     """Uids of the ready Prometheus pods that a stack had at its last pass."""
+    glimpsed: dict[Key, str] = field(default_factory=dict)
+    """Configurations that servers have shown, and whose reload must be seen to have ended."""
+    searching: set[Key] = field(default_factory=set)
+    """Stacks in whose rules a culprit is looked for, by the key of the stack."""
     measured: dict[Key, datetime] = field(default_factory=dict)
     """When the sizes of a stack's metrics were last looked at."""
     routing: dict[Key, tuple[Object, ...]] = field(default_factory=dict)

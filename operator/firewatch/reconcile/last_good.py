@@ -10,7 +10,7 @@ from typing import Any
 
 from firewatch.api.resource import Object
 from firewatch.build import names
-from firewatch.build.scrape import config_revision
+from firewatch.build.scrape import config_revision, without_raw_scrapes
 from firewatch.build.yaml_text import load_yaml
 
 _ROOM = 900_000
@@ -19,14 +19,16 @@ _FAULTY_START = 2
 """Exit status of a Prometheus that could not read its configuration."""
 
 
+_WORDS = {"scrape_config_files": "additionalScrapeConfigs"}
+"""What people know sections by that are called otherwise in the stack."""
+
+
 def choose_configuration(desired: Object, live: Object | None, *, confirmed: str) -> Object:
     """Return the ConfigMap that is to be applied.
 
     ``confirmed``: hash of the configuration that Prometheus has confirmed last.
     """
-    if live is None:
-        return desired
-    data = live["data"]
+    data = live["data"] if live else {}
     wanted, present = desired["data"][names.CONFIG_KEY], data.get(names.CONFIG_KEY, "")
     refused = data.get(names.REFUSED_KEY)
     if refused == wanted:
@@ -34,6 +36,8 @@ def choose_configuration(desired: Object, live: Object | None, *, confirmed: str
     good = data.get(names.LAST_GOOD_KEY, "")
     if refused or (wanted != present and config_revision(present) == confirmed):
         good = present
+    # Jobs in the user's own words are the likeliest to be refused.
+    good = good or without_raw_scrapes(wanted) or ""
     if not good or len(wanted) + len(good) > _ROOM:
         return desired
     return _with(desired, {names.LAST_GOOD_KEY: good})
@@ -69,7 +73,7 @@ def differing_parts(before: str, after: str) -> list[str]:
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     for section in sorted({*before, *after} - {"rule_files", "scrape_configs"}):
         if before.get(section) != after.get(section):
-            yield section
+            yield _WORDS.get(section, section)
     old, new = _jobs(before), _jobs(after)
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):

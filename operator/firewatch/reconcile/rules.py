@@ -18,6 +18,7 @@ from firewatch.build.lint.rules import scrapes_of
 from firewatch.build.objects import Stack
 from firewatch.build.rules import RuleFile, digest
 from firewatch.build.slots import plan_slots
+from firewatch.cluster.kinds import MONITORING_STACK
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.delivery import (
     Proof,
@@ -171,6 +172,7 @@ class RulesReconciler:
         ready = scene.servers.ready
         proof = await gather_proof(ready, memory.versions, scene.slots.revisions)
         culprits = await advance_search(scene, memory, proof, self._context.clock())
+        self._tell_of_search(scene.stack, memory)
         tests = await advance_tests(self._context.cluster, scene, opinions, look=memory.tests_open)
         memory.tests_open = tests.open
         scrapes = scrapes_of(scene.stack.spec.metrics)
@@ -185,6 +187,12 @@ class RulesReconciler:
         return (
             min(delay or _TESTING_SECONDS, _TESTING_SECONDS) if tests.open and delay != 0 else delay
         )
+
+    def _tell_of_search(self, stack: Stack, memory: Memory) -> None:
+        """Say whether reloads fail for the rules' sake."""
+        key = Key(MONITORING_STACK.kind, stack.namespace, stack.name)
+        note = self._context.searching.add if memory.search else self._context.searching.discard
+        note(key)
 
     def _plan(self, work: Work) -> None:
         """Decide what goes into which slot."""

@@ -14,6 +14,7 @@ from firewatch.build.left_out import find_left_out, refused_override
 from firewatch.build.mounted_files import FileRef, find_files
 from firewatch.build.objects import Stack
 from firewatch.build.overrides import component
+from firewatch.build.raw_scrapes import raw_scrapes_source
 from firewatch.build.retention import RetentionInForce
 from firewatch.build.stack import build_plain, build_shared, build_stack
 from firewatch.build.surroundings import Surroundings
@@ -56,6 +57,7 @@ from firewatch.reconcile.findings import (
 from firewatch.reconcile.growing import gather_claims, resize_volumes
 from firewatch.reconcile.invalid import explain_invalid
 from firewatch.reconcile.last_words import gather_last_words
+from firewatch.reconcile.raw_scrapes import gather_raw_scrapes, keep_raw_scrapes
 from firewatch.reconcile.retention_choice import choose_retention, policies_of
 from firewatch.reconcile.rollout import remove_orphans
 from firewatch.reconcile.secrets import gather_missing, secrets_present
@@ -108,13 +110,17 @@ async def reconcile_stack(context: Context, key: Key) -> float | None:
         made = await observe_children(context, plan.objects)
         return await _tell(context, live, plan, made=made, refusals={})
     refusals = await resize_volumes(context.cluster, plan.volumes)
+    raw = plan.surroundings.raw_scrapes
     try:
+        fault = await keep_raw_scrapes(context.cluster, stack, raw, is_new=_is_new(live))
         present = Present(
             plan.claims, refusals, read_status(MonitoringStackStatus, live).loaded_configuration
         )
         made = await apply_children(context, plan.objects, present, plain=_without_overrides(plan))
     except NamespaceEndsError:
         return None
+    if fault:
+        made.blame(fault)
     await _prune(context, stack, plan.objects)
     return await _tell(context, live, plan, made=made, refusals=refusals)
 
@@ -137,16 +143,25 @@ async def _plan(context: Context, stack: Stack, live: Object) -> _Plan:
     claims = await gather_claims(context.cluster, stack)
     retention = await _gather_retention(context, stack, live, neighbours=neighbours, claims=claims)
     files = frozenset(find_files(stack.spec.metrics))
+    if source := raw_scrapes_source(stack.spec.metrics):
+        files |= {source}
     surroundings = Surroundings(
         receiver=context.settings.receiver,
         retention=retention,
         cluster_namespaces=context.settings.cluster_stack_namespaces,
         missing=await gather_missing(context.cluster, stack.namespace, files),
+        raw_scrapes=await gather_raw_scrapes(context.cluster, stack),
         node_last_words=await gather_last_words(context.cluster, stack),
     )
     shared = build_shared(_siblings(stack, neighbours))
     objects = [*shared, *build_stack(stack, surroundings)]
     return _Plan(stack, objects, claims, volumes_of(objects, claims), surroundings, files)
+
+
+def _is_new(live: Object) -> bool:
+    """Tell whether the status does not speak of this form of the stack yet."""
+    generation: int = live["metadata"]["generation"]
+    return read_status(MonitoringStackStatus, live).observed_generation != generation
 
 
 def _without_overrides(plan: _Plan) -> dict[str, Object]:
@@ -181,9 +196,13 @@ async def _tell(
     jobs = await gather_limits(servers, made.configuration, jobs, before.jobs)
     largest = await gather_largest(context, key, servers, before.largest_metrics)
     paused = stack.spec.paused
-    loaded = None if paused else await confirm_configuration(context, made.revision, servers)
-    is_loaded = loaded is not None and loaded.status is ConditionStatus.TRUE
-    confirmed = (made.revision or "") if is_loaded else before.loaded_configuration
+    confirmed, loaded = before.loaded_configuration, None
+    if not paused:
+        loaded = await confirm_configuration(
+            context, key, made=made, servers=servers, confirmed=confirmed
+        )
+    if loaded and loaded.status is ConditionStatus.TRUE:
+        confirmed = made.revision or ""
     loaded = await keep_last_good(
         context, made, servers=servers, loaded=loaded, confirmed=confirmed
     )
@@ -208,6 +227,8 @@ async def _gone(context: Context, key: Key) -> float:
     """Look after a stack that is not there any more."""
     context.ready.pop(key, None)
     context.measured.pop(key, None)
+    context.glimpsed.pop(key, None)
+    context.searching.discard(key)
     if not context.settings.grants_stacks(key.namespace):
         return math.inf
     try:
