@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -146,9 +147,23 @@ class Bench:
             if not await until(there, seconds=_PATIENCE, pause=0.02):
                 raise TimeoutError(f"{self.side.name}: a change is not active")
             times.append(time.monotonic() - began)
-            # Not in step with the servers' own clocks.
-            await asyncio.sleep(0.2 + 1.7 * index / changes)
+            await self._rest(index / changes)
         return _spread("change", times)
+
+    async def _rest(self, part: float) -> None:
+        """Wait until Prometheus has ended its reload, and then some, out of step with its clock.
+
+        With five thousand rules a reload takes it seconds, and a change meanwhile waits for it.
+        """
+        now = datetime.now(UTC).replace(microsecond=0)
+
+        async def reloaded() -> bool:
+            async with self.session.get(f"{self.prometheus}/status/runtimeinfo") as answer:
+                last = (await answer.json())["data"]["lastConfigTime"]
+            return datetime.fromisoformat(last) >= now
+
+        await until(reloaded, seconds=10, pause=0.1)
+        await asyncio.sleep(1 + part)
 
     async def configurations(self, changes: int) -> dict[str, float]:
         """Change our stack's configuration and measure until its Prometheus runs it."""
@@ -165,7 +180,7 @@ class Bench:
             if not await until(there, seconds=60, pause=0.02):
                 raise TimeoutError("a configuration is not in force")
             times.append(time.monotonic() - began)
-            await asyncio.sleep(0.2 + 1.7 * index / changes)
+            await self._rest(index / changes)
         return _spread("configuration", times)
 
 
@@ -251,7 +266,7 @@ def compare(testbed: Testbed, options: argparse.Namespace) -> dict[str, Any]:
                     side,
                     count=options.policies,
                     changes=options.changes if own else options.peer_changes,
-                    configurations=options.changes if own and turn == 0 else 0,
+                    configurations=options.configurations if own and turn == 0 else 0,
                 )
             )
         )
@@ -269,6 +284,7 @@ def main() -> int:
     parser.add_argument("--policies", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--changes", type=int, default=50)
+    parser.add_argument("--configurations", type=int, default=50, help="changes of our stack's")
     parser.add_argument("--peer-changes", type=int, default=5, help="each takes up to a minute")
     parser.add_argument("--many", type=int, default=10_000, help="ours alone; 0 for none")
     parser.add_argument("--alone", action="store_true", help="without prometheus-operator")
