@@ -9,7 +9,7 @@ from bench import rule_load
 from e2e.audit import OPERATOR
 from e2e.installation import NAMESPACE as OPERATOR_NAMESPACE
 from e2e.installation import RELEASE, Testbed
-from e2e.kubectl import Object, wait_for
+from e2e.kubectl import Object, condition, wait_for
 from e2e.station import STACK, Station
 from firewatch.cluster.kinds import ALERT_POLICY, Kind
 
@@ -66,6 +66,11 @@ class Side:
             kubectl.run("patch", "deployment", name, "-n", namespace, "--type=json", "-p", patch)
         self._scale(1)
         kubectl.run("rollout", "status", f"deployment/{name}", "-n", namespace, "--timeout=120s")
+        wait_for(f"Prometheus of {self.name}", self._has_prometheus, seconds=180)
+
+    def _has_prometheus(self) -> bool:
+        pod = self.testbed.kubectl.get("pod", self.prometheus_pod, self.namespace)
+        return condition(pod, "Ready").get("status") == "True"
 
     def clear(self) -> None:
         """Delete all resources of the load."""
