@@ -1,7 +1,7 @@
 """Writes every file that follows from the models and tables: ``python -m firewatch.generate``.
 
-Run from the root of the repository: crds/, the chart's copy of them, the chart's RBAC rules,
-docs/api.md and docs/runbook.md. ``--check`` writes nothing and fails if a file is stale.
+Run from the root of the repository: crds/, the chart's copy of them, the chart's RBAC rules and
+what its fence looks at, docs/api.md and docs/runbook.md. ``--check`` writes nothing and fails if a file is stale.
 """
 
 import argparse
@@ -105,6 +105,26 @@ def _rules(rights: Iterable[Right]) -> list[Object]:
     ]
 
 
+def build_fence(rights: Iterable[Right]) -> list[Object]:
+    """Return the resources that the admission policy on the operator's account looks at.
+
+    All that it may change or delete, by itself and not by a subresource.
+    """
+    resources: dict[str, set[str]] = {}
+    for right in rights:
+        if not right.subresource and {"patch", "delete"} & {*right.verbs}:
+            resources.setdefault(right.kind.group, set()).add(right.resource)
+    return [
+        {
+            "apiGroups": [group],
+            "apiVersions": ["*"],
+            "operations": ["CREATE", "UPDATE", "DELETE"],
+            "resources": sorted(together),
+        }
+        for group, together in sorted(resources.items())
+    ]
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes what appears twice twice: schemas that share a model are no aliases."""
 
@@ -127,6 +147,7 @@ def render_files(runbook_map: str) -> dict[str, str]:
         _to_yaml(build_crd(custom)) for custom in CUSTOM_KINDS
     )
     files["charts/firewatch/files/rbac.yaml"] = _to_yaml(build_rbac(RIGHTS))
+    files["charts/firewatch/files/fence.yaml"] = _to_yaml(build_fence(RIGHTS))
     files["docs/api.md"] = render_reference((custom, build_crd(custom)) for custom in CUSTOM_KINDS)
     return files
 

@@ -50,7 +50,7 @@ def test_crds_can_be_left_out(helm: Helm) -> None:
     assert not of_kind(helm.objects("--set", "crds.install=false"), "CustomResourceDefinition")
 
 
-@pytest.mark.parametrize("missing", ["files/rbac.yaml", "files/crds"])
+@pytest.mark.parametrize("missing", ["files/rbac.yaml", "files/crds", "files/fence.yaml"])
 def test_chart_without_its_generated_files_says_what_to_do(
     helm: Helm, tmp_path: Path, missing: str
 ) -> None:
