@@ -160,7 +160,6 @@ class Demo:
         print("    and then http://localhost:9090/alerts in a browser")
         if cluster.backend == "given":
             print("\nTo remove what the demo has made:\n")
-            print(f"  kubectl delete aresp --all -n {NAMESPACE}")
             print(f"  helm uninstall firewatch -n firewatch; kubectl delete namespace {NAMESPACE}")
         else:
             print("\nTo remove it: make cluster-down")

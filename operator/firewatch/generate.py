@@ -15,7 +15,7 @@ import yaml
 
 from firewatch.api.kinds import CUSTOM_KINDS
 from firewatch.api.resource import CATEGORY, GROUP, VERSION, Column, CustomKind, Object, rules
-from firewatch.cluster.kinds import RIGHTS, Right, Scope
+from firewatch.cluster.kinds import RELEASE_RIGHTS, RIGHTS, Right, Scope
 from firewatch.guide import parse_map, render_runbook
 from firewatch.reference import render_reference
 from firewatch.schema import structural_schema
@@ -31,7 +31,7 @@ def build_crd(custom: CustomKind) -> Object:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": custom.definition},
+        "metadata": {"name": f"{custom.plural}.{GROUP}"},
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",
@@ -147,6 +147,7 @@ def render_files(runbook_map: str) -> dict[str, str]:
         _to_yaml(build_crd(custom)) for custom in CUSTOM_KINDS
     )
     files["charts/firewatch/files/rbac.yaml"] = _to_yaml(build_rbac(RIGHTS))
+    files["charts/firewatch/files/release-rbac.yaml"] = _to_yaml(build_rbac(RELEASE_RIGHTS))
     files["charts/firewatch/files/fence.yaml"] = _to_yaml(build_fence(RIGHTS))
     files["docs/api.md"] = render_reference((custom, build_crd(custom)) for custom in CUSTOM_KINDS)
     return files

@@ -60,6 +60,22 @@ def of_kind(objects: list[Object], *kinds: str) -> list[Object]:
     return [item for item in objects if item["kind"] in kinds]
 
 
+def hooks(objects: list[Object], event: str) -> list[Object]:
+    """Return what Helm makes at an event only."""
+    return [
+        each
+        for each in objects
+        if each["metadata"].get("annotations", {}).get("helm.sh/hook") == event
+    ]
+
+
+def staying(objects: list[Object]) -> list[Object]:
+    """Return what an installation is made of, without hooks."""
+    return [
+        each for each in objects if "helm.sh/hook" not in each["metadata"].get("annotations", {})
+    ]
+
+
 def name_of(item: Object) -> str:
     name: str = item["metadata"]["name"]
     return name

@@ -159,4 +159,4 @@ def test_notes_tell_what_was_granted_where(helm: Helm, tmp_path: Path) -> None:
     assert re.search(r"in shop +run MonitoringStacks", said)
     assert re.search(r"in platform +run MonitoringStacks", said)
     assert re.search(r"in EVERY namespace +scale Deployments", said)
-    assert "kubectl delete aresp --all --all-namespaces" in said
+    assert "run `firewatch release -n firewatch --deployment firewatch` before" in said

@@ -7,10 +7,11 @@ from tests.golden.rendering import CASES, Helm, Object, name_of, of_kind
 
 
 def pods(objects: list[Object]) -> list[Object]:
-    """Return the operator's pod and the pod of `helm test`."""
+    """Return the operator's pod, the pod of `helm test` and that of the release."""
     (deployment,) = of_kind(objects, "Deployment")
     (test,) = of_kind(objects, "Pod")
-    return [deployment["spec"]["template"], test]
+    (release,) = of_kind(objects, "Job")
+    return [deployment["spec"]["template"], test, release["spec"]["template"]]
 
 
 def environment(objects: list[Object]) -> dict[str, str]:
@@ -75,13 +76,14 @@ def test_ports_are_the_same_everywhere(objects: list[Object]) -> None:
     assert metrics["spec"]["ports"][0]["port"] == settings.health_port
 
 
-def test_services_lead_to_the_operator_and_not_to_the_test(objects: list[Object]) -> None:
-    operator, test = pods(objects)
+def test_services_lead_to_the_operator_and_to_no_other_pod(objects: list[Object]) -> None:
+    operator, *others = pods(objects)
     (deployment,) = of_kind(objects, "Deployment")
     selectors = [service["spec"]["selector"] for service in of_kind(objects, "Service")]
     for selector in (*selectors, deployment["spec"]["selector"]["matchLabels"]):
         assert operator["metadata"]["labels"].items() >= selector.items()
-        assert not test["metadata"]["labels"].items() >= selector.items()
+        for other in others:
+            assert not other["metadata"]["labels"].items() >= selector.items()
 
 
 def test_extra_labels_are_on_everything_and_win_over_nothing(helm: Helm) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from firewatch.api.exporters import Collector
@@ -9,10 +10,16 @@ from firewatch.api.kinds import CUSTOM_KINDS
 from firewatch.api.resource import GROUP
 from firewatch.cluster.kinds import Scope
 from firewatch.settings import KUBE_STATE_METRICS_ROLE, PROMETHEUS_ROLE
-from tests.golden.rendering import CHART, Helm, Object, name_of, of_kind
+from tests.golden.rendering import CHART, Helm, Object, hooks, name_of, of_kind, staying
 
 NODES_ROLE = "firewatch-prometheus-nodes"
 RIGHTS: dict[str, list[Object]] = yaml.safe_load((CHART / "files" / "rbac.yaml").read_text())
+
+
+@pytest.fixture(name="objects")
+def installed(objects: list[Object]) -> list[Object]:
+    """Leave out what is there for the time of an uninstall only."""
+    return staying(objects)
 
 
 def rules_of(objects: list[Object], name: str) -> list[Object]:
@@ -23,9 +30,9 @@ def rules_of(objects: list[Object], name: str) -> list[Object]:
 
 def test_roles_are_the_operators_table_of_rights(objects: list[Object]) -> None:
     assert sorted(RIGHTS) == sorted(Scope)
-    (account,) = of_kind(objects, "ServiceAccount")
+    (operator,) = of_kind(objects, "ServiceAccount")
     for scope in (Scope.CLUSTER, Scope.STACKS, Scope.TARGETS):
-        assert rules_of(objects, f"{name_of(account)}-{scope}") == RIGHTS[scope]
+        assert rules_of(objects, f"{name_of(operator)}-{scope}") == RIGHTS[scope]
     own = [rule for role in of_kind(objects, "Role") for rule in role["rules"]]
     assert own == RIGHTS[Scope.OWN]
 
@@ -95,16 +102,44 @@ def test_bindings_are_in_the_given_namespaces_only(objects: list[Object], values
         assert bound == [name for name in namespaces if name != "*"]
 
 
+def account(name: str) -> Object:
+    return {"kind": "ServiceAccount", "name": name, "namespace": "firewatch"}
+
+
 def test_every_other_binding_is_to_the_operators_account(objects: list[Object]) -> None:
-    (account,) = of_kind(objects, "ServiceAccount")
-    subject = {"kind": "ServiceAccount", "name": name_of(account), "namespace": "firewatch"}
+    (operator,) = map(name_of, of_kind(objects, "ServiceAccount"))
+    releasing = f"{operator}-release"
     bindings = [
         item
         for item in of_kind(objects, "RoleBinding", "ClusterRoleBinding")
         if item["roleRef"]["name"] not in {NODES_ROLE, KUBE_STATE_METRICS_ROLE}
     ]
     assert bindings
-    assert all(item["subjects"] == [subject] for item in bindings)
+    for item in bindings:
+        gives_back = item["roleRef"]["name"] == f"{operator}-targets"
+        also = [account(releasing)] if gives_back else []
+        assert item["subjects"] == [account(operator), *also]
+
+
+def test_the_release_before_an_uninstall_has_rights_of_its_own_for_that_time(helm: Helm) -> None:
+    made = hooks(helm.objects(), "pre-delete")
+    for each in made:
+        annotations = each["metadata"]["annotations"]
+        policy = "before-hook-creation,hook-succeeded"
+        assert annotations["helm.sh/hook-delete-policy"] == policy
+    rights = yaml.safe_load(
+        (CHART / "files" / "release-rbac.yaml").read_text().replace("$operator", "firewatch")
+    )
+    (everywhere,) = of_kind(made, "ClusterRole")
+    (beside,) = of_kind(made, "Role")
+    assert everywhere["rules"] == rights[Scope.CLUSTER]
+    assert beside["rules"] == rights[Scope.OWN]
+    for binding in of_kind(made, "ClusterRoleBinding", "RoleBinding"):
+        assert binding["subjects"] == [account("firewatch-release")]
+    (job,) = of_kind(made, "Job")
+    assert job["spec"]["template"]["spec"]["serviceAccountName"] == "firewatch-release"
+    order = [int(each["metadata"]["annotations"]["helm.sh/hook-weight"]) for each in made]
+    assert max(order) == int(job["metadata"]["annotations"]["helm.sh/hook-weight"])
 
 
 def test_secrets_are_read_by_name_where_stacks_run_and_never_listed(objects: list[Object]) -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from e2e.cluster.programs import program
 from e2e.cluster.progress import ConsoleProgress
-from tests.golden.rendering import ROOT, Helm, Object, of_kind
+from tests.golden.rendering import ROOT, Helm, Object, of_kind, staying
 
 CONFIG = ROOT / "config"
 OVERLAY = ROOT / "examples" / "kustomize"
@@ -24,10 +24,7 @@ HELMS_OWN = ("helm.sh/chart", "helm.sh/resource-policy", "app.kubernetes.io/mana
 
 def without_helm(objects: list[Object]) -> list[Object]:
     """Return the objects that stay, without what only Helm needs on them."""
-    kept = [
-        each for each in objects if "helm.sh/hook" not in each["metadata"].get("annotations", {})
-    ]
-    return [strip(each) for each in kept]
+    return [strip(each) for each in staying(objects)]
 
 
 def strip(node: Any) -> Any:

@@ -1,6 +1,7 @@
 """The program firewatch, as far as that needs no cluster."""
 
 import json
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -14,11 +15,12 @@ from typer.testing import CliRunner, Result
 from firewatch.build.objects import Stack
 from firewatch.build.stack import build_shared, build_stack
 from firewatch.build.surroundings import Surroundings
-from firewatch.runbook import COMMANDS, __main__
+from firewatch.runbook import COMMANDS, __main__, release
 from firewatch.runbook.cli import APP
 from firewatch.runbook.render import UNKNOWN_UID
 from tests.unit.test_examples import MODELS, ROOT
 
+OPERATOR = ROOT / "operator"
 STACK = str(ROOT / "examples/monitoringstack-runbook.yaml")
 RUNBOOK = str(ROOT / "examples/alertpolicy-runbook.yaml")
 TESTED = str(ROOT / "examples/alertpolicy-tests.yaml")
@@ -203,3 +205,15 @@ def test_the_help_shows_the_name_by_which_it_was_called(
         __main__.main()
     assert ended.value.code == 0
     assert f"Usage: {shown} " in capsys.readouterr().out
+
+
+def test_release_says_what_is_wrong_without_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
+    result = run("release")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("left: no cluster is known: ")
+
+
+def test_release_runs_in_the_operators_image_which_has_no_command_line() -> None:
+    code = "import sys; sys.modules |= dict.fromkeys(('typer', 'rich')); import " + release.__name__
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(OPERATOR)})

@@ -31,6 +31,21 @@ app.kubernetes.io/component: operator
 {{- merge (include "firewatch.labels" . | fromYaml) .Values.podLabels | toYaml -}}
 {{- end -}}
 
+{{- /* What gives everything back before an uninstall. */ -}}
+{{- define "firewatch.releaseName" -}}
+{{- include "firewatch.fullname" . }}-release
+{{- end -}}
+
+{{- define "firewatch.releaseLabels" -}}
+{{- include "firewatch.labels" . | replace "component: operator" "component: release" -}}
+{{- end -}}
+
+{{- define "firewatch.releaseHook" -}}
+helm.sh/hook: pre-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}
+
 {{- define "firewatch.image" -}}
 {{- $image := .Values.image -}}
 {{- if $image.digest -}}

@@ -1,9 +1,10 @@
-{{- /* RBAC rules of one scope of files/rbac.yaml, which is generated from the operator's table of
-       rights. Arguments: root, scope. Renders nothing where the scope has no rules. */ -}}
+{{- /* RBAC rules of one scope of files/rbac.yaml or another file, generated from the table of
+       rights. Arguments: root, scope, file. Renders nothing where the scope has no rules. */ -}}
 {{- define "firewatch.rules" -}}
-{{- $rights := .root.Files.Get "files/rbac.yaml" | fromYaml -}}
+{{- $file := .file | default "files/rbac.yaml" -}}
+{{- $rights := .root.Files.Get $file | fromYaml -}}
 {{- if not (hasKey $rights .scope) -}}
-{{- fail (printf "files/rbac.yaml has no scope %s: run `make generate`" .scope) -}}
+{{- fail (printf "%s has no scope %s: run `make generate`" $file .scope) -}}
 {{- end -}}
 {{- with get $rights .scope }}{{ toYaml . }}{{ end -}}
 {{- end -}}
@@ -15,7 +16,8 @@
   namespace: {{ .Release.Namespace }}
 {{- end -}}
 
-{{- /* A ClusterRole that is bound where the user says. Arguments: root, scope, namespaces. */ -}}
+{{- /* A ClusterRole that is bound where the user says. Arguments: root, scope, namespaces, and
+       releases: whether whoever gives back before an uninstall needs it too. */ -}}
 {{- define "firewatch.grant" -}}
 {{- $name := printf "%s-%s" (include "firewatch.fullname" .root) .scope -}}
 apiVersion: rbac.authorization.k8s.io/v1
@@ -47,5 +49,10 @@ roleRef:
   name: {{ $name }}
 subjects:
   {{- include "firewatch.subject" $.root | nindent 2 }}
+  {{- if $.releases }}
+  - kind: ServiceAccount
+    name: {{ include "firewatch.releaseName" $.root }}
+    namespace: {{ $.root.Release.Namespace }}
+  {{- end }}
 {{- end }}
 {{- end -}}

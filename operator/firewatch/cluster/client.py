@@ -224,12 +224,15 @@ async def connect(kubeconfig: str, metrics: Metrics) -> AsyncIterator[Kubernetes
     configuration = kubernetes_client.Configuration()
     # Otherwise aiohttp looks for a netrc file and proxies in a thread, twice a request.
     configuration.client_session_kwargs = {"trust_env": False}
-    if kubeconfig:
-        await kubernetes_config.load_kube_config(
-            config_file=kubeconfig, client_configuration=configuration
-        )
-    else:
-        kubernetes_config.load_incluster_config(client_configuration=configuration)
+    try:
+        if kubeconfig:
+            await kubernetes_config.load_kube_config(
+                config_file=kubeconfig, client_configuration=configuration
+            )
+        else:
+            kubernetes_config.load_incluster_config(client_configuration=configuration)
+    except kubernetes_config.ConfigException as error:
+        raise UnreachableError(f"no cluster is known: {error}") from error
     async with kubernetes_client.ApiClient(configuration) as api:
         # Packing costs both sides more than sending.
         api.set_default_header("Accept-Encoding", "identity")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from firewatch.api.kinds import CUSTOM_KINDS
-from firewatch.api.resource import API_VERSION
+from firewatch.api.resource import API_VERSION, GROUP
 from firewatch.settings import PROMETHEUS_ROLE
 
 
@@ -104,7 +104,7 @@ RIGHTS: tuple[Right, ...] = (
     *(Right(Scope.CLUSTER, kind, _READ) for kind in OWN_KINDS),
     *(Right(Scope.CLUSTER, kind, ("patch",), "status") for kind in OWN_KINDS),
     Right(Scope.CLUSTER, AUTO_RESPONSE, ("patch",)),
-    Right(Scope.CLUSTER, CRD, ("get",), names=tuple(custom.definition for custom in CUSTOM_KINDS)),
+    Right(Scope.CLUSTER, CRD, ("get",), names=tuple(f"{c.plural}.{GROUP}" for c in CUSTOM_KINDS)),
     Right(Scope.CLUSTER, TOKEN_REVIEW, ("create",)),
     *(Right(Scope.STACKS, kind, _CHILD) for kind in STACK_CHILDREN),
     # Never listed or watched: the user's are read by name, and ours have fixed names.
@@ -121,3 +121,12 @@ RIGHTS: tuple[Right, ...] = (
     Right(Scope.TARGETS, NAMESPACE, ("get",)),
     Right(Scope.TARGETS, EVENT, ("create",)),
 )
+
+RELEASE_RIGHTS: tuple[Right, ...] = (
+    Right(Scope.CLUSTER, AUTO_RESPONSE, ("get", "list", "patch")),
+    Right(Scope.CLUSTER, AUTO_RESPONSE, ("patch",), "status"),
+    Right(Scope.OWN, POD, ("list",)),
+    # The chart knows the name.
+    Right(Scope.OWN, DEPLOYMENT, ("patch",), "scale", names=("$operator",)),
+)
+"""What it takes to stop the operator and to give back what is owed, beside the rights on targets."""

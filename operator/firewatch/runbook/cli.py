@@ -3,12 +3,15 @@
 Exit status: 0 all is well, 1 something was found, 2 the call or a file is wrong.
 """
 
+import asyncio
 import json
+import os
 import sys
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -20,6 +23,7 @@ from firewatch.build.surroundings import Surroundings
 from firewatch.build.yaml_text import dump_yaml
 from firewatch.runbook.advice import Advice, advise
 from firewatch.runbook.documents import Document, InputError, read_documents
+from firewatch.runbook.release import Release, release_by
 from firewatch.runbook.render import render as render_documents
 
 FOUND, USAGE = 1, 2
@@ -112,6 +116,27 @@ def lint(
     found = [*advise(_read(files, namespace))]
     _print_advice(found, output)
     if found:
+        raise typer.Exit(FOUND)
+
+
+@APP.command("release")
+def let_go(
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Namespace of the operator.")
+    ] = "firewatch",
+    deployment: Annotated[str, typer.Option(help="The operator's Deployment.")] = "firewatch",
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that it may take.")] = 120,
+) -> None:
+    """Stop the operator and give back all that AutoResponses have changed, before an uninstall.
+
+    What cannot be given back is named, and the operator stays stopped.
+    """
+    kubeconfig = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    wanted = Release(namespace, deployment, timeout)
+    left = asyncio.run(release_by(kubeconfig, wanted, typer.echo))
+    for line in left:
+        typer.echo(f"left: {line}", err=True)
+    if left:
         raise typer.Exit(FOUND)
 
 
