@@ -60,12 +60,14 @@ class BuiltImage:
         return self.name.rpartition(":")[2]
 
 
-def operator_image(progress: Progress, *, by_docker: bool = False) -> BuiltImage:
+def operator_image(
+    progress: Progress, *, by_docker: bool = False, project: Path = PROJECT
+) -> BuiltImage:
     """Return the operator's image, built if anything in it has changed."""
-    dockerfile = PROJECT / "Dockerfile"
+    dockerfile = project / "Dockerfile"
     if by_docker:
-        return build_by_docker(dockerfile, PROJECT, "operator", progress)
-    return build_image(dockerfile, PROJECT, "operator", progress, sources=_OPERATOR_SOURCES)
+        return build_by_docker(dockerfile, project, "operator", progress)
+    return build_image(dockerfile, project, "operator", progress, sources=_OPERATOR_SOURCES)
 
 
 def example_app_image(progress: Progress, *, by_docker: bool = False) -> BuiltImage:

@@ -126,7 +126,7 @@ class Values:
     more: dict[str, Any] = field(default_factory=dict)
 
 
-def install(testbed: Testbed, values: Values, progress: Progress) -> None:
+def install(testbed: Testbed, values: Values, progress: Progress, *, chart: Path = CHART) -> None:
     """Install or upgrade Firewatch by its chart and wait until it is ready."""
     repository, _, tag = testbed.images.operator.rpartition(":")
     content = {
@@ -140,7 +140,7 @@ def install(testbed: Testbed, values: Values, progress: Progress) -> None:
             testbed.kubectl.apply(namespace(name))
         helm(
             testbed,
-            *("upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE),
+            *("upgrade", "--install", RELEASE, str(chart), "--namespace", NAMESPACE),
             *("--create-namespace", "--wait", "--timeout", "120s", "--values", "-"),
             # CRDs that were applied from crds/ come under the release.
             "--take-ownership",
