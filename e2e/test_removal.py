@@ -1,10 +1,86 @@
-"""Removal: a stack in mid-rollout, and a namespace with everything in it."""
+"""Removal: each kind, a stack in mid-rollout, and a namespace with everything in it."""
 
-from e2e.installation import Testbed
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from e2e.installation import NAMESPACE as OPERATOR_NAMESPACE
+from e2e.installation import RELEASE, Testbed
 from e2e.kubectl import wait_for
 from e2e.station import STACK, Station
 
 NAMESPACE = "e2e-gone"
+THINGS = ("aresp/scale", "rpol/metrics", "apol/load", "mstack/main")
+OURS = "app.kubernetes.io/managed-by=firewatch"
+CHILDREN = "statefulset,service,configmap,serviceaccount,rolebinding"
+
+
+@contextmanager
+def everything(testbed: Testbed) -> Iterator[Station]:
+    """Provide one of each kind, in the middle of an episode: the target has been scaled to 2."""
+    station = Station(testbed, NAMESPACE)
+    station.set_up()
+    retention = station.resource("RetentionPolicy", "metrics", {"metrics": {"time": "3d"}})
+    station.kubectl.apply(station.response(recovery={"hold": "1h"}), retention)
+    station.wait_ready("aresp", "scale")
+    station.wait_ready("rpol", "metrics")
+    station.signal(6)
+    try:
+        station.wait_replicas(2)
+        station.wait_state("scale", "Active")
+        yield station
+    finally:
+        station.signal(0)
+
+
+def delete_each(station: Station) -> None:
+    """Delete one of each kind as thoroughly as can be; fail if one takes longer than a minute."""
+    for thing in THINGS:
+        delete = ("delete", thing, "-n", NAMESPACE, "--cascade=foreground", "--timeout=60s")
+        station.kubectl.run(*delete)
+
+
+def wait_no_children(station: Station) -> None:
+    wait_for(
+        "the stack's objects to go", lambda: not station.kubectl.list(CHILDREN, NAMESPACE, OURS)
+    )
+
+
+@contextmanager
+def without_role_bindings(station: Station) -> Iterator[None]:
+    """Take the operator's rights in the namespace away for a while, as an administrator may."""
+    names = (f"{RELEASE}-stacks", f"{RELEASE}-targets")
+    found = [station.kubectl.get("rolebinding", name, NAMESPACE) for name in names]
+    bindings = [each for each in found if each is not None]
+    assert len(bindings) == len(names)
+    for each in bindings:
+        station.kubectl.delete("rolebinding", each["metadata"]["name"], NAMESPACE)
+    try:
+        yield
+    finally:
+        for each in bindings:
+            kept = ("name", "namespace", "labels", "annotations")
+            metadata = {key: each["metadata"][key] for key in kept if key in each["metadata"]}
+            station.kubectl.apply({**each, "metadata": metadata})
+
+
+def test_each_kind_goes_in_the_foreground_and_what_is_owed_is_put_back(testbed: Testbed) -> None:
+    with everything(testbed) as station:
+        delete_each(station)
+        station.wait_replicas(1)
+        wait_no_children(station)
+
+
+def test_each_kind_goes_although_its_role_bindings_are_gone(testbed: Testbed) -> None:
+    with everything(testbed) as station:
+        with without_role_bindings(station):
+            delete_each(station)
+            wait_no_children(station)
+            assert station.kubectl.replicas("api", NAMESPACE) == 2
+            log = station.kubectl.run(
+                "logs", f"deployment/{RELEASE}", "-n", OPERATOR_NAMESPACE, "--since=5m"
+            )
+            assert "Deployment/api is left at 2 replicas (baseline 1)" in log
+        station.kubectl.run("scale", "deployment/api", "-n", NAMESPACE, "--replicas=1")
 
 
 def test_a_stack_deleted_in_mid_rollout_leaves_nothing_behind(testbed: Testbed) -> None:
@@ -21,11 +97,7 @@ def test_a_stack_deleted_in_mid_rollout_leaves_nothing_behind(testbed: Testbed) 
 
     wait_for("the rollout to start", rolling)
     station.kubectl.delete("mstack", STACK, NAMESPACE)
-    ours = "app.kubernetes.io/managed-by=firewatch"
-    wait_for(
-        "the stack's objects to go",
-        lambda: not station.kubectl.list("statefulset,service,configmap", NAMESPACE, ours),
-    )
+    wait_no_children(station)
     station.wait_reason("apol", "load", "Accepted", "NoStack")
 
 

@@ -277,6 +277,8 @@ async def abandon(context: RespondContext, key: Key, entry: Entry, why: str) -> 
         f"{key.name} is left at {ledger.get('written')} replicas (baseline"
         f" {ledger.get('baseline')}): {why}"
     )
+    # Where the operator has no rights it cannot post an Event either, and the status goes.
+    _log.warning("AutoResponse %s/%s is deleted: %s", key.namespace, entry.name, message)
     note = Note("RestoreSkipped", message, entry.name, warning=True)
     decision = Decision(None, notes=(note,))
     await _write_status(context, key, entry, decision, keeper=False)

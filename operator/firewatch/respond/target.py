@@ -61,14 +61,16 @@ async def _without_rights(context: RespondContext, key: Key, error: ForbiddenErr
     RoleBinding with it, deletion does not wait for ever: after a while what is owed is given up.
     """
     leaving = [e for e in context.registry.on_target(key) if e.deleting and e.owed == key]
-    if not leaving:
+    late = [e for e in leaving if context.clock() - e.deleted_at > _PATIENCE]
+    for entry in late:
+        await abandon(context, key, entry, str(error))
+    if not late:
         message = f"{error}; grant the namespace in targets.namespaces of the chart"
+        if leaving:
+            seconds = int(_PATIENCE.total_seconds())
+            message += f" within {seconds} s of the deletion, or what is owed is given up"
         await report_problem(context, key, "Forbidden", message)
-        return RECHECK_SECONDS
-    for entry in leaving:
-        if context.clock() - entry.deleted_at > _PATIENCE:
-            await abandon(context, key, entry, str(error))
-    return 5.0
+    return 5.0 if leaving else RECHECK_SECONDS
 
 
 def _is_blind(situation: Situation) -> bool:
