@@ -107,6 +107,10 @@ bench-policies: $(STAMP) ## 1,000 policies beside prometheus-operator, then 10,0
 bench-quiet-many: $(STAMP) ## Five quiet minutes and a restart with 1,000 policies and 3 stacks
 	@$(PYTHON) -m bench.quiet --policies 1000 --stacks 3 --name quiet-many
 
+.PHONY: rights-unused
+rights-unused: $(STAMP) ## What the last e2e run found granted and never used
+	@$(PYTHON) -m e2e.rights
+
 .PHONY: campaign-kill
 campaign-kill: $(STAMP) ## Kill the operator before and after every write of an episode
 	@$(PYTHON) -m e2e.kill_campaign

@@ -49,16 +49,21 @@ class AuditLog:
 
     def calls(self, user: str = OPERATOR) -> list[Call]:
         """Return the answered requests of a user so far."""
-        return [call for call in self._read() if call.user == user]
+        return [
+            _call(event)
+            for event in self.events()
+            if event["stage"] == "ResponseComplete"
+            and "objectRef" in event
+            and event["user"]["username"] == user
+        ]
 
-    def _read(self) -> Iterator[Call]:
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield every entry so far, as the API server wrote it; watches have one at their start."""
         with self._path.open("rb") as file:
             file.seek(self._offset)
             for line in file:
                 if line.endswith(b"\n"):
-                    event = json.loads(line)
-                    if event["stage"] == "ResponseComplete" and "objectRef" in event:
-                        yield _call(event)
+                    yield json.loads(line)
 
 
 def _call(event: dict[str, Any]) -> Call:

@@ -1,6 +1,7 @@
 """One installation of Firewatch for all scenarios; every scenario has a namespace of its own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,27 @@ from e2e.station import NAMESPACES, Station
 
 CLUSTER_STACKS = {"clusterStacks": {"namespaces": ["e2e-exporters"]}}
 """Values by which the stacks of one namespace may read the cluster."""
+
+
+_HERE = Path(__file__).parent
+_LAST = _HERE / "test_rights.py"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put what looks back at all scenarios at the end; leave it out where not all of them run."""
+    last = [item for item in items if item.path == _LAST]
+    others = [item for item in items if item.path != _LAST]
+    if _is_whole_tier(config, {item.path for item in others}):
+        items[:] = [*others, *last]
+    else:
+        items[:] = others
+        config.hook.pytest_deselected(items=last)
+
+
+def _is_whole_tier(config: pytest.Config, files: set[Path]) -> bool:
+    chosen = config.option.keyword or config.option.markexpr or config.option.deselect
+    named = any("::" in argument for argument in config.args)
+    return not chosen and not named and {*_HERE.glob("test_*.py")} - {_LAST} <= files
 
 
 @pytest.fixture(scope="session")

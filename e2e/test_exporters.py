@@ -198,6 +198,19 @@ def squatter(image: str, *, declared: bool) -> Object:
     }
 
 
+def test_an_exporter_that_is_taken_out_goes(station: Station) -> None:
+    patch: Object = {"spec": {"exporters": {"pushgateway": None}}}
+    station.kubectl.patch("mstack", STACK, NAMESPACE, patch)
+
+    def gone() -> bool:
+        name = f"{STACK}-pushgateway"
+        kinds = ("deployment", "service")
+        return not any(station.kubectl.get(kind, name, NAMESPACE) for kind in kinds)
+
+    assert wait_for("the Pushgateway to go", gone)
+    station.wait_ready("mstack", STACK)
+
+
 @pytest.mark.parametrize("declared", [True, False], ids=["a pod's", "another program's"])
 def test_a_port_of_the_node_that_is_taken_is_said_and_the_remedy_works(
     station: Station, *, declared: bool

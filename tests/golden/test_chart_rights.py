@@ -177,7 +177,7 @@ def test_the_only_power_over_rights_is_to_bind_the_role_of_prometheus() -> None:
 
 
 def test_prometheus_may_read_what_it_finds_targets_by(objects: list[Object]) -> None:
-    read = ["get", "list", "watch"]
+    read = ["list", "watch"]
     assert rules_of(objects, PROMETHEUS_ROLE) == [
         {"apiGroups": [""], "resources": ["pods", "services"], "verbs": read},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": read},

@@ -98,20 +98,29 @@ class Right:
 
 _READ = ("get", "list", "watch")
 # Server-side apply of an object that is not there yet needs create beside patch.
-_CHILD = (*_READ, "create", "patch", "delete")
+_MADE = (*_READ, "create", "patch")
+_SHARED = (SERVICE_ACCOUNT, ROLE_BINDING)
+"""Children of all stacks of a namespace together: they go with the last of these."""
 
 RIGHTS: tuple[Right, ...] = (
-    *(Right(Scope.CLUSTER, kind, _READ) for kind in OWN_KINDS),
+    *(Right(Scope.CLUSTER, kind, _READ) for kind in OWN_KINDS if kind is not ALERT_POLICY),
+    # Never one alone: those of a stack are always judged together.
+    Right(Scope.CLUSTER, ALERT_POLICY, ("list", "watch")),
     *(Right(Scope.CLUSTER, kind, ("patch",), "status") for kind in OWN_KINDS),
     Right(Scope.CLUSTER, AUTO_RESPONSE, ("patch",)),
     Right(Scope.CLUSTER, CRD, ("get",), names=tuple(f"{c.plural}.{GROUP}" for c in CUSTOM_KINDS)),
     Right(Scope.CLUSTER, TOKEN_REVIEW, ("create",)),
-    *(Right(Scope.STACKS, kind, _CHILD) for kind in STACK_CHILDREN),
+    *(Right(Scope.STACKS, kind, _MADE) for kind in _SHARED),
+    *(
+        Right(Scope.STACKS, kind, (*_MADE, "delete"))
+        for kind in STACK_CHILDREN
+        if kind not in _SHARED
+    ),
     # Never listed or watched: the user's are read by name, and ours have fixed names.
     Right(Scope.STACKS, SECRET, ("get", "create", "patch", "delete")),
     # Jobs run unit tests of rules; they are looked at only while one is under way.
     Right(Scope.STACKS, JOB, ("get", "list", "create", "patch", "delete")),
-    Right(Scope.STACKS, POD, (*_READ, "patch", "delete")),
+    Right(Scope.STACKS, POD, ("get", "list", "patch", "delete")),
     Right(Scope.STACKS, PERSISTENT_VOLUME_CLAIM, ("list", "patch")),
     # Why pods of a DaemonSet are refused stands in Events only.
     Right(Scope.STACKS, EVENT, ("create", "list")),
