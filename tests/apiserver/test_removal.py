@@ -14,7 +14,7 @@ import yaml
 from e2e.cluster.controlplane import ControlPlane
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import API_VERSION, Key, Object
-from firewatch.cluster.client import KubernetesCluster, connect
+from firewatch.cluster.client import Cluster, KubernetesCluster, connect
 from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.kinds import (
     AUTO_RESPONSE,
@@ -23,6 +23,7 @@ from firewatch.cluster.kinds import (
     MONITORING_STACK,
     SERVICE,
     STATEFUL_SET,
+    Kind,
     Scope,
 )
 from firewatch.metrics import Metrics
@@ -36,7 +37,7 @@ from firewatch.respond.target import reconcile_target
 from firewatch.settings import MANAGED_BY, parse_settings
 from tests.apiserver.conftest import ROOT, Kubectl
 from tests.apiserver.test_rights import binding, role
-from tests.apiserver.world import World
+from tests.apiserver.world import Recorder, World
 
 pytestmark = pytest.mark.usefixtures("crds", "role")
 FOREGROUND = ("--cascade=foreground", "--wait=false")
@@ -141,7 +142,7 @@ def owed(kubectl: Kubectl, namespace: str) -> Iterator[None]:
     kubectl("-n", namespace, "delete", "aresp", "--all", "--timeout=30s")
 
 
-def responding(cluster: KubernetesCluster) -> RespondContext:
+def responding(cluster: Cluster) -> RespondContext:
     settings = parse_settings({"FIREWATCH_TARGET_NAMESPACES": "*"})
     return RespondContext(
         cluster,
@@ -173,6 +174,26 @@ async def test_a_response_that_goes_in_the_foreground_puts_back_what_it_owes(
     collect(kubectl, "aresp/scale", namespace)
     with pytest.raises(NotFoundError):
         await cluster.get(AUTO_RESPONSE, namespace, "scale")
+
+
+class NewerDefinition(Recorder):
+    """A cluster whose AutoResponses have a field that this operator does not know."""
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        live = await super().get(kind, namespace, name)
+        return {**live, "spec": {**live["spec"], "added": 1}} if kind is AUTO_RESPONSE else live
+
+
+@pytest.mark.usefixtures("owed")
+async def test_a_response_of_a_newer_operator_does_not_hang_either(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    context = responding(NewerDefinition(cluster))
+    for _ in range(3):
+        await go(context, namespace)
+    assert (await cluster.get(DEPLOYMENT, namespace, "api"))["spec"]["replicas"] == 2
+    live = await cluster.get(AUTO_RESPONSE, namespace, "scale")
+    assert live["metadata"]["finalizers"] == ["foregroundDeletion"]
 
 
 @pytest.mark.usefixtures("owed")
