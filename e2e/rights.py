@@ -126,13 +126,21 @@ def _uses(event: Mapping[str, Any]) -> Iterator[Right]:
         return
     parts = (reference.get(part, "") for part in ("apiGroup", "resource", "subresource"))
     resource = "/".join(filter(None, parts))
-    verbs = [event["verb"]]
-    # An apply of an object that is not there yet needs both.
-    if event["verb"] == "patch" and event.get("responseStatus", {}).get("code") == _CREATED:
-        verbs.append("create")
-    for verb in verbs:
+    for verb in _verbs(event):
         for name in {"", reference.get("name", "")}:
             yield Right(account, verb, resource, name)
+
+
+def _verbs(event: Mapping[str, Any]) -> list[str]:
+    """Return the verb of a request, and the one that it stands for as well."""
+    verb: str = event["verb"]
+    # An apply of an object that is not there yet needs both.
+    if verb == "patch" and event.get("responseStatus", {}).get("code") == _CREATED:
+        return [verb, "create"]
+    # The same client lists first where the API server is too old to begin a watch with all objects.
+    if verb == "watch" and "sendInitialEvents=true" in event.get("requestURI", ""):
+        return [verb, "list"]
+    return [verb]
 
 
 def judge(

@@ -24,6 +24,8 @@ from e2e.cluster.processes import Command, Processes
 CONTEXT = "firewatch-local"
 SERVICE_CIDR = "10.96.0.0/16"
 _FIRST_SERVICE = "10.96.0.1"
+AUDIT_LOG_MEGABYTES = 10_240
+"""Size at which the audit log would be rotated: none reaches it."""
 _AUDIT_POLICY = Path(__file__).parent / "manifests" / "audit-policy.yaml"
 _SERVICE_NAMES = (
     "kubernetes",
@@ -206,7 +208,8 @@ class ControlPlane:
             "--kubelet-preferred-address-types=InternalIP",
             *_aggregation_flags(front, proxy),
             *(f"--audit-policy-file={_AUDIT_POLICY}", f"--audit-log-path={self.audit_log}"),
-            "--audit-log-maxsize=0",
+            # Without rotation, which would cut a count in two; 0 would mean 100 MB.
+            f"--audit-log-maxsize={AUDIT_LOG_MEGABYTES}",
         ]
         return Command("kube-apiserver", arguments, inputs=[_AUDIT_POLICY])
 

@@ -19,6 +19,7 @@ import yaml
 from pytest_kind import KindCluster
 
 from e2e.cluster import binaries
+from e2e.cluster.controlplane import AUDIT_LOG_MEGABYTES
 from e2e.cluster.docker import Docker
 from e2e.cluster.files import write_atomically
 from e2e.cluster.interface import Cluster, ClusterError, Progress, Status
@@ -145,7 +146,7 @@ def _configuration(audit: Path) -> dict[str, object]:
     flags = {
         "audit-policy-file": _POLICY_IN_NODE,
         "audit-log-path": f"{_AUDIT_FOLDER}/audit.log",
-        "audit-log-maxsize": "0",
+        "audit-log-maxsize": str(AUDIT_LOG_MEGABYTES),
     }
     volumes = [
         _volume("policy", _POLICY_IN_NODE, "File", read_only=True),

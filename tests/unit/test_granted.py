@@ -74,6 +74,7 @@ def test_what_was_used_is_what_was_allowed() -> None:
             event("patch", "apps:deployments:scale:api"),
             event("patch", ":configmaps::rules", code=201),
             event("watch", ":services::", stage="ResponseStarted", responseStatus={}),
+            event("watch", ":nodes::", requestURI="/api/v1/nodes?sendInitialEvents=true&watch=1"),
             event("get", ":secrets::a", annotations={"authorization.k8s.io/decision": "forbid"}),
             event("get", ":pods::a", user="system:admin"),
         ]
@@ -83,6 +84,8 @@ def test_what_was_used_is_what_was_allowed() -> None:
         Right("firewatch", "patch", "configmaps"),
         Right("firewatch", "create", "configmaps"),
         Right("firewatch", "watch", "services"),
+        Right("firewatch", "watch", "nodes"),
+        Right("firewatch", "list", "nodes"),
     }
     assert Right("firewatch", "create", "configmaps", "rules") in used
 
