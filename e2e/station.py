@@ -119,7 +119,9 @@ class Station:
             found = self.kubectl.get(kind, name, self.namespace) or {}
             raise NeverError(f"{error}; its status: {found.get('status')}") from error
 
-    def wait_reason(self, kind: str, name: str, type_: str, reason: str) -> Object:
+    def wait_reason(
+        self, kind: str, name: str, type_: str, reason: str, *, seconds: float = 60
+    ) -> Object:
         """Wait until a condition has a reason; return the condition."""
 
         def probe() -> Object | None:
@@ -127,7 +129,8 @@ class Station:
             assert found.get("reason") == reason, found
             return found
 
-        found = wait_for(f"{kind} {name}: {type_} with reason {reason}", probe, seconds=60)
+        what = f"{kind} {name}: {type_} with reason {reason}"
+        found = wait_for(what, probe, seconds=seconds)
         assert found is not None
         return found
 

@@ -3,20 +3,26 @@
 import json
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from firewatch.api.resource import Key, Object
 from firewatch.build import names
 from firewatch.build.alertmanager_config import config_revision
+from firewatch.build.watchdog import render_watchdog_rules
 from firewatch.cluster.kinds import ALERT_POLICY, MONITORING_STACK, SECRET
 from firewatch.reconcile import sources
+from firewatch.reconcile.arrivals import Arrivals
 from firewatch.reconcile.context import NOTIFICATIONS, RULES
+from firewatch.reconcile.deliveries import notifying
 from firewatch.reconcile.notifications import NotificationsReconciler
 from firewatch.reconcile.rules import RulesReconciler
+from firewatch.reconcile.tellers import gather_tellers
 from tests.apiserver.scene import Scene, eventually
 from tests.apiserver.teller import TellerNode, running_teller
 from tests.apiserver.world import World, make_world
@@ -286,6 +292,63 @@ async def test_what_alertmanager_refuses_of_policies_does_not_stop_the_stacks_ow
     world.kubectl("apply", "-f", "-", text=policy(world.namespace))
     await passes.go()
     assert (await passes.routed("p"))[:2] == ("True", "Routed")
+
+
+async def test_only_the_policy_that_alertmanager_refuses_is_left_out(
+    world: World, passes: Passes, node: TellerNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_is_zone", lambda _name: True)
+    passes.secret(url=URL)
+    world.apply(alerting() | {"metrics": {}})
+    spans = [{"weekdays": ["monday"], "location": "Middle/Earth"}]
+    for name in ("a", "b", "c", "d", "e"):
+        more: Object = {"timeIntervals": [{"name": "n", "timeIntervals": spans}]}
+        text = policy(world.namespace, name, **(more if name in "bd" else {}))
+        world.kubectl("apply", "-f", "-", text=text)
+    await node.create_pod()
+    for _ in range(3):
+        await passes.go()
+    found = {name: (await passes.routed(name))[1] for name in ("a", "b", "c", "d", "e")}
+    assert found == {
+        **dict.fromkeys(("a", "c", "e"), "Routed"),
+        **dict.fromkeys(("b", "d"), "RejectedByServer"),
+    }
+    assert (await world.conditions())["AlertmanagerLoaded"] == ("True", "Loaded")
+    world.recorder.writes.clear()
+    await passes.go()
+    assert world.recorder.written() == []
+    live = await world.get(MONITORING_STACK, "main")
+    (row,) = [each for each in live["status"]["components"] if each["name"] == "alertmanager"]
+    assert row["version"] == await node.api.version()
+
+
+async def test_an_alertmanager_that_does_not_hear_the_watchdog_is_named(
+    world: World, node: TellerNode
+) -> None:
+    await node.create_pod()
+    (teller,) = await gather_tellers(world.context, namespace=world.namespace, stack="main")
+    arrivals, now = Arrivals(), datetime.now(UTC)
+    later = now + timedelta(minutes=3)
+    assert await arrivals.look([teller], now) == []
+    await node.api.send([{"labels": {"alertname": "Watchdog", "namespace": "somebody's"}}])
+    assert await arrivals.look([teller], later) == [node.name]
+    assert notifying([], lonely=[], deaf=[node.name]).reason == "WatchdogMissing"
+    (group,) = yaml.safe_load(render_watchdog_rules())["groups"]
+    (rule,) = group["rules"]
+    await node.api.send([{"labels": {"alertname": rule["alert"], **rule["labels"]}}])
+    assert await arrivals.look([teller], later) == []
+
+
+async def test_a_policy_may_only_say_whom_others_alerts_are_told(
+    world: World, passes: Passes, node: TellerNode
+) -> None:
+    passes.secret(url=URL)
+    world.apply(alerting() | {"metrics": {}})
+    world.kubectl("apply", "-f", "-", text=policy(world.namespace, groups=[]))
+    await node.create_pod()
+    await passes.go()
+    assert (await passes.routed("p"))[:2] == ("True", "Routed")
+    assert "mine" in await node.api.configuration()
 
 
 async def test_a_policy_whose_stack_has_no_alertmanager_says_so(

@@ -143,6 +143,18 @@ def test_a_policy_without_a_good_rule_has_no_file() -> None:
     assert found["Loaded"] == ("False", "NoRules")
 
 
+def test_a_policy_that_has_no_rules_of_its_own_waits_for_none() -> None:
+    live = policy()
+    live["spec"] = {"inhibit": [{"source": ["a=b"], "target": ["c=d"]}]}
+    outcome = examined(live).judge(lambda _: BAD)
+    assert outcome
+    assert conditions(live, Outcome(outcome[0], Standing.WAITING)) == {
+        "Ready": ("False", "NotWritten"),
+        "Accepted": ("True", "Accepted"),
+        "Routed": ("Unknown", "NotWritten"),
+    }
+
+
 def test_a_spec_that_cannot_be_read_is_judged_at_once() -> None:
     found = examine(policy({"alert": "A"}), "shop")
     assert isinstance(found, Judged)

@@ -86,8 +86,10 @@ class AlertPolicySpec(
     json_schema_extra=rules(
         Rule(
             "(has(self.groups) && size(self.groups) > 0)"
-            " || (has(self.thresholds) && size(self.thresholds) > 0)",
-            "set groups, thresholds or both: an empty policy alerts nobody",
+            " || (has(self.thresholds) && size(self.thresholds) > 0)"
+            " || (has(self.routes) && size(self.routes) > 0)"
+            " || (has(self.inhibit) && size(self.inhibit) > 0)",
+            "set groups, thresholds, routes or inhibit: an empty policy does nothing",
         )
     ),
 ):

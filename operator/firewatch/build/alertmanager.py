@@ -6,7 +6,7 @@ from firewatch.api.alerting import Alerting
 from firewatch.api.resource import Object, parse_duration
 from firewatch.build import names, versions
 from firewatch.build.alertmanager_config import Notifications
-from firewatch.build.objects import Part, Stack, http_probe, service
+from firewatch.build.objects import Part, Stack, disruption_budget, http_probe, service
 from firewatch.build.pods import Program
 from firewatch.build.stateful_sets import build_stateful_set
 
@@ -21,9 +21,11 @@ def _part(stack: Stack, name: str) -> Part:
 def build_alertmanager(stack: Stack, alerting: Alerting) -> list[Object]:
     """Return everything that Alertmanager is made of but the Secret, in the order of applying."""
     port = names.ALERTMANAGER_PORT
+    part = _part(stack, names.alertmanager_name(stack.name))
     return [
         service(_part(stack, names.alertmanager_pods_name(stack.name)), port=port, headless=True),
-        service(_part(stack, names.alertmanager_name(stack.name)), port=port),
+        service(part, port=port),
+        *([disruption_budget(part)] if alerting.replicas > 1 else []),
         _stateful_set(stack, alerting),
     ]
 

@@ -9,6 +9,8 @@ from firewatch.build.yaml_text import dump_yaml
 
 ALERT = "Watchdog"
 GROUP = "firewatch:watchdog"
+MATCHERS = (f'alertname="{ALERT}"', 'namespace=""')
+"""Of the alert; one of this name that is a policy's has a namespace."""
 
 
 def render_watchdog_rules() -> str:
@@ -27,8 +29,8 @@ def render_watchdog_rules() -> str:
 
 
 def render_watchdog_route(wanted: Watchdog | None, receivers: Mapping[str, str]) -> Object:
-    """Return the route of the alert; a policy's alerts of this name have a namespace."""
-    route: Object = {"matchers": [f'alertname="{ALERT}"', 'namespace=""']}
+    """Return the route of the alert."""
+    route: Object = {"matchers": [*MATCHERS]}
     receiver = receivers[wanted.receiver] if wanted else ""
     if wanted is None or not receiver:
         return {**route, "receiver": NOBODY}

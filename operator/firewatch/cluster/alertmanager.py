@@ -50,6 +50,11 @@ class Alertmanager:
         status = await self._status()
         return str(status["config"]["original"])
 
+    async def version(self) -> str:
+        """Return the server's version."""
+        status = await self._status()
+        return str(status["versionInfo"]["version"])
+
     async def peers(self) -> int:
         """Return how many servers its mesh has, itself among them."""
         status = await self._status()
@@ -70,6 +75,13 @@ class Alertmanager:
         """Return the counts of requests that notifications have taken, each when it is answered."""
         return _counts(await self._get("/metrics"), _REQUESTS)
 
+    async def has_alert(self, *matchers: str) -> bool:
+        """Tell whether there is an alert that all of these matchers match."""
+        filters = [("filter", matcher) for matcher in matchers]
+        status, text = await self._fetch("GET", "/api/v2/alerts", params=filters)
+        _expect_ok(status)
+        return text.strip() != "[]"
+
     async def send(self, alerts: Sequence[Object]) -> None:
         """Send alerts, as Prometheus does."""
         status, _ = await self._fetch("POST", "/api/v2/alerts", json=alerts)
@@ -80,7 +92,7 @@ class Alertmanager:
             status: Object = json.loads(await self._get("/api/v2/status"))
         except ValueError as error:
             raise AlertmanagerError("the answer of /api/v2/status is not JSON") from error
-        if not {"config", "cluster"} <= status.keys():
+        if not {"config", "cluster", "versionInfo"} <= status.keys():
             raise AlertmanagerError("the answer of /api/v2/status is not understood")
         return status
 

@@ -29,6 +29,8 @@ class Told:
     uid: str
     generation: int
     findings: tuple[Finding, ...]
+    version: str = ""
+    """Version that Alertmanager says it has; empty if it says none."""
 
 
 @dataclass(frozen=True)

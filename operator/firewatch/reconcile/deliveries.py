@@ -58,8 +58,14 @@ def _verdict(name: str, news: Sequence[Sent], failing: Collection[str]) -> str:
     return name if fails else ""
 
 
-def notifying(failing: Sequence[str], lonely: Sequence[str]) -> Finding:
-    """Return whether everybody could be told who was to be, and once."""
+def notifying(failing: Sequence[str], *, lonely: Sequence[str], deaf: Sequence[str]) -> Finding:
+    """Return whether alerts arrive, and everybody could be told who was to be, and once."""
+    if deaf:
+        message = (
+            f"the alert Watchdog does not get to pod {deaf[0]}, and no other alert will; the log of"
+            " the Prometheus pods says why"
+        )
+        return bad(NOTIFYING, "WatchdogMissing", message)
     if failing:
         return bad(
             NOTIFYING,

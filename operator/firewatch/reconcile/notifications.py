@@ -20,6 +20,7 @@ from firewatch.cluster.apply import delete, is_ours
 from firewatch.cluster.errors import NotFoundError, absent_is_fine
 from firewatch.cluster.kinds import MONITORING_STACK, SECRET
 from firewatch.cluster.status import dump_status, write_status
+from firewatch.reconcile.arrivals import Arrivals
 from firewatch.reconcile.context import Context, Told
 from firewatch.reconcile.deliveries import Deliveries, notifying
 from firewatch.reconcile.findings import (
@@ -33,7 +34,7 @@ from firewatch.reconcile.self_tests import SelfTests, verified
 from firewatch.reconcile.settling import Settling
 from firewatch.reconcile.sources import gather_sources
 from firewatch.reconcile.stack import parse_stack
-from firewatch.reconcile.tellers import Teller, gather_lonely, gather_tellers
+from firewatch.reconcile.tellers import Teller, gather_lonely, gather_tellers, oldest_version
 
 _LOOK_SECONDS = 50.0
 """How often Secrets are read again: a rotation is followed within a minute."""
@@ -50,6 +51,7 @@ class NotificationsReconciler:
     context: Context
     _deliveries: dict[Key, Deliveries] = field(default_factory=dict)
     _settling: dict[Key, Settling] = field(default_factory=dict)
+    _arrivals: dict[Key, Arrivals] = field(default_factory=dict)
     _tests: dict[Key, SelfTests] = field(default_factory=dict)
 
     async def reconcile(self, key: Key) -> float | None:
@@ -58,7 +60,7 @@ class NotificationsReconciler:
             live = await self.context.cluster.get(MONITORING_STACK, key.namespace, key.name)
         except NotFoundError:
             for memory in (
-                *(self._deliveries, self._settling, self._tests),
+                *(self._deliveries, self._settling, self._arrivals, self._tests),
                 *(self.context.told, self.context.routing),
             ):
                 memory.pop(key, None)
@@ -117,7 +119,8 @@ class NotificationsReconciler:
         before = read_status(MonitoringStackStatus, live).alerting or AlertingStatus()
         deliveries = self._deliveries.setdefault(key, Deliveries())
         failing = await deliveries.look(tellers, before.failing)
-        told = notifying(failing, await gather_lonely(tellers))
+        deaf = await self._deaf(key, stack, tellers)
+        told = notifying(failing, lonely=await gather_lonely(tellers), deaf=deaf)
         tested = await self._test(
             key,
             stack.spec.alerting,
@@ -129,12 +132,19 @@ class NotificationsReconciler:
         findings = (*_findings(notifications.left_out), loaded, told)
         if tested:
             findings = (*findings, verified(tested))
-        self._tell(key, live, findings)
+        self._tell(key, live, findings, version=await oldest_version(tellers))
         found = [(each, judge_routes(each, notifications.left_out, loaded)) for each in policies]
         hand_back(self.context, key, found)
         status = _status(stack, notifications, failing)
         await self._report(live, status.model_copy(update={"self_test": tested}))
         return self._next_pass(key, loaded, told)
+
+    async def _deaf(self, key: Key, stack: Stack, tellers: Sequence[Teller]) -> list[str]:
+        """Return the pods at which nothing arrives of the stack's Prometheus, if it has one."""
+        arrivals = self._arrivals.setdefault(key, Arrivals())
+        if stack.spec.metrics is None:
+            return []
+        return await arrivals.look(tellers, self.context.clock())
 
     def _next_pass(self, key: Key, loaded: Finding, told: Finding) -> float:
         if loaded.status is not ConditionStatus.TRUE or told.status is ConditionStatus.UNKNOWN:
@@ -166,9 +176,10 @@ class NotificationsReconciler:
             now=self.context.clock(),
         )
 
-    def _tell(self, key: Key, live: Object, findings: Sequence[Finding]) -> None:
+    def _tell(self, key: Key, live: Object, findings: Sequence[Finding], *, version: str) -> None:
         """Let the stack's own pass report the findings, which alone writes its conditions."""
-        told = Told(live["metadata"]["uid"], live["metadata"]["generation"], tuple(findings))
+        metadata = live["metadata"]
+        told = Told(metadata["uid"], metadata["generation"], tuple(findings), version)
         if self.context.told.get(key) != told:
             self.context.told[key] = told
             self.context.wake(Key(MONITORING_STACK.kind, key.namespace, key.name))

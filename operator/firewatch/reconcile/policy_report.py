@@ -129,7 +129,8 @@ def findings(outcome: Outcome) -> list[Finding]:
     if judged.fault:
         return [judged.fault]
     if not judged.digest:
-        return [_accepted(judged), _NO_RULES]
+        # A policy may only say whom alerts of others are told.
+        return [_accepted(judged), *([_NO_RULES] if judged.total else [])]
     found = [_accepted(judged)]
     if outcome.tested:
         found.append(_tested(outcome.tested))

@@ -1,10 +1,12 @@
-"""Having Alertmanager run what was built, without the policies if it refuses it with them."""
+"""Having Alertmanager run what was built, without the policies because of which it refuses it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from firewatch.api.alerting import LeftOut
-from firewatch.api.conditions import Finding, bad
+from firewatch.api.conditions import Finding, bad, unknown
+from firewatch.api.resource import ConditionStatus
+from firewatch.build import names
 from firewatch.build.alertmanager import build_config_secret
 from firewatch.build.alertmanager_config import Notifications, render_notifications
 from firewatch.build.notifying import Sources
@@ -17,13 +19,31 @@ from firewatch.reconcile.context import Context
 from firewatch.reconcile.findings import ALERTMANAGER_LOADED, not_applied
 from firewatch.reconcile.tellers import RELOAD_FAILED, Teller, confirm_notifications
 
+_SEARCHING = unknown(
+    ALERTMANAGER_LOADED, "Reloading", "looking for the policy because of which Alertmanager refuses"
+)
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """What Alertmanager has said of one form of a policy."""
+
+    digest: str
+    message: str
+
+
+Attempt = Callable[[Sequence[RoutingPolicy]], Awaitable[tuple[Notifications, Finding]]]
+"""Has Alertmanager run the stack's own settings with those of some policies."""
+
 
 @dataclass
 class Settling:
-    """What Alertmanager has refused of a stack, so that it is not tried again unchanged."""
+    """Which policies Alertmanager has refused, so that they are not tried again unchanged."""
 
-    _refused: dict[str, str] = field(default_factory=dict)
-    """What Alertmanager said, by the revision that it refused."""
+    _refused: dict[str, _Refusal] = field(default_factory=dict)
+    """By the policy's title."""
+    _unusable: str = ""
+    """The stack's own settings, if Alertmanager refuses them even without any policy."""
 
     async def settle(
         self,
@@ -37,18 +57,74 @@ class Settling:
         """Write the settings and have them loaded; return them and whether they are.
 
         Every part has been checked before, so that this is for what the checks do not know. A pod
-        that starts with a refused configuration would not come up: the stack's own settings go back.
+        that starts with a refused configuration would not come up: the culprits are taken out.
         """
-        wanted = _render(stack, sources, policies)
-        if wanted.revision not in self._refused:
-            loaded = await _write_and_confirm(context, stack, wanted, tellers)
-            if loaded.reason != RELOAD_FAILED or not policies:
-                return wanted, loaded
-            self._refused = {wanted.revision: loaded.message}
-        without = _render(stack, sources, ())
-        loaded = await _write_and_confirm(context, stack, without, tellers)
-        notes = _notes(policies, self._refused[wanted.revision])
-        return replace(without, left_out=[*without.left_out, *notes]), loaded
+
+        async def attempt(
+            some: Sequence[RoutingPolicy], *, patient: bool = True
+        ) -> tuple[Notifications, Finding]:
+            chosen = {each.title for each in some}
+            made = _render(stack, sources, [each for each in policies if each.title in chosen])
+            return made, await _write_and_confirm(context, stack, made, tellers, patient=patient)
+
+        self._forget(policies)
+        wanted = [each for each in policies if each.title not in self._refused]
+        is_unusable = self._unusable and _render(stack, sources, ()).revision == self._unusable
+        taken = [] if is_unusable else wanted
+        made, loaded = await attempt(taken, patient=False)
+        if taken and loaded.reason == RELOAD_FAILED:
+            taken = await self._search(attempt, wanted, loaded)
+            made, loaded = await attempt(taken)
+        tried = {each.title for each in taken} | self._refused.keys()
+        if loaded.status is ConditionStatus.TRUE and any(p.title not in tried for p in wanted):
+            self._unusable, loaded = "", _SEARCHING
+        notes = [
+            _note(each.title, self._refused[each.title])
+            for each in policies
+            if each.title in self._refused
+        ]
+        return replace(made, left_out=[*made.left_out, *notes]), loaded
+
+    def _forget(self, policies: Sequence[RoutingPolicy]) -> None:
+        """Forget policies that have changed or are gone."""
+        present = {each.title: _digest(each) for each in policies}
+        self._refused = {
+            title: refusal
+            for title, refusal in self._refused.items()
+            if present.get(title) == refusal.digest
+        }
+
+    async def _search(
+        self, attempt: Attempt, suspects: Sequence[RoutingPolicy], refused: Finding
+    ) -> list[RoutingPolicy]:
+        """Return the policies that Alertmanager takes together, and note the others.
+
+        If it does not even take the stack's own settings, no policy is to blame. If it stops
+        answering, what has not been tried is left for the next pass.
+        """
+        taken: list[RoutingPolicy] = []
+        own, alone = await attempt(taken)
+        self._unusable = own.revision if alone.reason == RELOAD_FAILED else ""
+        waiting = [(list(suspects), refused)] if alone.status is ConditionStatus.TRUE else []
+        while waiting:
+            part, verdict = waiting.pop()
+            if len(part) == 1:
+                self._refused[part[0].title] = _Refusal(_digest(part[0]), verdict.message)
+                continue
+            middle = len(part) // 2
+            for half in (part[middle:], part[:middle]):
+                _, verdict = await attempt([*taken, *half])
+                if verdict.reason == RELOAD_FAILED:
+                    waiting.append((half, verdict))
+                elif verdict.status is ConditionStatus.TRUE:
+                    taken += half
+                else:
+                    return taken
+        return taken
+
+
+def _digest(policy: RoutingPolicy) -> str:
+    return names.short_hash(policy.spec.model_dump_json(), 16)
 
 
 def _render(stack: Stack, sources: Sources, policies: Sequence[RoutingPolicy]) -> Notifications:
@@ -56,20 +132,22 @@ def _render(stack: Stack, sources: Sources, policies: Sequence[RoutingPolicy]) -
     return render_notifications(stack, stack.spec.alerting, sources, policies)
 
 
-def _notes(policies: Sequence[RoutingPolicy], why: str) -> list[LeftOut]:
-    return [
-        LeftOut(
-            policy=policy.title,
-            path="spec.routes",
-            reason="RejectedByServer",
-            message=f"left out with those of all policies: {why}"[:1024],
-        )
-        for policy in policies
-    ]
+def _note(title: str, refusal: _Refusal) -> LeftOut:
+    return LeftOut(
+        policy=title,
+        path="spec.routes",
+        reason="RejectedByServer",
+        message=f"left out with its receivers: {refusal.message}"[:1024],
+    )
 
 
 async def _write_and_confirm(
-    context: Context, stack: Stack, notifications: Notifications, tellers: Sequence[Teller]
+    context: Context,
+    stack: Stack,
+    notifications: Notifications,
+    tellers: Sequence[Teller],
+    *,
+    patient: bool,
 ) -> Finding:
     secret = build_config_secret(stack, notifications)
     try:
@@ -79,4 +157,4 @@ async def _write_and_confirm(
     except ClusterError as error:
         why = not_applied(SECRET.kind, secret["metadata"]["name"], error)
         return bad(ALERTMANAGER_LOADED, why.reason, why.message)
-    return await confirm_notifications(context, notifications.revision, tellers)
+    return await confirm_notifications(context, notifications.revision, tellers, patient=patient)

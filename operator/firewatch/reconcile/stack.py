@@ -65,7 +65,7 @@ from firewatch.reconcile.servers import Servers, gather_servers, running_version
 from firewatch.reconcile.sizes import gather_largest, gather_limits
 from firewatch.reconcile.stack_report import Shown, report_stack
 from firewatch.reconcile.targets import all_up, gather_jobs
-from firewatch.reconcile.telling import told_of_notifications
+from firewatch.reconcile.telling import told_of_notifications, told_version
 from firewatch.reconcile.volumes import (
     Refusals,
     Volume,
@@ -182,16 +182,19 @@ async def _tell(
     )
     key = Key(MONITORING_STACK.kind, stack.namespace, stack.name)
     _wake_rules(context, key, servers)
+    before = read_status(MonitoringStackStatus, live)
     rows = await gather_rows(
         context,
         stack.name,
         made.workloads,
         claims=plan.claims,
         endpoints=endpoints(plan.objects),
-        versions={names.PROMETHEUS: await running_version(servers)},
+        versions={
+            names.PROMETHEUS: await running_version(servers),
+            names.ALERTMANAGER: told_version(context, stack, before.components),
+        },
         repair=not stack.spec.paused,
     )
-    before = read_status(MonitoringStackStatus, live)
     jobs = await gather_jobs(servers, made.configuration, before.jobs)
     jobs = await gather_limits(servers, made.configuration, jobs, before.jobs)
     largest = await gather_largest(context, key, servers, before.largest_metrics)

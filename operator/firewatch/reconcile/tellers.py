@@ -49,6 +49,17 @@ async def gather_tellers(context: Context, *, namespace: str, stack: str) -> lis
     ]
 
 
+async def oldest_version(tellers: Sequence[Teller]) -> str:
+    """Return the oldest version that a ready pod says it has; empty if none says anything."""
+    found = []
+    for teller in tellers:
+        try:
+            found.append(await teller.api.version())
+        except AlertmanagerError:
+            continue
+    return min(found, default="")
+
+
 async def gather_lonely(tellers: Sequence[Teller]) -> list[str]:
     """Return the names of the ready pods whose mesh does not have all ready pods yet."""
     return [
@@ -66,9 +77,13 @@ async def _is_lonely(teller: Teller, ready: int) -> bool:
 
 
 async def confirm_notifications(
-    context: Context, revision: str, tellers: Sequence[Teller]
+    context: Context, revision: str, tellers: Sequence[Teller], *, patient: bool = False
 ) -> Finding:
-    """Have every ready pod run the configuration; return whether it does."""
+    """Have every ready pod run the configuration; return whether it does.
+
+    With ``patient`` a refusal counts only once the files must have reached the pod: it may be of
+    those before.
+    """
     if not tellers:
         return unknown(ALERTMANAGER_LOADED, "NoServer", "no Alertmanager pod is ready yet")
     verdict: Finding | None = None
@@ -86,10 +101,12 @@ async def confirm_notifications(
             now=context.clock(),
         )
         verdict = await _reload(behind)
-        if verdict is None and pause:
-            await asyncio.sleep(pause)
-        elif verdict:
+        if verdict and not (patient and verdict.reason == RELOAD_FAILED):
             return verdict
+        if pause:
+            await asyncio.sleep(pause)
+    if verdict:
+        return verdict
     message = "an Alertmanager pod has not taken up these settings yet"
     return unknown(ALERTMANAGER_LOADED, "Reloading", message)
 

@@ -1,11 +1,22 @@
 """What a stack's status says of its notifications, as their own pass has found it."""
 
+from collections.abc import Iterable
+
 from firewatch.api.conditions import Finding, unknown
 from firewatch.api.resource import Key, Object
-from firewatch.api.stack import MonitoringStackStatus
+from firewatch.api.stack import ComponentStatus, MonitoringStackStatus
+from firewatch.build import names
 from firewatch.build.objects import Stack
 from firewatch.reconcile.context import NOTIFICATIONS, Context
 from firewatch.reconcile.findings import ALERTMANAGER_LOADED, NOTIFICATION_CONDITIONS, read_status
+
+
+def told_version(context: Context, stack: Stack, rows: Iterable[ComponentStatus]) -> str:
+    """Return the version that Alertmanager has said it has; that of its row until it says one."""
+    told = context.told.get(Key(NOTIFICATIONS, stack.namespace, stack.name))
+    if told and told.version:
+        return told.version
+    return next((row.version for row in rows if row.name == names.ALERTMANAGER), "")
 
 
 def told_of_notifications(context: Context, stack: Stack, live: Object) -> list[Finding]:
