@@ -111,6 +111,10 @@ bench-quiet-many: $(STAMP) ## Five quiet minutes and a restart with 1,000 polici
 rights-unused: $(STAMP) ## What the last e2e run found granted and never used
 	@$(PYTHON) -m e2e.rights
 
+.PHONY: campaign-upgrade
+campaign-upgrade: $(STAMP) ## From the chart of part 1 in the middle of an episode; needs the repository's history
+	@$(PYTHON) -m pytest e2e/upgrade_campaign.py
+
 .PHONY: campaign-kill
 campaign-kill: $(STAMP) ## Kill the operator before and after every write of an episode
 	@$(PYTHON) -m e2e.kill_campaign

@@ -72,6 +72,7 @@ def active_since(station: Station) -> list[str]:
 def test_nothing_restarts_no_rule_is_lost_and_the_episode_goes_on(
     testbed: Testbed, old: Station
 ) -> None:
+    """Upgrade while replicas are scaled up."""
     old.signal(6)
     old.wait_replicas(2)
     old.wait_state("scale", "Active")
