@@ -101,15 +101,19 @@ class Bench:
             return await self._rules(query) >= len(some)
 
         async def complete() -> bool:
-            return await self._rules("exclude_alerts=true") >= count * RULES
+            return await self.count() >= count * RULES
 
         for probe, pause in ((sampled, 0.05), (complete, 0.25)):
             if not await until(probe, seconds=_PATIENCE, pause=pause):
                 raise TimeoutError(f"{self.side.name}: not all rules are active")
         return time.monotonic()
 
-    async def _rules(self, query: str) -> int:
+    async def count(self) -> int:
         """Return how many rules of the load there are."""
+        return await self._rules("exclude_alerts=true")
+
+    async def _rules(self, query: str) -> int:
+        """Return how many rules of the load a query finds."""
         async with self.session.get(f"{self.prometheus}/rules?{query}") as answer:
             found = await answer.json()
         return sum(
@@ -213,14 +217,16 @@ async def measure(
     side.start()
     kubeconfig = str(side.testbed.cluster.kubeconfig)
     async with connect(kubeconfig, Metrics()) as cluster, aiohttp.ClientSession() as session:
-        bench = Bench(side, cluster, session, side.prometheus())
 
         async def empty() -> bool:
-            return not await bench._rules("exclude_alerts=true")  # noqa: SLF001
+            with suppress(aiohttp.ClientError):  # the operator may have it start anew
+                return not await Bench(side, cluster, session, side.prometheus()).count()
+            return False
 
         if not await until(empty, seconds=_PATIENCE, pause=0.5):
             raise TimeoutError(f"{side.name}: rules of the last run stay")
         await asyncio.sleep(5)
+        bench = Bench(side, cluster, session, side.prometheus())
         figures = await bench.run(count, changes)
         if configurations:
             figures |= await bench.configurations(configurations)
