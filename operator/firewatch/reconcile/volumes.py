@@ -77,10 +77,9 @@ class Volume:
             differs = wanted != requested or self.other_class
             return Course.UNBOUND if differs else Course.KEEP
         present = quantity_bytes(self.capacity)
-        if wanted < present:
-            return Course.SHRINK
-        if wanted == present:
-            return Course.KEEP
+        if wanted <= present:
+            # A volume that was there before its claim may be larger than what was ever asked for.
+            return Course.SHRINK if wanted < min(present, requested) else Course.KEEP
         return Course.WAIT if wanted == requested else Course.ASK
 
 
