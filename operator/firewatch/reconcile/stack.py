@@ -105,6 +105,15 @@ async def reconcile_stack(context: Context, key: Key) -> float | None:
     if isinstance(stack, Finding):
         await report_stack(context, live, [stack])
         return None
+    try:
+        return await _make(context, stack, live)
+    except ForbiddenError as error:
+        why = f"{error}; grant the namespace in stacks.namespaces of the chart"
+        await report_stack(context, live, [bad(APPLIED, "Forbidden", why)])
+        return _NOT_READY_SECONDS
+
+
+async def _make(context: Context, stack: Stack, live: Object) -> float | None:
     plan = await _plan(context, stack, live)
     if stack.spec.paused:
         made = await observe_children(context, plan.objects)

@@ -41,17 +41,22 @@ async def reconcile_target(context: RespondContext, key: Key) -> float | None:
     if not entries:
         return float("inf")
     try:
+        return await _attend(context, key, entries)
+    except (ConflictError, NotFoundError) as error:
+        # Somebody else wrote in between: look again at everything that is involved.
+        _log.info("%s changed while it was being worked on: %s", key, error)
+        await _read_again(context, entries)
+        return 0.0
+
+
+async def _attend(context: RespondContext, key: Key, entries: list[Entry]) -> float | None:
+    try:
         situation = await _gather(context, key, entries)
         if _is_blind(situation):
             return RECHECK_SECONDS
         return await _act(context, key, situation)
     except ForbiddenError as error:
         return await _without_rights(context, key, error)
-    except (ConflictError, NotFoundError) as error:
-        # Somebody else wrote in between: look again at everything that is involved.
-        _log.info("%s changed while it was being worked on: %s", key, error)
-        await _read_again(context, entries)
-        return 0.0
 
 
 async def _without_rights(context: RespondContext, key: Key, error: ForbiddenError) -> float:
