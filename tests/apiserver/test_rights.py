@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 import yaml
 
@@ -33,6 +34,8 @@ from firewatch.cluster.status import write_status
 from firewatch.metrics import Metrics
 from firewatch.settings import PROMETHEUS_ROLE
 from tests.apiserver.conftest import ROOT, Kubectl
+from tests.apiserver.scene import eventually
+from tests.apiserver.world import Recorder, make_world
 
 KINDS = {kind.kind: kind for kind in STACK_CHILDREN}
 SECRET = Kind("v1", "Secret", "secrets")
@@ -153,3 +156,24 @@ async def test_tokens_can_be_reviewed(operator: KubernetesCluster) -> None:
     assert not answer["status"].get("authenticated")
     with pytest.raises(InvalidError):
         await operator.write(Write(Verb.CREATE, TOKEN_REVIEW, "", "", {**body, "spec": {}}))
+
+
+async def test_rights_that_are_taken_away_are_said_and_what_to_do(
+    operator: KubernetesCluster, kubectl: Kubectl, namespace: str
+) -> None:
+    async with aiohttp.ClientSession() as session:
+        world = make_world(Recorder(operator), session, namespace=namespace, kubectl=kubectl)
+        world.apply({"metrics": {}})
+        await world.go()
+        assert (await world.conditions())["Applied"] == ("True", "Applied")
+        kubectl("-n", namespace, "delete", "rolebinding", "test-stacks")
+
+        async def passed() -> dict[str, tuple[str, str]]:
+            await world.go()
+            return await world.conditions()
+
+        found = await eventually(lambda each: each["Applied"][0] == "False", passed, seconds=20)
+        assert found["Applied"] == ("False", "Forbidden")
+        assert found["Ready"] == ("False", "Forbidden")
+        assert "stacks.namespaces" in await world.message()
+    kubectl("-n", namespace, "delete", "mstack", "main")
