@@ -199,15 +199,16 @@ def squatter(image: str, *, declared: bool) -> Object:
 
 
 def test_an_exporter_that_is_taken_out_goes(station: Station) -> None:
-    patch: Object = {"spec": {"exporters": {"pushgateway": None}}}
-    station.kubectl.patch("mstack", STACK, NAMESPACE, patch)
+    name = f"{STACK}-kube-state-metrics"
 
-    def gone() -> bool:
-        name = f"{STACK}-pushgateway"
+    def there() -> list[bool]:
         kinds = ("deployment", "service")
-        return not any(station.kubectl.get(kind, name, NAMESPACE) for kind in kinds)
+        return [station.kubectl.get(kind, name, NAMESPACE) is not None for kind in kinds]
 
-    assert wait_for("the Pushgateway to go", gone)
+    assert all(there())
+    patch: Object = {"spec": {"exporters": {"kubeStateMetrics": None}}}
+    station.kubectl.patch("mstack", STACK, NAMESPACE, patch)
+    wait_for("kube-state-metrics to go", lambda: not any(there()))
     station.wait_ready("mstack", STACK)
 
 
