@@ -44,11 +44,15 @@ EXCEPTIONS: Mapping[Right, str] = {
     Right(RELEASE, "bind", f"{_RBAC}/clusterroles", "firewatch-prometheus"): (
         "the API server asks for it when a RoleBinding is written, and logs only that write"
     ),
+    Right(RELEASE, "delete", "pods"): (
+        "for a pod that holds up a rollout, which Kubernetes 1.36 replaces by itself, or that is left"
+        " without an owner, which tests/apiserver/test_operations.py shows"
+    ),
     Right("firewatch-prometheus", "get", "nodes/metrics"): (
         "kubelets ask for it at each scrape, in requests of their own"
     ),
 }
-"""Rights whose use no audit log shows, each with the reason."""
+"""Rights whose use the audit log need not show, each with the reason."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Findings:
     excepted: Mapping[str, str]
     """Granted, unused, and listed with a reason."""
     stale: Sequence[str]
-    """Listed although used, or although not granted any more."""
+    """Listed although not granted any more."""
 
     @property
     def is_clean(self) -> bool:
@@ -152,7 +156,7 @@ def judge(
         granted=len(granted),
         unused=[str(right) for right in sorted(idle - exceptions.keys())],
         excepted={str(right): exceptions[right] for right in sorted(idle & exceptions.keys())},
-        stale=[str(right) for right in sorted(exceptions.keys() - idle)],
+        stale=[str(right) for right in sorted(exceptions.keys() - granted)],
     )
 
 
@@ -167,9 +171,7 @@ def render(findings: Findings) -> str:
     lines = [f"{findings.granted} rights are granted, {len(findings.unused)} of them without need"]
     lines += [f"  unused   {right}" for right in findings.unused]
     lines += [f"  listed   {right}: {reason}" for right, reason in findings.excepted.items()]
-    lines += [
-        f"  stale    {right} is listed and is used, or not granted" for right in findings.stale
-    ]
+    lines += [f"  stale    {right} is listed and is not granted" for right in findings.stale]
     return "\n".join(lines)
 
 

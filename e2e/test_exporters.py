@@ -245,7 +245,7 @@ def test_elsewhere_what_reads_the_cluster_is_left_out_and_said(stack_station: St
     try:
         found = stack_station.wait_reason("mstack", STACK, "Accepted", "ClusterScopeNotGranted")
         assert "clusterStacks.namespaces" in found["message"]
-        assert stack_station.query('up{job="prometheus"} == 1')
+        assert wait_for("the rest", lambda: stack_station.query('up{job="prometheus"} == 1'))
     finally:
         patch = {"spec": {"exporters": {"kubelet": None, "kubeStateMetrics": None}}}
         stack_station.kubectl.patch("mstack", STACK, stack_station.namespace, patch)

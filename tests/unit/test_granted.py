@@ -99,10 +99,10 @@ GET, LIST, BIND = (Right("firewatch", verb, "pods") for verb in ("get", "list", 
         ({GET}, {GET, LIST}, {}, [], []),
         ({GET, LIST}, {GET}, {}, ["firewatch: list pods"], []),
         ({GET, BIND}, {GET}, {BIND: "seen nowhere"}, [], []),
-        ({GET, BIND}, {GET, BIND}, {BIND: "seen nowhere"}, [], ["firewatch: bind pods"]),
+        ({GET, BIND}, {GET, BIND}, {BIND: "seldom"}, [], []),
         ({GET}, {GET}, {BIND: "seen nowhere"}, [], ["firewatch: bind pods"]),
     ],
-    ids=["used", "unused", "listed", "listed but used", "listed but not granted"],
+    ids=["used", "unused", "listed", "listed and used", "listed but not granted"],
 )
 def test_the_list_names_what_is_idle_and_what_is_stale(
     granted: set[Right],
