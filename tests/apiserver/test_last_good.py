@@ -57,15 +57,19 @@ async def config(world: World) -> dict[str, str]:
     return data
 
 
-@pytest.mark.usefixtures("broken")
-async def test_prometheus_goes_on_with_the_last_good_configuration(
-    world: World, node: Node
-) -> None:
+async def begin(world: World, node: Node) -> None:
+    """Have Prometheus run a stack that it likes."""
     world.apply(stack("fine"))
     await world.go()
     await node.create_pod()
     await until(world, "Loaded")
 
+
+@pytest.mark.usefixtures("broken")
+async def test_prometheus_goes_on_with_the_last_good_configuration(
+    world: World, node: Node
+) -> None:
+    await begin(world, node)
     world.apply(stack("broken"))
     await until(world, "ReloadFailed")
     (message,) = [text for text in messages(world) if "last good" in text][:1]
@@ -90,11 +94,7 @@ async def test_prometheus_goes_on_with_the_last_good_configuration(
 async def test_a_prometheus_that_cannot_start_gets_the_last_good_configuration(
     world: World, node: Node
 ) -> None:
-    world.apply(stack("fine"))
-    await world.go()
-    await node.create_pod()
-    await until(world, "Loaded")
-
+    await begin(world, node)
     node.paused = True
     node.set_ended(code=2)
     world.apply(stack("broken"))
