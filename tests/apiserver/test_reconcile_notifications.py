@@ -269,16 +269,23 @@ async def test_a_bad_route_of_one_policy_is_named_there_and_the_other_policy_is_
     assert world.recorder.written() == []
 
 
-async def test_what_alertmanager_refuses_of_policies_does_not_stop_the_stacks_own(
-    world: World, passes: Passes, node: TellerNode, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A time zone that this machine seems to know and Alertmanager does not gets past the checks."""
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> Object:
+    """Return a time interval that gets past the checks, and that Alertmanager refuses.
+
+    Its time zone seems to be known to this machine.
+    """
     monkeypatch.setattr(sources, "_is_zone", lambda _name: True)
+    spans = [{"weekdays": ["monday"], "location": "Middle/Earth"}]
+    return {"name": "night", "timeIntervals": spans}
+
+
+async def test_what_alertmanager_refuses_of_policies_does_not_stop_the_stacks_own(
+    world: World, passes: Passes, node: TellerNode, refused: Object
+) -> None:
     passes.secret(url=URL)
     world.apply(alerting() | {"metrics": {}})
-    spans = [{"weekdays": ["monday"], "location": "Middle/Earth"}]
-    night = {"name": "night", "timeIntervals": spans}
-    world.kubectl("apply", "-f", "-", text=policy(world.namespace, timeIntervals=[night]))
+    world.kubectl("apply", "-f", "-", text=policy(world.namespace, timeIntervals=[refused]))
     await node.create_pod()
     await passes.go()
     await passes.go()  # by now the settings that were put back have reached the pod
@@ -295,14 +302,12 @@ async def test_what_alertmanager_refuses_of_policies_does_not_stop_the_stacks_ow
 
 
 async def test_only_the_policy_that_alertmanager_refuses_is_left_out(
-    world: World, passes: Passes, node: TellerNode, monkeypatch: pytest.MonkeyPatch
+    world: World, passes: Passes, node: TellerNode, refused: Object
 ) -> None:
-    monkeypatch.setattr(sources, "_is_zone", lambda _name: True)
     passes.secret(url=URL)
     world.apply(alerting() | {"metrics": {}})
-    spans = [{"weekdays": ["monday"], "location": "Middle/Earth"}]
     for name in ("a", "b", "c", "d", "e"):
-        more: Object = {"timeIntervals": [{"name": "n", "timeIntervals": spans}]}
+        more: Object = {"timeIntervals": [refused]}
         text = policy(world.namespace, name, **(more if name in "bd" else {}))
         world.kubectl("apply", "-f", "-", text=text)
     await node.create_pod()
