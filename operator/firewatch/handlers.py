@@ -62,14 +62,16 @@ def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll) -> Callable[..., Any
         # would have every write followed by reads, in the midst of an answer to an alert.
         labels = hash(frozenset(meta.get("labels", {}).items()))
         version = (meta["uid"], meta["generation"], "deletionTimestamp" in meta, labels)
-        if type == "DELETED":
-            seen.pop((namespace, name), None)
-        elif seen.get((namespace, name)) == version:
-            return
-        else:
+        before = seen.pop((namespace, name), None)
+        is_gone = type == "DELETED"
+        if not is_gone:
             seen[namespace, name] = version
+            if before == version:
+                return
         wake(Key(kind.kind, namespace, name))
-        if kind is MONITORING_STACK and type != "MODIFIED":
+        # Not by the event's type: of several within a moment kopf tells the last.
+        is_new = before is None or before[0] != meta["uid"]
+        if kind is MONITORING_STACK and (is_new or is_gone):
             # A stack that comes or goes decides which one its neighbours belong to.
             wake_all(ALERT_POLICY.kind, namespace)
             wake_all(AUTO_RESPONSE.kind, namespace)

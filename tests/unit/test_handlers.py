@@ -66,6 +66,14 @@ async def test_a_stack_that_comes_or_goes_wakes_its_neighbours() -> None:
     assert len(heard.kinds) == 6
 
 
+async def test_a_stack_that_comes_wakes_its_neighbours_whatever_kopf_tells_of_it() -> None:
+    heard = Heard(MONITORING_STACK)
+    await heard.event("MODIFIED", 1)
+    assert len(heard.kinds) == 3, "added and changed at once"
+    await heard.event("MODIFIED", 1, uid="another")
+    assert len(heard.kinds) == 6, "deleted and made anew at once"
+
+
 async def test_a_retention_policy_wakes_the_stacks_and_its_rivals() -> None:
     heard = Heard(RETENTION_POLICY)
     for type_, generation in (("ADDED", 1), ("MODIFIED", 2), ("DELETED", 2)):

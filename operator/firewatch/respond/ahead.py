@@ -19,9 +19,8 @@ from firewatch.respond.registry import Entry
 
 def put_live(context: RespondContext, entry: Entry, live: Object) -> Entry:
     """Remember an AutoResponse as it was just written."""
-    updated = replace(entry, live=live)
-    context.registry.put(updated)
-    return updated
+    context.registry.renew(live)
+    return replace(entry, live=live)
 
 
 async def write_ahead(context: RespondContext, keeper: Entry, ledger: Ledger) -> None:

@@ -96,12 +96,24 @@ class Registry:
         self._entries: dict[tuple[str, str], Entry] = {}
 
     def put(self, entry: Entry) -> None:
-        """Remember an AutoResponse as it was just read or written."""
-        metadata = {k: v for k, v in entry.live["metadata"].items() if k != "managedFields"}
-        entry = replace(entry, live={**entry.live, "metadata": metadata})
+        """Remember what has been made out of an AutoResponse.
+
+        The object itself may have been written meanwhile; then it stays as it was written.
+        """
         known = self._entries.get((entry.namespace, entry.name))
-        if known is None or not _is_older(entry.live, known.live):
-            self._entries[entry.namespace, entry.name] = entry
+        if known is not None and _is_older(entry.live, known.live):
+            entry = replace(entry, live=known.live)
+        self._entries[entry.namespace, entry.name] = _slim(entry)
+
+    def renew(self, live: Object) -> None:
+        """Remember an AutoResponse as it was just read or written.
+
+        What has been made out of it stays: somebody else may just have found out better.
+        """
+        metadata = live["metadata"]
+        known = self._entries.get((metadata["namespace"], metadata["name"]))
+        if known is not None and not _is_older(live, known.live):
+            self._entries[known.namespace, known.name] = _slim(replace(known, live=live))
 
     def drop(self, namespace: str, name: str) -> Entry | None:
         """Forget an AutoResponse that does not exist any more; return what was known of it."""
@@ -121,6 +133,12 @@ class Registry:
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self._entries.values()))
+
+
+def _slim(entry: Entry) -> Entry:
+    """Return the entry without what takes room and nobody looks at."""
+    metadata = {k: v for k, v in entry.live["metadata"].items() if k != "managedFields"}
+    return replace(entry, live={**entry.live, "metadata": metadata})
 
 
 def _age(entry: Entry) -> tuple[str, str]:

@@ -201,4 +201,4 @@ async def _read_again(context: RespondContext, entries: list[Entry]) -> None:
         except NotFoundError:
             context.registry.drop(entry.namespace, entry.name)
         else:
-            context.registry.put(replace(entry, live=live))
+            context.registry.renew(live)

@@ -1,0 +1,69 @@
+"""What is remembered of AutoResponses, when two passes find out about one at the same time."""
+
+from firewatch.api.conditions import Finding, bad, good
+from firewatch.api.resource import Object
+from firewatch.api.responses import AutoResponseSpec
+from firewatch.respond.registry import Entry, Registry, source_key
+
+SPEC = AutoResponseSpec.model_validate(
+    {
+        "trigger": {"alert": "Hot"},
+        "target": {"name": "api"},
+        "actions": [{"scaleUp": {"by": "100%", "maxReplicas": 4}}],
+    }
+)
+LOST = bad("Accepted", "NoStack", "create one")
+FOUND = good("Accepted", "Accepted", "alerts come from main")
+SOURCE = source_key("shop", "main")
+
+
+def live(version: int, uid: str = "u") -> Object:
+    metadata = {"name": "scale", "namespace": "shop", "uid": uid, "resourceVersion": str(version)}
+    return {"metadata": {**metadata, "managedFields": [{}]}, "status": {"seen": version}}
+
+
+def entry(version: int, accepted: Finding = LOST) -> Entry:
+    return Entry(live(version), SPEC, accepted, SOURCE if accepted is FOUND else None)
+
+
+def known(registry: Registry) -> Entry:
+    found = registry.get("shop", "scale")
+    assert found
+    return found
+
+
+def test_a_status_written_meanwhile_does_not_undo_what_has_been_found() -> None:
+    registry = Registry()
+    registry.put(entry(1))
+    registry.renew(live(2))
+    registry.put(entry(1, FOUND))
+    assert known(registry).accepted is FOUND
+    assert registry.of_source(SOURCE) == [known(registry)]
+    assert known(registry).live["status"] == {"seen": 2}
+
+
+def test_what_is_written_by_an_older_finding_does_not_bring_that_back() -> None:
+    registry = Registry()
+    registry.put(entry(1))
+    registry.put(entry(1, FOUND))
+    registry.renew(live(2))
+    assert known(registry).accepted is FOUND
+    assert known(registry).live["status"] == {"seen": 2}
+
+
+def test_an_older_object_is_not_taken_and_one_made_anew_is() -> None:
+    registry = Registry()
+    registry.put(entry(5))
+    registry.renew(live(4))
+    assert known(registry).live["status"] == {"seen": 5}
+    registry.renew(live(3, uid="another"))
+    assert known(registry).live["status"] == {"seen": 3}
+    assert "managedFields" not in known(registry).live["metadata"]
+
+
+def test_one_that_is_forgotten_is_not_remembered_by_a_write() -> None:
+    registry = Registry()
+    registry.put(entry(1))
+    registry.drop("shop", "scale")
+    registry.renew(live(2))
+    assert registry.get("shop", "scale") is None
