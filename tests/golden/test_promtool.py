@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build import names
+from firewatch.build.config_check import read_complaint
 from firewatch.build.objects import Stack
 from firewatch.build.raw_scrapes import parse_raw_scrapes
 from firewatch.build.scrape import render_prometheus_config, without_raw_scrapes
@@ -57,6 +58,15 @@ def test_jobs_in_the_users_own_words_are_read_beside_ours(
         (tmp_path / raw.file).write_text(content)
         result = promtool("check", "config", path)
         assert result.returncode == status, result.stderr
+
+
+def test_a_complaint_is_found_in_what_promtool_says(promtool: Promtool, tmp_path: Path) -> None:
+    path = tmp_path / names.REFUSED_KEY
+    path.write_text("global:\n  scrape_interval: never\n")
+    result = promtool("check", "config", "--syntax-only", path)
+    complaint = read_complaint(result.stdout + result.stderr)
+    assert complaint.startswith("parsing YAML file")
+    assert 'not a valid duration string: "never"' in complaint
 
 
 @pytest.mark.parametrize("case", building.RULE_CASES)

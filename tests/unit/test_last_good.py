@@ -54,7 +54,9 @@ def test_a_refused_one_is_taken_back_and_held_until_the_stack_changes() -> None:
     assert refused_parts(config_map(back)) == []
     del back["other"]
     assert choose(B, back, confirmed="a") == back, "a second pass writes nothing"
-    assert choose(C, back, confirmed="a") == {KEY: C, GOOD: A}
+    said = {**back, names.COMPLAINT_KEY: "it is bad"}
+    assert choose(B, said, confirmed="a") == said
+    assert choose(C, said, confirmed="a") == {KEY: C, GOOD: A}
     assert choose(A, back, confirmed="a") == {KEY: A, GOOD: A}
     assert refused_parts(config_map({KEY: C, GOOD: A})) is None
 

@@ -22,6 +22,9 @@ RULES = "rules"
 TESTS = "tests"
 """Component of the Jobs that run policies' unit tests, which the pass over rules makes and removes."""
 
+CHECKS = "checks"
+"""Component of the Jobs that say what is wrong with a configuration; they go by themselves."""
+
 PROMETHEUS = "prometheus"
 NODE_EXPORTER = "node-exporter"
 ALERTMANAGER = "alertmanager"
@@ -59,6 +62,8 @@ LAST_GOOD_KEY = "last-good.yml"
 """The configuration that Prometheus took last, while it has not confirmed a newer one."""
 REFUSED_KEY = "refused.yml"
 """The configuration that the stack asks for and Prometheus does not take."""
+COMPLAINT_KEY = "refused.txt"
+"""What promtool has against that one; empty if it has nothing."""
 WATCHDOG_KEY = "watchdog.rules.yml"
 BLACKBOX_KEY = "blackbox.yml"
 TOKEN_KEY = "token"  # noqa: S105 - a file name
@@ -123,6 +128,11 @@ def rules_name(stack: str, slot: int) -> str:
 def test_name(stack: str, run: str) -> str:
     """Return the name of the Job and the ConfigMap for a run of unit tests."""
     return _derived(stack, f"test-{short_hash(run, 10)}")
+
+
+def config_check_name(stack: str, configuration: str) -> str:
+    """Return the name of the Job that checks a configuration."""
+    return _derived(stack, f"check-{short_hash(configuration, 10)}")
 
 
 def node_exporter_name(stack: str) -> str:

@@ -12,6 +12,7 @@ from firewatch.cluster.apply import apply
 from firewatch.cluster.kinds import CONFIG_MAP
 from firewatch.cluster.prometheus import PrometheusError
 from firewatch.reconcile.children import Children
+from firewatch.reconcile.complaint import ask_complaint
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.findings import LOADED, NOTIFYING
 from firewatch.reconcile.last_good import refused_parts, starts_in_vain, take_back
@@ -54,6 +55,7 @@ async def confirm_configuration(
 
 async def keep_last_good(
     context: Context,
+    stack: Stack,
     made: Children,
     *,
     servers: Servers,
@@ -74,16 +76,20 @@ async def keep_last_good(
         desired = {**wanted, "data": back}
         live = (await apply(context.cluster, CONFIG_MAP, desired, known=live)).live
     parts = refused_parts(live)
-    return loaded if parts is None else _explain_refused(parts)
+    if parts is None:
+        return loaded
+    return _explain_refused(parts, await ask_complaint(context.cluster, stack, wanted, live))
 
 
-def _explain_refused(parts: Sequence[str]) -> Finding:
+def _explain_refused(parts: Sequence[str], complaint: str | None) -> Finding:
+    """Return what is to be said of a refused configuration, with promtool's words if there are any."""
     new = ", ".join(parts[:_MOST_PARTS]) or "nothing but its order"
+    why = f"promtool: {complaint}" if complaint else "kubectl logs of its pods has its own words"
     return bad(
         LOADED,
         _REFUSED,
-        "Prometheus refuses this configuration and goes on with the last good one; what is new in"
-        f" it: {new}; correct that; kubectl logs of its pods has Prometheus' own words",
+        "Prometheus refuses this configuration and goes on with the last good one; correct what is"
+        f" new in it: {new}; {why}",
     )
 
 

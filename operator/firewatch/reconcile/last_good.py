@@ -32,7 +32,8 @@ def choose_configuration(desired: Object, live: Object | None, *, confirmed: str
     wanted, present = desired["data"][names.CONFIG_KEY], data.get(names.CONFIG_KEY, "")
     refused = data.get(names.REFUSED_KEY)
     if refused == wanted:
-        return _with(desired, {names.CONFIG_KEY: present, names.REFUSED_KEY: wanted})
+        held = {key: data[key] for key in (names.REFUSED_KEY, names.COMPLAINT_KEY) if key in data}
+        return _with(desired, {names.CONFIG_KEY: present, **held})
     good = data.get(names.LAST_GOOD_KEY, "")
     if refused or (wanted != present and config_revision(present) == confirmed):
         good = present

@@ -6,7 +6,7 @@ Job has been forgotten.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,7 +15,6 @@ from firewatch.api.resource import Object
 from firewatch.build import names
 from firewatch.build.objects import Stack
 from firewatch.build.rule_tests import (
-    SECONDS,
     SIZE_LIMIT,
     TestRun,
     build_test_files,
@@ -27,15 +26,15 @@ from firewatch.build.rules import RuleFile
 from firewatch.cluster.apply import apply, delete
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import ClusterError, UnreachableError
-from firewatch.cluster.kinds import CONFIG_MAP, JOB, POD
+from firewatch.cluster.kinds import CONFIG_MAP, JOB
 from firewatch.reconcile.findings import read_status
+from firewatch.reconcile.job_outcome import End, read_outcome
 from firewatch.reconcile.judge import Opinions
 from firewatch.reconcile.policies import Scene
 
 _AT_A_TIME = 8
 """Runs of one stack that are under way together."""
 _MESSAGE = 2048
-_NOT_STARTED = frozenset({"StartError", "ContainerCannotRun", "CreateContainerError"})
 
 
 class Verdict(StrEnum):
@@ -46,6 +45,13 @@ class Verdict(StrEnum):
     RUNNING = "running"
     NOT_RUN = "notRun"
     """They could not be run, or not to their end."""
+
+
+_VERDICTS = {
+    End.SUCCEEDED: Verdict.PASSED,
+    End.FAILED: Verdict.FAILED,
+    End.NO_RESULT: Verdict.NOT_RUN,
+}
 
 
 @dataclass(frozen=True)
@@ -175,50 +181,18 @@ async def _start(cluster: Cluster, stack: Stack, wanted: _Wanted) -> Tested:
 
 async def _read(cluster: Cluster, revision: str, job: Object | None) -> Tested:
     """Return what has come of a run; one without a Job waits for its turn."""
-    conditions = _conditions(job) if job else {}
-    if "Complete" in conditions:
-        return Tested(Verdict.PASSED, revision)
-    if job is None or "Failed" not in conditions:
+    outcome = await read_outcome(cluster, job) if job else None
+    if outcome is None:
         return Tested(Verdict.RUNNING, revision)
-    if conditions["Failed"] == "DeadlineExceeded":
-        message = (
-            f"the tests were not over within {SECONDS} s; make them shorter, or see why their pod"
-            " does not start (kubectl get events)"
-        )
-        return Tested(Verdict.NOT_RUN, revision, message)
-    metadata = job["metadata"]
-    labels = {"batch.kubernetes.io/job-name": metadata["name"]}
-    return _explain(revision, await cluster.list(POD, metadata["namespace"], labels))
-
-
-def _conditions(job: Object) -> dict[str, str]:
-    """Return the reasons of the conditions that are true, by type."""
-    return {
-        condition["type"]: condition.get("reason", "")
-        for condition in job.get("status", {}).get("conditions") or ()
-        if condition["status"] == "True"
-    }
-
-
-def _explain(revision: str, pods: Sequence[Object]) -> Tested:
-    for pod in pods:
-        for container in pod.get("status", {}).get("containerStatuses") or ():
-            ended = container.get("state", {}).get("terminated")
-            if not ended:
-                continue
-            said = _tidy(ended.get("message", ""))
-            if ended.get("reason") in _NOT_STARTED or ended.get("reason") == "OOMKilled":
-                return Tested(
-                    Verdict.NOT_RUN, revision, f"promtool: {ended['reason']}: {said}"[:_MESSAGE]
-                )
-            return Tested(Verdict.FAILED, revision, said or "promtool says no more")
-    return Tested(
-        Verdict.NOT_RUN, revision, "the pod of the tests is gone, and what it said with it"
-    )
+    verdict = _VERDICTS[outcome.end]
+    message = outcome.message
+    if verdict is Verdict.FAILED:
+        message = _tidy(message) or "promtool says no more"
+    return Tested(verdict, revision, message[-_MESSAGE:])
 
 
 def _tidy(output: str) -> str:
-    """Return the end of promtool's words, without trailing blanks and empty lines."""
+    """Return promtool's words without trailing blanks and empty lines."""
     lines = (line.rstrip() for line in output.splitlines())
     text = re.sub(r"^Unit Testing: .*$", "", "\n".join(filter(None, lines)), flags=re.MULTILINE)
-    return text.strip()[-_MESSAGE:]
+    return text.strip()

@@ -216,7 +216,7 @@ async def _tell(
     if loaded and loaded.status is ConditionStatus.TRUE:
         confirmed = made.revision or ""
     loaded = await keep_last_good(
-        context, made, servers=servers, loaded=loaded, confirmed=confirmed
+        context, stack, made, servers=servers, loaded=loaded, confirmed=confirmed
     )
     storage = storage_ready(plan.volumes, refusals)
     findings = [
