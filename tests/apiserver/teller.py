@@ -76,6 +76,6 @@ async def _wait_ready(api: Alertmanager) -> None:
     async with asyncio.timeout(20):
         while True:
             with suppress(AlertmanagerError):
-                await api.configuration()
+                await api.state()
                 return
             await asyncio.sleep(0.05)

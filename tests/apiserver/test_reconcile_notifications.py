@@ -176,10 +176,10 @@ async def test_alertmanager_loads_it_and_follows_a_rotated_secret(
     assert (await world.conditions())["AlertmanagerLoaded"] == ("True", "Loaded")
     assert delay is not None
     assert delay <= 60
-    before = config_revision(await node.api.configuration())
+    before = config_revision((await node.api.state()).configuration)
     passes.secret(url=URL + "-rotated")
     await passes.only()
-    assert config_revision(await node.api.configuration()) != before
+    assert config_revision((await node.api.state()).configuration) != before
     credentials = [path.read_text() for path in node.folder.glob("credential-*")]
     assert credentials == [URL + "-rotated"]
 
@@ -255,7 +255,7 @@ async def test_a_bad_route_of_one_policy_is_named_there_and_the_other_policy_is_
     assert (await passes.routed("bad"))[2].startswith("spec.routes[0].matchers: ")
     live = await world.get(ALERT_POLICY, "bad")
     assert [each["path"] for each in live["status"]["leftOut"]] == ["spec.routes[0].matchers"]
-    assert f"{world.namespace}/good/mine" in await node.api.configuration()
+    assert f"{world.namespace}/good/mine" in (await node.api.state()).configuration
     # What a policy has wrong is not the stack's to put right.
     assert (await world.conditions())["RoutesAccepted"] == ("True", "RoutesAccepted")
     world.recorder.writes.clear()
@@ -292,7 +292,7 @@ async def test_what_alertmanager_refuses_of_policies_does_not_stop_the_stacks_ow
     assert (await passes.routed("p"))[:2] == ("False", "RejectedByServer")
     assert "Middle/Earth" in (await passes.routed("p"))[2]
     assert (await world.conditions())["AlertmanagerLoaded"] == ("True", "Loaded")
-    assert "chat" in await node.api.configuration()
+    assert "chat" in (await node.api.state()).configuration
     world.recorder.writes.clear()
     await passes.go()
     assert world.recorder.written() == []
@@ -324,7 +324,7 @@ async def test_only_the_policy_that_alertmanager_refuses_is_left_out(
     assert world.recorder.written() == []
     live = await world.get(MONITORING_STACK, "main")
     (row,) = [each for each in live["status"]["components"] if each["name"] == "alertmanager"]
-    assert row["version"] == await node.api.version()
+    assert row["version"] == (await node.api.state()).version
 
 
 async def test_an_alertmanager_that_does_not_hear_the_watchdog_is_named(
@@ -353,7 +353,7 @@ async def test_a_policy_may_only_say_whom_others_alerts_are_told(
     await node.create_pod()
     await passes.go()
     assert (await passes.routed("p"))[:2] == ("True", "Routed")
-    assert "mine" in await node.api.configuration()
+    assert "mine" in (await node.api.state()).configuration
 
 
 async def test_a_policy_whose_stack_has_no_alertmanager_says_so(

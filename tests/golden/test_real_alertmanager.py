@@ -120,7 +120,7 @@ class Running:
         )
 
     async def revision(self) -> str | None:
-        return config_revision(await self.api.configuration())
+        return config_revision((await self.api.state()).configuration)
 
     async def fire(self, **labels: str) -> None:
         annotations = {"description": f"{labels.get('alertname')} has a description"}
@@ -169,7 +169,7 @@ async def running(folder: Path, told: Notifications, *arguments: str) -> AsyncIt
 
 async def _answers(found: Running) -> bool:
     try:
-        await found.api.configuration()
+        await found.api.state()
     except AlertmanagerError:
         return False
     return True

@@ -38,6 +38,17 @@ Ways = Mapping[tuple[str, str], Sent]
 
 
 @dataclass(frozen=True)
+class State:
+    """What a server says of itself."""
+
+    configuration: str
+    """The configuration that it runs, as YAML without its secrets."""
+    version: str
+    peers: int
+    """How many servers its mesh has, itself among them."""
+
+
+@dataclass(frozen=True)
 class Alertmanager:
     """One Alertmanager server."""
 
@@ -45,20 +56,14 @@ class Alertmanager:
     url: str
     """Base URL, without a slash at the end."""
 
-    async def configuration(self) -> str:
-        """Return the configuration that the server runs, as YAML without its secrets."""
+    async def state(self) -> State:
+        """Return what the server says of itself."""
         status = await self._status()
-        return str(status["config"]["original"])
-
-    async def version(self) -> str:
-        """Return the server's version."""
-        status = await self._status()
-        return str(status["versionInfo"]["version"])
-
-    async def peers(self) -> int:
-        """Return how many servers its mesh has, itself among them."""
-        status = await self._status()
-        return max(1, len(status["cluster"].get("peers") or ()))
+        return State(
+            configuration=str(status["config"]["original"]),
+            version=str(status["versionInfo"]["version"]),
+            peers=max(1, len(status["cluster"].get("peers") or ())),
+        )
 
     async def reload(self) -> None:
         """Have the server read its files anew; ``ReloadRefusedError`` if it does not like them."""
@@ -78,9 +83,7 @@ class Alertmanager:
     async def has_alert(self, *matchers: str) -> bool:
         """Tell whether there is an alert that all of these matchers match."""
         filters = [("filter", matcher) for matcher in matchers]
-        status, text = await self._fetch("GET", "/api/v2/alerts", params=filters)
-        _expect_ok(status)
-        return text.strip() != "[]"
+        return bool(await self._read("/api/v2/alerts", params=filters))
 
     async def send(self, alerts: Sequence[Object]) -> None:
         """Send alerts, as Prometheus does."""
@@ -88,16 +91,20 @@ class Alertmanager:
         _expect_ok(status)
 
     async def _status(self) -> Object:
-        try:
-            status: Object = json.loads(await self._get("/api/v2/status"))
-        except ValueError as error:
-            raise AlertmanagerError("the answer of /api/v2/status is not JSON") from error
+        status: Object = await self._read("/api/v2/status")
         if not {"config", "cluster", "versionInfo"} <= status.keys():
             raise AlertmanagerError("the answer of /api/v2/status is not understood")
         return status
 
-    async def _get(self, path: str) -> str:
-        status, text = await self._fetch("GET", path)
+    async def _read(self, path: str, **options: Any) -> Any:
+        text = await self._get(path, **options)
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise AlertmanagerError(f"the answer of {path} is not JSON") from error
+
+    async def _get(self, path: str, **options: Any) -> str:
+        status, text = await self._fetch("GET", path, **options)
         _expect_ok(status)
         return text
 

@@ -34,7 +34,7 @@ from firewatch.reconcile.self_tests import SelfTests, verified
 from firewatch.reconcile.settling import Settling
 from firewatch.reconcile.sources import gather_sources
 from firewatch.reconcile.stack import parse_stack
-from firewatch.reconcile.tellers import Teller, gather_lonely, gather_tellers, oldest_version
+from firewatch.reconcile.tellers import Teller, gather_mesh, gather_tellers
 
 _LOOK_SECONDS = 50.0
 """How often Secrets are read again: a rotation is followed within a minute."""
@@ -120,7 +120,8 @@ class NotificationsReconciler:
         deliveries = self._deliveries.setdefault(key, Deliveries())
         failing = await deliveries.look(tellers, before.failing)
         deaf = await self._deaf(key, stack, tellers)
-        told = notifying(failing, lonely=await gather_lonely(tellers), deaf=deaf)
+        mesh = await gather_mesh(tellers)
+        told = notifying(failing, lonely=mesh.lonely, deaf=deaf)
         tested = await self._test(
             key,
             stack.spec.alerting,
@@ -132,7 +133,7 @@ class NotificationsReconciler:
         findings = (*_findings(notifications.left_out), loaded, told)
         if tested:
             findings = (*findings, verified(tested))
-        self._tell(key, live, findings, version=await oldest_version(tellers))
+        self._tell(key, live, findings, version=mesh.version)
         found = [(each, judge_routes(each, notifications.left_out, loaded)) for each in policies]
         hand_back(self.context, key, found)
         status = _status(stack, notifications, failing)

@@ -8,7 +8,12 @@ from firewatch.api.conditions import Finding, bad, good, unknown
 from firewatch.api.resource import Object
 from firewatch.build import names
 from firewatch.build.alertmanager_config import config_revision
-from firewatch.cluster.alertmanager import Alertmanager, AlertmanagerError, ReloadRefusedError
+from firewatch.cluster.alertmanager import (
+    Alertmanager,
+    AlertmanagerError,
+    ReloadRefusedError,
+    State,
+)
 from firewatch.cluster.kinds import POD
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.findings import ALERTMANAGER_LOADED
@@ -31,12 +36,17 @@ class Teller:
         """Return the pod's uid."""
         return str(self.pod["metadata"]["uid"])
 
-    async def runs(self) -> str | None:
-        """Return the hash of the configuration that it runs, or None if it cannot be told."""
+    async def state(self) -> State | None:
+        """Return what it says of itself, or None if it does not answer."""
         try:
-            return config_revision(await self.api.configuration())
+            return await self.api.state()
         except AlertmanagerError:
             return None
+
+    async def runs(self, revision: str) -> bool:
+        """Tell whether it runs the configuration with this hash."""
+        state = await self.state()
+        return state is not None and config_revision(state.configuration) == revision
 
 
 async def gather_tellers(context: Context, *, namespace: str, stack: str) -> list[Teller]:
@@ -49,31 +59,25 @@ async def gather_tellers(context: Context, *, namespace: str, stack: str) -> lis
     ]
 
 
-async def oldest_version(tellers: Sequence[Teller]) -> str:
-    """Return the oldest version that a ready pod says it has; empty if none says anything."""
-    found = []
-    for teller in tellers:
-        try:
-            found.append(await teller.api.version())
-        except AlertmanagerError:
-            continue
-    return min(found, default="")
+@dataclass(frozen=True)
+class Mesh:
+    """The ready Alertmanager pods, as they describe themselves."""
+
+    version: str
+    """The oldest that a pod says it has; empty if none says anything."""
+    lonely: Sequence[str]
+    """Names of the pods whose mesh does not have all ready pods yet."""
 
 
-async def gather_lonely(tellers: Sequence[Teller]) -> list[str]:
-    """Return the names of the ready pods whose mesh does not have all ready pods yet."""
-    return [
-        teller.pod["metadata"]["name"]
-        for teller in tellers
-        if await _is_lonely(teller, len(tellers))
-    ]
-
-
-async def _is_lonely(teller: Teller, ready: int) -> bool:
-    try:
-        return await teller.api.peers() < ready
-    except AlertmanagerError:
-        return False  # that it does not answer is said elsewhere
+async def gather_mesh(tellers: Sequence[Teller]) -> Mesh:
+    """Ask every ready pod for itself; one that does not answer has been named before."""
+    found = [(each, state) for each in tellers if (state := await each.state())]
+    return Mesh(
+        version=min((state.version for _, state in found), default=""),
+        lonely=[
+            each.pod["metadata"]["name"] for each, state in found if state.peers < len(tellers)
+        ],
+    )
 
 
 async def confirm_notifications(
@@ -88,7 +92,7 @@ async def confirm_notifications(
         return unknown(ALERTMANAGER_LOADED, "NoServer", "no Alertmanager pod is ready yet")
     verdict: Finding | None = None
     for pause in (*_PAUSES, 0.0):
-        behind = [each for each in tellers if await each.runs() != revision]
+        behind = [each for each in tellers if not await each.runs(revision)]
         if not behind:
             context.nudges.settle(tellers, names.CONFIG_ANNOTATION)
             message = "every Alertmanager pod confirms that it runs these settings"
