@@ -11,6 +11,7 @@ from e2e.cluster.progress import ConsoleProgress
 from e2e.host_operator import HostOperator
 from e2e.images import PROJECT
 from e2e.installation import Testbed, Values, bring_up, install, uninstall
+from e2e.messages import Recorder, record
 from e2e.station import NAMESPACES, Station
 
 CLUSTER_STACKS = {"clusterStacks": {"namespaces": ["e2e-exporters"]}}
@@ -100,3 +101,11 @@ def kill_station(testbed: Testbed) -> Station:
 def host_operator(testbed: Testbed) -> HostOperator:
     """Return an operator on this machine, for the kill sweep."""
     return HostOperator(testbed, PROJECT / "build" / "e2e", "e2e-kill")
+
+
+@pytest.fixture(scope="module")
+def recorder(testbed: Testbed) -> Iterator[Recorder]:
+    """Record what pods send to this machine."""
+    assert testbed.cluster.host_address, "no address of this machine that pods reach is known"
+    with record(testbed.cluster.host_address) as found:
+        yield found

@@ -1,7 +1,5 @@
 """Alertmanager in real pods: people are told, once, and by the Secrets as they are now."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from e2e.cluster.progress import ConsoleProgress
@@ -9,15 +7,6 @@ from e2e.installation import Testbed, namespace
 from e2e.kubectl import Object, condition, wait_for
 from e2e.messages import EMAIL, PAGERDUTY, SLACK, WEBHOOK, Message, Recorder, record
 from e2e.station import STACK, Station
-
-
-@pytest.fixture(scope="module")
-def recorder(testbed: Testbed) -> Iterator[Recorder]:
-    """Record what pods send to the node that is this machine."""
-    (node, *_) = testbed.kubectl.list("nodes")
-    addresses = {each["type"]: each["address"] for each in node["status"]["addresses"]}
-    with record(addresses["InternalIP"]) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +105,8 @@ def test_a_rotated_secret_is_used_within_a_minute_and_no_pod_restarts(
         return {each["metadata"]["uid"] for each in station.kubectl.list("pods", station.namespace)}
 
     before = pods()
-    (node, *_) = station.kubectl.list("nodes")
-    addresses = {each["type"]: each["address"] for each in node["status"]["addresses"]}
-    with record(addresses["InternalIP"]) as other:
+    assert station.testbed.cluster.host_address
+    with record(station.testbed.cluster.host_address) as other:
         secret_before = alertmanager_secret(station)
         station.kubectl.apply(secret(station, other.slack_url))
         wait_for(

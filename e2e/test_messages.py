@@ -11,7 +11,7 @@ from e2e.demo.messages import CHANNELS, build_alerting, build_secret, read_deliv
 from e2e.demo.names import ALERT
 from e2e.installation import Testbed, namespace
 from e2e.kubectl import Object, wait_for
-from e2e.messages import record
+from e2e.messages import Recorder
 from e2e.station import STACK, Station
 
 NAMESPACE = "e2e-messages"
@@ -39,21 +39,21 @@ def fired(station: Station) -> datetime:
     return datetime.fromisoformat(wait_for("the alert to fire", probe))
 
 
-def test_one_alert_is_told_by_every_channel_within_group_wait(testbed: Testbed) -> None:
-    assert testbed.cluster.host_address, "no address of this machine that pods reach is known"
+def test_one_alert_is_told_by_every_channel_within_group_wait(
+    testbed: Testbed, recorder: Recorder
+) -> None:
     image = testbed.image("alertmanager", ConsoleProgress())
     station = Station(testbed, NAMESPACE)
-    with record(testbed.cluster.host_address) as recorder:
-        stack = station.stack()
-        stack["spec"]["metrics"].pop("scrapeJobs")
-        stack["spec"]["alerting"] = build_alerting(recorder, image)
-        station.kubectl.apply(namespace(NAMESPACE), build_secret(recorder, NAMESPACE), stack)
-        station.wait_ready("mstack", STACK, seconds=180)
-        station.kubectl.apply(policy(station))
-        began = fired(station)
-        for channel in CHANNELS:
-            wait_for(f"a message by {channel}", partial(recorder.messages, channel, ALERT))
-        deliveries = read_deliveries(recorder, began)
+    stack = station.stack()
+    stack["spec"]["metrics"].pop("scrapeJobs")
+    stack["spec"]["alerting"] = build_alerting(recorder, image)
+    station.kubectl.apply(namespace(NAMESPACE), build_secret(recorder, NAMESPACE), stack)
+    station.wait_ready("mstack", STACK, seconds=180)
+    station.kubectl.apply(policy(station))
+    began = fired(station)
+    for channel in CHANNELS:
+        wait_for(f"a message by {channel}", partial(recorder.messages, channel, ALERT))
+    deliveries = read_deliveries(recorder, began)
     assert [delivery.channel for delivery in deliveries] == list(CHANNELS)
     for delivery in deliveries:
         print(f"{delivery.channel} after {delivery.after_firing_s} s: {delivery.told}")

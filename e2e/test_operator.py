@@ -6,10 +6,12 @@ import pytest
 
 from bench.quiet import restart, settle, writes
 from e2e.audit import AuditLog
+from e2e.cluster.local import LocalBackend
 from e2e.host_operator import HostOperator
 from e2e.installation import NAMESPACE, RELEASE, Testbed, helm
 from e2e.kill_campaign import prepare
-from e2e.station import NAMESPACES, Station
+from e2e.kubectl import wait_for
+from e2e.station import NAMESPACES, STACK, Station
 
 SAMPLE = ("after:1", "before:2", "after:2", "before:3", "after:3", "after:4")
 """Kill points around the first writes of an episode: finalizer, ledger, target, ledger."""
@@ -25,6 +27,39 @@ def test_a_quiet_cluster_and_a_restart_see_no_write(
     restart(testbed)
     time.sleep(20)
     assert writes(audit.calls()) == []
+
+
+def test_a_rollout_ends_well_although_the_api_server_is_restarted_in_its_middle(
+    testbed: Testbed, stack_station: Station
+) -> None:
+    station = stack_station
+    backend = testbed.backend
+    assert isinstance(backend, LocalBackend), "only the local backend can restart its API server"
+    operator = _starts(testbed)
+    server = ("statefulset", f"{STACK}-prometheus", station.namespace)
+    patch = {"spec": {"metrics": {"podLabels": {"turn": "second"}}}}
+    station.kubectl.patch("mstack", STACK, station.namespace, patch)
+
+    def is_rolling() -> bool:
+        status = (station.kubectl.get(*server) or {})["status"]
+        return bool(status["updateRevision"] != status["currentRevision"])
+
+    wait_for("the rollout to begin", is_rolling)
+    backend.restart_api_server()
+    station.wait_ready("mstack", STACK, seconds=120)
+    station.wait_ready("apol", "load")
+    assert not is_rolling()
+    pod = station.kubectl.get("pod", f"{STACK}-prometheus-0", station.namespace) or {}
+    assert pod["metadata"]["labels"]["turn"] == "second"
+    assert _starts(testbed) == operator
+
+
+def _starts(testbed: Testbed) -> dict[str, int]:
+    """Return how often each pod of the operator has been started again, by uid."""
+    return {
+        pod["metadata"]["uid"]: sum(c["restartCount"] for c in pod["status"]["containerStatuses"])
+        for pod in testbed.kubectl.list("pods", NAMESPACE)
+    }
 
 
 def test_the_charts_own_test_passes(testbed: Testbed) -> None:

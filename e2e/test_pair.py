@@ -14,22 +14,13 @@ import pytest
 from e2e.cluster.progress import ConsoleProgress
 from e2e.installation import Testbed, namespace
 from e2e.kubectl import Object, condition, wait_for
-from e2e.messages import WEBHOOK, Recorder, record
+from e2e.messages import WEBHOOK, Recorder
 from e2e.station import STACK, Station
 
 NAMESPACE = "e2e-pair"
 PODS = (f"{STACK}-prometheus-0", f"{STACK}-prometheus-1")
 BROKEN = "localhost/firewatch-testbed/none:1"
 CLAIMS = tuple(f"data-{pod}" for pod in PODS)
-
-
-@pytest.fixture(scope="module")
-def recorder(testbed: Testbed) -> Iterator[Recorder]:
-    """Record what pods send to the node that is this machine."""
-    (node, *_) = testbed.kubectl.list("nodes")
-    addresses = {each["type"]: each["address"] for each in node["status"]["addresses"]}
-    with record(addresses["InternalIP"]) as found:
-        yield found
 
 
 def stack(station: Station, recorder: Recorder, size: str = "1Gi") -> Object:

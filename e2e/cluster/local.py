@@ -112,6 +112,11 @@ class LocalBackend:
             return Status("local", "up", "all processes run, DNS answers", kubeconfig, states)
         return Status("local", "partial", detail, kubeconfig, states)
 
+    def restart_api_server(self) -> None:
+        """End the API server, whose store goes on, and start it again; return when it is ready."""
+        self._processes.stop("kube-apiserver", grace=0)
+        self._control(binaries.binaries_folder()).start()
+
     def load_image(self, archive: Path) -> Sequence[str]:
         """Import an archive's images into the node's containerd."""
         return self._store().load(archive)
