@@ -22,6 +22,17 @@ def test_a_job_tells_of_its_first_target_that_does_not_answer() -> None:
     assert row(3, 1, REFUSED, LATE, FINE).message == "http://a:1/metrics: context deadline exceeded"
 
 
+def test_a_kubelet_with_a_certificate_of_its_own_is_told_what_to_do() -> None:
+    error = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+    down = [ScrapedTarget("https://10.0.0.1:10250/metrics", error)]
+    for name in ("kubelet", "cadvisor"):
+        message = job_row(name, 1, 0, down=down, before=None).message
+        assert message.startswith("the kubelet has signed its certificate itself")
+        assert "exporters.kubelet.insecureSkipVerify" in message
+        assert error in message
+    assert job_row("shop", 1, 0, down=down, before=None).message.startswith("https://10.0.0.1")
+
+
 def test_what_may_be_a_credential_is_left_out() -> None:
     assert row(1, 0, REFUSED).message == (
         'http://b:1/metrics: Get "http://b:1/metrics": connection refused'

@@ -11,8 +11,14 @@ from firewatch.reconcile.servers import Servers
 _MOST_JOBS = 64
 _MOST_EXPLAINED = 5
 """Jobs whose targets are read one by one: a list of ten thousand is megabytes."""
+_LONGEST = 512
 _QUERY_STRING = re.compile(r"\?[^\"\s]*")
 _LIMIT = re.compile(r"\blimit\b", re.IGNORECASE)
+_OF_KUBELET = frozenset({"kubelet", "cadvisor"})
+_SELF_SIGNED = (
+    "the kubelet has signed its certificate itself: have the cluster sign it (serverTLSBootstrap), or"
+    " set exporters.kubelet.insecureSkipVerify"
+)
 
 
 async def gather_jobs(
@@ -72,7 +78,10 @@ def job_row(
         and before.model_copy(update={"message": "", "limit_used": 0}) == row
     ):
         return before
-    return row.model_copy(update={"message": _message(targets, up, failing)})
+    message = _message(targets, up, failing)
+    if name in _OF_KUBELET and "x509: certificate signed by unknown authority" in message:
+        message = f"{_SELF_SIGNED}; {message}"
+    return row.model_copy(update={"message": message[:_LONGEST]})
 
 
 def _message(targets: int, up: int, failing: Sequence[ScrapedTarget]) -> str:
@@ -85,7 +94,7 @@ def _message(targets: int, up: int, failing: Sequence[ScrapedTarget]) -> str:
     first = failing[0]
     # What stands behind the question mark may be a credential.
     parts = (_QUERY_STRING.sub("", part) for part in (first.url, first.error))
-    return ": ".join(parts)[:512]
+    return ": ".join(parts)
 
 
 def summarize_jobs(jobs: Sequence[JobStatus]) -> str:
