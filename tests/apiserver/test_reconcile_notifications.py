@@ -325,6 +325,11 @@ async def test_only_the_policy_that_alertmanager_refuses_is_left_out(
     live = await world.get(MONITORING_STACK, "main")
     (row,) = [each for each in live["status"]["components"] if each["name"] == "alertmanager"]
     assert row["version"] == (await node.api.state()).version
+    world.recorder.writes.clear()
+    restarted = Passes(world)
+    for _ in range(2):
+        await restarted.go()
+    assert world.recorder.written() == []
 
 
 async def test_an_alertmanager_that_does_not_hear_the_watchdog_is_named(

@@ -165,6 +165,8 @@ class LeftOut(Status):
     """One CamelCase word: SecretNotFound, BadUrl, BadTemplate, BadMatcher, …"""
     message: str = Field(max_length=1024)
     """What is wrong with it and what to do."""
+    revision: str = Field(default="", max_length=64)
+    """Hash of the policy that Alertmanager itself has refused; another form of it is tried again."""
 
 
 class RouteRow(Status):

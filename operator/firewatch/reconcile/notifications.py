@@ -112,11 +112,11 @@ class NotificationsReconciler:
             [(stack.namespace, stack.spec.alerting), *((p.namespace, p.spec) for p in routing)],
         )
         tellers = await gather_tellers(self.context, namespace=key.namespace, stack=key.name)
-        settling = self._settling.setdefault(key, Settling())
+        before = read_status(MonitoringStackStatus, live).alerting or AlertingStatus()
+        settling = self._settling.setdefault(key, Settling.recall(before.left_out))
         notifications, loaded = await settling.settle(
             self.context, stack, sources=sources, policies=routing, tellers=tellers
         )
-        before = read_status(MonitoringStackStatus, live).alerting or AlertingStatus()
         deliveries = self._deliveries.setdefault(key, Deliveries())
         failing = await deliveries.look(tellers, before.failing)
         deaf = await self._deaf(key, stack, tellers)

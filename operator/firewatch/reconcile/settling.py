@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from firewatch.api.alerting import LeftOut
 from firewatch.api.conditions import Finding, bad, unknown
@@ -22,15 +23,7 @@ from firewatch.reconcile.tellers import RELOAD_FAILED, Teller, confirm_notificat
 _SEARCHING = unknown(
     ALERTMANAGER_LOADED, "Reloading", "looking for the policy because of which Alertmanager refuses"
 )
-
-
-@dataclass(frozen=True)
-class _Refusal:
-    """What Alertmanager has said of one form of a policy."""
-
-    digest: str
-    message: str
-
+_REJECTED = "RejectedByServer"
 
 Attempt = Callable[[Sequence[RoutingPolicy]], Awaitable[tuple[Notifications, Finding]]]
 """Has Alertmanager run the stack's own settings with those of some policies."""
@@ -40,10 +33,15 @@ Attempt = Callable[[Sequence[RoutingPolicy]], Awaitable[tuple[Notifications, Fin
 class Settling:
     """Which policies Alertmanager has refused, so that they are not tried again unchanged."""
 
-    _refused: dict[str, _Refusal] = field(default_factory=dict)
+    _refused: dict[str, LeftOut] = field(default_factory=dict)
     """By the policy's title."""
     _unusable: str = ""
     """The stack's own settings, if Alertmanager refuses them even without any policy."""
+
+    @classmethod
+    def recall(cls, left_out: Sequence[LeftOut]) -> Self:
+        """Return what a stack's status has kept, for an operator that has just started."""
+        return cls({each.policy: each for each in left_out if each.reason == _REJECTED})
 
     async def settle(
         self,
@@ -78,12 +76,7 @@ class Settling:
         tried = {each.title for each in taken} | self._refused.keys()
         if loaded.status is ConditionStatus.TRUE and any(p.title not in tried for p in wanted):
             self._unusable, loaded = "", _SEARCHING
-        notes = [
-            _note(each.title, self._refused[each.title])
-            for each in policies
-            if each.title in self._refused
-        ]
-        return replace(made, left_out=[*made.left_out, *notes]), loaded
+        return replace(made, left_out=[*made.left_out, *self._refused.values()]), loaded
 
     def _forget(self, policies: Sequence[RoutingPolicy]) -> None:
         """Forget policies that have changed or are gone."""
@@ -91,7 +84,7 @@ class Settling:
         self._refused = {
             title: refusal
             for title, refusal in self._refused.items()
-            if present.get(title) == refusal.digest
+            if present.get(title) == refusal.revision
         }
 
     async def _search(
@@ -109,7 +102,7 @@ class Settling:
         while waiting:
             part, verdict = waiting.pop()
             if len(part) == 1:
-                self._refused[part[0].title] = _Refusal(_digest(part[0]), verdict.message)
+                self._refused[part[0].title] = _note(part[0], verdict.message)
                 continue
             middle = len(part) // 2
             for half in (part[middle:], part[:middle]):
@@ -132,12 +125,13 @@ def _render(stack: Stack, sources: Sources, policies: Sequence[RoutingPolicy]) -
     return render_notifications(stack, stack.spec.alerting, sources, policies)
 
 
-def _note(title: str, refusal: _Refusal) -> LeftOut:
+def _note(policy: RoutingPolicy, message: str) -> LeftOut:
     return LeftOut(
-        policy=title,
+        policy=policy.title,
         path="spec.routes",
-        reason="RejectedByServer",
-        message=f"left out with its receivers: {refusal.message}"[:1024],
+        reason=_REJECTED,
+        message=f"left out with its receivers: {message}"[:1024],
+        revision=_digest(policy),
     )
 
 
