@@ -1,12 +1,14 @@
 """One installation of Firewatch for all scenarios; every scenario has a namespace of its own."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from e2e.audit import AuditLog
 from e2e.cluster.backend import choose
+from e2e.cluster.programs import program
 from e2e.cluster.progress import ConsoleProgress
 from e2e.host_operator import HostOperator
 from e2e.images import PROJECT
@@ -65,6 +67,12 @@ def testbed() -> Iterator[Testbed]:
     uninstall(testbed)
     if not was_up:
         testbed.backend.down(progress)
+
+
+@pytest.fixture(scope="session")
+def by_helm_4(testbed: Testbed) -> Testbed:
+    """Return the test bed with Helm 4 in place of Helm 3."""
+    return replace(testbed, helm=program("helm4", ConsoleProgress()))
 
 
 def _station(testbed: Testbed, namespace: str, *, node_exporter: bool = False) -> Station:

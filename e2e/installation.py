@@ -46,6 +46,8 @@ class Testbed:
     backend: Backend
     cluster: Cluster
     images: Images
+    helm: Path | None = None
+    """Another Helm than the cluster's own, which is Helm 3."""
 
     @property
     def kubectl(self) -> Kubectl:
@@ -161,7 +163,7 @@ def uninstall(testbed: Testbed) -> None:
 
 def helm(testbed: Testbed, *arguments: str, stdin: str = "") -> str:
     """Run helm against the cluster; return what it prints."""
-    command = [str(Path(testbed.cluster.tools) / "helm"), *arguments]
+    command = [str(testbed.helm or testbed.cluster.tools / "helm"), *arguments]
     done = subprocess.run(
         command,
         input=stdin,

@@ -7,8 +7,10 @@ import pytest
 from bench.quiet import restart, settle, writes
 from e2e.audit import AuditLog
 from e2e.cluster.local import LocalBackend
+from e2e.cluster.progress import ConsoleProgress
+from e2e.conftest import CLUSTER_STACKS
 from e2e.host_operator import HostOperator
-from e2e.installation import NAMESPACE, RELEASE, Testbed, helm
+from e2e.installation import NAMESPACE, RELEASE, Testbed, Values, helm, install
 from e2e.kill_campaign import prepare
 from e2e.kubectl import wait_for
 from e2e.station import NAMESPACES, STACK, Station
@@ -64,6 +66,27 @@ def _starts(testbed: Testbed) -> dict[str, int]:
 
 def test_the_charts_own_test_passes(testbed: Testbed) -> None:
     assert "Succeeded" in helm(testbed, "test", RELEASE, "--namespace", NAMESPACE)
+
+
+def generations(testbed: Testbed) -> dict[str, int]:
+    """Return how often the spec of each object of the chart has changed, where that is counted."""
+    kinds = "deployments,customresourcedefinitions,validatingadmissionpolicies"
+    found = testbed.kubectl.list(kinds, selector=f"app.kubernetes.io/instance={RELEASE}")
+    return {
+        f"{each['kind']} {each['metadata']['name']}": each["metadata"]["generation"]
+        for each in found
+    }
+
+
+def test_helm_4_upgrades_what_helm_3_has_installed_and_changes_nothing(
+    testbed: Testbed, by_helm_4: Testbed
+) -> None:
+    """Upgrade from the same chart with the same values; test_uninstall.py has the rest."""
+    before = generations(testbed)
+    assert f"Deployment {RELEASE}" in before
+    install(by_helm_4, Values(NAMESPACES, NAMESPACES, CLUSTER_STACKS), ConsoleProgress())
+    assert generations(testbed) == before
+    assert "Succeeded" in helm(by_helm_4, "test", RELEASE, "--namespace", NAMESPACE)
 
 
 def test_the_generated_rights_suffice(session_audit: AuditLog) -> None:

@@ -1,4 +1,7 @@
-"""`helm uninstall`: what is owed is given back first, and what cannot be stops it."""
+"""`helm uninstall`: what is owed is given back first, and what cannot be stops it.
+
+Helm 4 uninstalls what Helm 3 has installed, installs anew, and Helm 3 uninstalls that.
+"""
 
 from collections.abc import Iterator
 
@@ -6,7 +9,7 @@ import pytest
 
 from e2e.cluster.progress import ConsoleProgress
 from e2e.conftest import CLUSTER_STACKS
-from e2e.installation import NAMESPACE, RELEASE, Values, install, uninstall
+from e2e.installation import NAMESPACE, RELEASE, Testbed, Values, install, uninstall
 from e2e.kubectl import condition, wait_for
 from e2e.station import NAMESPACES, Station
 
@@ -14,8 +17,8 @@ HOOK = f"{RELEASE}-release"
 
 
 @pytest.fixture
-def episode(response_station: Station) -> Iterator[Station]:
-    """Return a namespace in the middle of an episode; have the operator installed again after."""
+def episode(response_station: Station, by_helm_4: Testbed) -> Iterator[Station]:
+    """Return a namespace in the middle of an episode; have Helm 4 install the operator after."""
     station = response_station
     station.kubectl.apply(station.response(recovery={"hold": "1h"}))
     station.wait_ready("aresp", "scale")
@@ -24,14 +27,16 @@ def episode(response_station: Station) -> Iterator[Station]:
     station.wait_state("scale", "Active")
     yield station
     station.signal(0)
-    install(station.testbed, Values(NAMESPACES, NAMESPACES, CLUSTER_STACKS), ConsoleProgress())
+    install(by_helm_4, Values(NAMESPACES, NAMESPACES, CLUSTER_STACKS), ConsoleProgress())
     station.kubectl.delete("aresp", "scale", station.namespace)
     station.kubectl.run("scale", "deployment/api", "-n", station.namespace, "--replicas=1")
 
 
-def test_an_uninstall_in_the_middle_of_an_episode_gives_back_first(episode: Station) -> None:
+def test_an_uninstall_in_the_middle_of_an_episode_gives_back_first(
+    episode: Station, by_helm_4: Testbed
+) -> None:
     kubectl = episode.kubectl
-    uninstall(episode.testbed)
+    uninstall(by_helm_4)
     assert kubectl.replicas("api", episode.namespace) == 1
     found = kubectl.get("aresp", "scale", episode.namespace)
     assert found is not None
@@ -50,7 +55,9 @@ def test_an_uninstall_in_the_middle_of_an_episode_gives_back_first(episode: Stat
     assert kubectl.get("statefulset", "main-prometheus", episode.namespace), "the stack runs on"
 
 
-def test_an_uninstall_stops_at_what_cannot_be_given_back(episode: Station) -> None:
+def test_an_uninstall_stops_at_what_cannot_be_given_back(
+    episode: Station, by_helm_4: Testbed
+) -> None:
     kubectl = episode.kubectl
 
     def write_schema(schema: int) -> None:
@@ -61,8 +68,9 @@ def test_an_uninstall_stops_at_what_cannot_be_given_back(episode: Station) -> No
         )
 
     write_schema(99)
-    with pytest.raises(RuntimeError, match="helm uninstall failed"):
-        uninstall(episode.testbed)
+    for testbed in (by_helm_4, episode.testbed):
+        with pytest.raises(RuntimeError, match="helm uninstall failed"):
+            uninstall(testbed)
     assert kubectl.replicas(RELEASE, NAMESPACE) == 0
     assert kubectl.replicas("api", episode.namespace) == 2
     said = kubectl.run("logs", f"job/{HOOK}", "-n", NAMESPACE)

@@ -1,4 +1,4 @@
-"""Golden files, and the chart as Helm renders it.
+"""Golden files, and the chart as Helm 3 and Helm 4 render it.
 
 `pytest tests/golden --update-golden` rewrites the golden files that differ.
 """
@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from e2e.cluster import binaries
-from e2e.cluster.progress import SilentProgress
-from tests.golden.rendering import CASES, NAMES, Helm, Object
+from e2e.cluster.programs import program
+from e2e.cluster.progress import ConsoleProgress, SilentProgress
+from tests.golden.rendering import CASES, HELMS, NAMES, Helm, Object
 
 Promtool = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -37,20 +38,21 @@ def check_golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
 
 @pytest.fixture(scope="session")
 def promtool() -> Promtool:
-    program = binaries.ensure(["promtool"], SilentProgress()) / "promtool"
+    path = binaries.ensure(["promtool"], SilentProgress()) / "promtool"
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [program, *arguments], capture_output=True, text=True, check=False, timeout=60
+            [path, *arguments], capture_output=True, text=True, check=False, timeout=60
         )
 
     return run
 
 
-@pytest.fixture(scope="session")
-def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    program = binaries.ensure(["helm"], SilentProgress()) / "helm"
-    return Helm(program, tmp_path_factory.mktemp("helm"))
+@pytest.fixture(scope="session", params=HELMS)
+def helm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Give a test each Helm in turn, so that what holds for one holds for the other."""
+    name: str = request.param
+    return Helm(program(name, ConsoleProgress()), tmp_path_factory.mktemp(name))
 
 
 @pytest.fixture(scope="session", params=NAMES)

@@ -1,4 +1,4 @@
-"""The Helm chart: what it renders, what it refuses, what it says."""
+"""The Helm chart: what it renders, what it refuses, what it says; by Helm 3 and Helm 4 alike."""
 
 import re
 import shutil
@@ -24,7 +24,8 @@ def test_lint(helm: Helm, values: Path) -> None:
 def test_rendered(
     helm: Helm, case: str, values: Path, check_golden: Callable[[Path, str], None]
 ) -> None:
-    # The CRDs are compared with their source below; here they would hide everything else.
+    # One file for both Helms. The CRDs are compared with their source below; here they would hide
+    # everything else.
     check_golden(
         CASES / f"{case}.yaml", helm.template("--values", values, "--set", "crds.install=false")
     )

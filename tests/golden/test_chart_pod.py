@@ -1,9 +1,7 @@
 """The Helm chart: the operator's pod, how it is found and what it is told."""
 
-import yaml
-
 from firewatch.settings import Settings, parse_settings
-from tests.golden.rendering import CASES, Helm, Object, name_of, of_kind
+from tests.golden.rendering import CASES, Helm, Object, name_of, of_kind, parse
 
 
 def pods(objects: list[Object]) -> list[Object]:
@@ -96,5 +94,5 @@ def test_extra_labels_are_on_everything_and_win_over_nothing(helm: Helm) -> None
 
 
 def test_names_fit_however_long_the_release_is_called(helm: Helm) -> None:
-    rendered = [*yaml.safe_load_all(helm.template(release="r" * 53))]
+    rendered = parse(helm.template(release="r" * 53))
     assert max(len(name_of(item)) for item in of_kind(rendered, "Service", "Deployment")) <= 63
