@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +49,19 @@ def test_the_list_of_commands_is_that_of_the_program() -> None:
 
 
 def test_rendered_objects_are_those_of_the_operators_builders() -> None:
-    result = run("render", STACK)
+    granted = ("--cluster-stack-namespace", "monitoring")
+    result = run("render", STACK, *granted)
     assert (result.exit_code, result.stderr) == (0, "")
     live = yaml.safe_load(Path(STACK).read_text())
     where = (live["metadata"]["namespace"], live["metadata"]["name"], UNKNOWN_UID)
     stack = Stack(*where, MODELS["MonitoringStack"].model_validate(live["spec"]))  # type: ignore[arg-type]
-    receiver = Surroundings(receiver="firewatch-receiver.firewatch.svc:9095")
-    wanted = [*build_shared([stack]), *build_stack(stack, receiver)]
+    around = Surroundings(
+        receiver="firewatch-receiver.firewatch.svc:9095", cluster_namespaces=("monitoring",)
+    )
+    wanted = [*build_shared([stack]), *build_stack(stack, around)]
     shown = [*yaml.safe_load_all(result.stdout)]
     assert [item for item in shown if item["kind"] != "Secret"] == wanted
-    assert json.loads(run("render", STACK, "-o", "json").stdout)["items"] == shown
+    assert json.loads(run("render", STACK, "-o", "json", *granted).stdout)["items"] == shown
 
 
 def test_policies_become_rule_files_and_their_tests_a_job() -> None:
@@ -93,6 +97,107 @@ def test_alertmanagers_configuration_is_shown_with_placeholders_for_credentials(
         "https://placeholder.invalid/shop/pd/k"
         in run("render", "-", "--show", "config", text=text).stdout
     )
+
+
+def stack_of(**metrics: Any) -> dict[str, Any]:
+    spec = {"metrics": metrics, "exporters": {"kubelet": {}}}
+    return {**POLICY, "kind": "MonitoringStack", "spec": spec}
+
+
+def test_what_reads_the_cluster_is_made_where_it_is_granted_and_else_named() -> None:
+    text = yaml.safe_dump(stack_of())
+    shown = run("render", "-", "--show", "prometheus.yml", text=text)
+    assert shown.exit_code == 1
+    assert "job_name: kubelet" not in shown.stdout
+    assert "left out: MonitoringStack a: exporters.kubelet left out" in shown.stderr
+    assert "if it is there, add --cluster-stack-namespace shop here" in shown.stderr
+    options = ("--cluster-stack-namespace=other", "--cluster-stack-namespace=shop")
+    granted = run("render", "-", "--show", "prometheus.yml", *options, text=text)
+    assert (granted.exit_code, granted.stderr) == (0, "")
+    assert "job_name: kubelet" in granted.stdout
+
+
+RAW = {"additionalScrapeConfigs": {"name": "extra", "key": "jobs.yaml"}}
+JOBS = "- job_name: consul\n  consul_sd_configs: [{server: 'c:8500'}]\n"
+
+
+def secret(**parts: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "extra"}, **parts}
+
+
+def with_secret(metrics: dict[str, Any], *sources: dict[str, Any], show: str = "objects") -> Result:
+    options = ("--cluster-stack-namespace=shop", "--namespace=shop", "--show", show)
+    return run("render", "-", *options, text=yaml.safe_dump_all([stack_of(**metrics), *sources]))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"stringData": {"jobs.yaml": JOBS}},
+        {"data": {"jobs.yaml": b64encode(JOBS.encode()).decode()}},
+        {"data": {"jobs.yaml": "!"}, "stringData": {"jobs.yaml": JOBS}},
+    ],
+    ids=["stringData", "data", "both"],
+)
+def test_jobs_in_prometheus_own_words_are_read_from_a_secret_in_the_files(
+    parts: dict[str, Any],
+) -> None:
+    result = with_secret(RAW, secret(**parts))
+    assert (result.exit_code, result.stderr) == (0, "")
+    (copied,) = (
+        each
+        for each in yaml.safe_load_all(result.stdout)
+        if each["metadata"]["name"] == "a-prometheus-scrapes"
+    )
+    ((file, encoded),) = copied["data"].items()
+    assert yaml.safe_load(b64decode(encoded))["scrape_configs"] == yaml.safe_load(JOBS)
+    config = yaml.safe_load(with_secret(RAW, secret(**parts), show="prometheus.yml").stdout)
+    assert [Path(path).name for path in config["scrape_config_files"]] == [file]
+
+
+def test_jobs_of_a_secret_that_is_not_in_the_files_are_said_not_to_be_shown() -> None:
+    for other in ([], [secret(metadata={"name": "extra", "namespace": "other"})]):
+        result = with_secret(RAW, *other)
+        assert result.exit_code == 0
+        assert result.stderr == (
+            "not shown: MonitoringStack a: additionalScrapeConfigs: the jobs in key jobs.yaml of Secret"
+            " extra; add a file with the Secret to see them\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({}, "key jobs.yaml of Secret extra is missing; create it"),
+        ({"data": {"jobs.yaml": ""}}, "key jobs.yaml of Secret extra is missing; create it"),
+        ({"data": {"jobs.yaml": "/w=="}}, "it is not text; it is left out"),
+        (
+            {"stringData": {"jobs.yaml": "- a: 1"}},
+            "job 1 has a field that Prometheus does not know",
+        ),
+    ],
+)
+def test_a_secret_in_the_files_without_what_the_stack_needs_is_named(
+    parts: dict[str, Any], said: str
+) -> None:
+    result = with_secret(RAW, secret(**parts))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("left out: MonitoringStack a: additionalScrapeConfigs: ")
+    assert said in result.stderr
+
+
+def test_a_certificate_is_missing_only_where_its_object_is_given_without_it() -> None:
+    tls = {"ca": {"configMap": {"name": "extra", "key": "ca.crt"}}}
+    job = {"name": "j", "targets": ["a:1"], "scheme": "https", "tlsConfig": tls}
+    authority = {**secret(), "kind": "ConfigMap"}
+    for given, kept in (
+        ([], True),
+        ([{**authority, "data": {"ca.crt": "x"}}], True),
+        ([authority], False),
+    ):
+        result = with_secret({"scrapeJobs": [job]}, *given, show="prometheus.yml")
+        assert ("job_name: j\n" in result.stdout) is kept
+        assert ("key ca.crt of ConfigMap extra is missing; create it" in result.stderr) is not kept
 
 
 def test_what_would_be_left_out_is_named() -> None:
@@ -139,6 +244,12 @@ def changed(**fields: Any) -> str:
         (
             changed(spec={"groups": [{"name": "g", "rules": [{"alerts": "A"}]}]}),
             "spec.groups[0].rules[0].alerts: unknown field; did you mean alert?",
+        ),
+        (
+            yaml.safe_dump(
+                {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": [1]}
+            ),
+            "document 1: data: give it keys with texts",
         ),
         ("kind: Pod\napiVersion: v1\n", "no resource of Firewatch is in these files"),
         (yaml.safe_dump_all([POLICY, POLICY]), "AlertPolicy a is in standard input, document 1"),

@@ -22,7 +22,7 @@ from firewatch.api.resource import Object
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.yaml_text import dump_yaml
 from firewatch.runbook.advice import Advice, advise
-from firewatch.runbook.documents import Document, InputError, read_documents
+from firewatch.runbook.documents import Input, InputError, read_input
 from firewatch.runbook.release import Release, release_by
 from firewatch.runbook.render import render as render_documents
 
@@ -72,6 +72,7 @@ def firewatch() -> None:
 @APP.command()
 def render(
     files: Files,
+    *,
     namespace: Namespace = "default",
     output: Annotated[ObjectFormat, typer.Option("--output", "-o", help="Form of the objects.")] = (
         ObjectFormat.YAML
@@ -86,20 +87,32 @@ def render(
     receiver: Annotated[
         str, typer.Option(help="Address of the operator's alert receiver.")
     ] = _RECEIVER,
+    cluster_stack_namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAMESPACE",
+            help="A namespace whose stacks may read the cluster itself, as in the chart's value"
+            " clusterStacks.namespaces; may be given again.",
+        ),
+    ] = None,
 ) -> None:
     """Print every object and configuration file that the operator would make, without a cluster.
 
     Expressions are checked by the stack's own Prometheus later, and cross-field rules by the API
     server (kubectl apply --dry-run=server); all else is as strict as there.
     """
-    documents = _read(files, namespace)
-    rendered = render_documents(documents, Surroundings(receiver=receiver))
+    around = Surroundings(
+        receiver=receiver, cluster_namespaces=tuple(cluster_stack_namespace or ())
+    )
+    rendered = render_documents(_read(files, namespace), around)
     if show == "objects":
         _print_objects(rendered.objects, output)
     else:
         _print_files(rendered.objects, show)
     for line in rendered.left_out:
         typer.echo(f"left out: {line}", err=True)
+    for line in rendered.unseen:
+        typer.echo(f"not shown: {line}", err=True)
     if rendered.left_out:
         raise typer.Exit(FOUND)
 
@@ -113,7 +126,7 @@ def lint(
     ),
 ) -> None:
     """Print advice on alert rules and names of metrics; none of it keeps a rule from running."""
-    found = [*advise(_read(files, namespace))]
+    found = [*advise(_read(files, namespace).documents)]
     _print_advice(found, output)
     if found:
         raise typer.Exit(FOUND)
@@ -140,14 +153,14 @@ def let_go(
         raise typer.Exit(FOUND)
 
 
-def _read(files: Sequence[str], namespace: str) -> list[Document]:
+def _read(files: Sequence[str], namespace: str) -> Input:
     try:
-        documents = read_documents(files, namespace=namespace)
+        found = read_input(files, namespace=namespace)
     except InputError as error:
         _refuse(*error.problems)
-    if not documents:
+    if not found.documents:
         _refuse("no resource of Firewatch is in these files")
-    return documents
+    return found
 
 
 def _refuse(*problems: str) -> NoReturn:
@@ -182,7 +195,7 @@ def _print_files(objects: Sequence[Object], wanted: str) -> None:
 
 
 def _texts(item: Object) -> Iterator[tuple[str, str]]:
-    """Yield the files in an object; Secrets hold placeholders here."""
+    """Yield the files in an object; in Secrets they stand encoded."""
     for name, text in item.get("data", {}).items():
         yield name, b64decode(text).decode() if item["kind"] == "Secret" else text
 

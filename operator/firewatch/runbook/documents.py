@@ -3,6 +3,7 @@
 import difflib
 import re
 import sys
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from firewatch.api.kinds import CUSTOM_KINDS
-from firewatch.api.resource import API_VERSION, GROUP, NAME_PATTERN, Model
+from firewatch.api.resource import API_VERSION, GROUP, NAME_PATTERN, Model, Object
 
 _KINDS = {custom.kind: custom for custom in CUSTOM_KINDS}
 _ROOT = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _LONGEST_NAME = 253
 _UNKNOWN_FIELD = "extra_forbidden"
+_SOURCES = frozenset({"Secret", "ConfigMap"})
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,15 @@ class Document:
     spec: Model
 
 
+@dataclass(frozen=True)
+class Input:
+    """What is in files."""
+
+    documents: Sequence[Document]
+    sources: Sequence[Object]
+    """Secrets and ConfigMaps, as the API server would hold them."""
+
+
 class InputError(Exception):
     """What is wrong with files, one line each: file, document, field, and what to do."""
 
@@ -42,24 +53,27 @@ class InputError(Exception):
         self.problems = tuple(problems)
 
 
-def read_documents(paths: Iterable[str], *, namespace: str) -> list[Document]:
-    """Return the resources of ours in files and folders, ``-`` being standard input.
+def read_input(paths: Iterable[str], *, namespace: str) -> Input:
+    """Return what of files and folders concerns us, ``-`` being standard input.
 
     Everything else in them is passed over. ``InputError`` names all that is wrong.
     """
     found: list[Document] = []
+    sources: list[Object] = []
     problems: list[str] = []
     for name, text in _texts(paths, problems):
         for where, raw in _parts(name, text, problems):
             result = _parse(where, raw, namespace)
             if isinstance(result, Document):
                 found.append(result)
+            elif isinstance(result, dict):
+                sources.append(result)
             else:
                 problems += result
     problems += _twice(found)
     if problems:
         raise InputError(problems)
-    return found
+    return Input(found, sources)
 
 
 def _texts(paths: Iterable[str], problems: list[str]) -> Iterator[tuple[str, str]]:
@@ -93,9 +107,11 @@ def _parts(name: str, text: str, problems: list[str]) -> Iterator[tuple[str, Any
             yield where, part
 
 
-def _parse(where: str, raw: Any, namespace: str) -> Document | list[str]:
+def _parse(where: str, raw: Any, namespace: str) -> Document | Object | list[str]:
     if not isinstance(raw, dict) or not isinstance(raw.get("apiVersion"), str):
         return [f"{where}: it is no Kubernetes resource; give it apiVersion, kind and metadata"]
+    if raw["apiVersion"] == "v1" and raw.get("kind") in _SOURCES:
+        return _parse_source(where, raw, namespace)
     if raw["apiVersion"].partition("/")[0] != GROUP:
         return []
     if problems := [*_outer_problems(raw)]:
@@ -108,6 +124,26 @@ def _parse(where: str, raw: Any, namespace: str) -> Document | list[str]:
     metadata = raw["metadata"]
     space = metadata.get("namespace") or namespace
     return Document(where, raw["kind"], space, metadata["name"], raw, spec)
+
+
+def _parse_source(where: str, raw: dict[str, Any], namespace: str) -> Object | list[str]:
+    """Return a Secret or ConfigMap as the API server would hold it."""
+    metadata = raw.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        return []  # Nothing can name it.
+    maps = {part: raw.get(part) or {} for part in ("data", "binaryData", "stringData")}
+    for part, entries in maps.items():
+        if not isinstance(entries, dict) or not all(isinstance(v, str) for v in entries.values()):
+            return [f"{where}: {part}: give it keys with texts"]
+    written = {key: b64encode(text.encode()).decode() for key, text in maps["stringData"].items()}
+    place = {"name": metadata["name"], "namespace": metadata.get("namespace") or namespace}
+    return {
+        "kind": raw["kind"],
+        # What the API server would give it stands empty.
+        "metadata": {**place, "uid": "", "resourceVersion": ""},
+        "data": maps["data"] | written,
+        "binaryData": maps["binaryData"],
+    }
 
 
 def _outer_problems(raw: dict[str, Any]) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What notification settings refer to, without a cluster: each Secret holds a placeholder.
 
-Nothing is taken from Secrets in the files, so that what is printed never holds a credential.
+Nothing of them is taken from Secrets in the files, so that no credential is printed with them.
 """
 
 import asyncio

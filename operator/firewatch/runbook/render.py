@@ -1,6 +1,6 @@
 """What the operator would make of resources, by its own builders and without a cluster."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from firewatch.api.alerts import AlertPolicySpec
@@ -9,8 +9,10 @@ from firewatch.api.resource import Object
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build import names
 from firewatch.build.checks import check_groups
+from firewatch.build.left_out import find_left_out
 from firewatch.build.objects import Stack
 from firewatch.build.policy_routes import RoutingPolicy
+from firewatch.build.raw_scrapes import build_raw_scrapes_secret
 from firewatch.build.rule_tests import (
     TestRun,
     build_test_files,
@@ -23,9 +25,11 @@ from firewatch.build.slots import build_slot, plan_slots
 from firewatch.build.stack import build_shared, build_stack
 from firewatch.build.surroundings import Surroundings
 from firewatch.reconcile.stackref import resolve_stack
-from firewatch.runbook.documents import Document
+from firewatch.runbook.documents import Document, Input
+from firewatch.runbook.given import Given, find_unseen, given, surround
 from firewatch.runbook.offline import build_notifications
 
+_CLUSTER_SCOPE = "ClusterScopeNotGranted"
 UNKNOWN_UID = "00000000-0000-0000-0000-000000000000"
 """Stands for the uid that the API server will give the stack."""
 
@@ -36,7 +40,9 @@ class Rendered:
 
     objects: tuple[Object, ...]
     left_out: tuple[str, ...]
-    """One line each: which rule or policy, and why."""
+    """One line each: which rule, policy or part of a stack, and why."""
+    unseen: tuple[str, ...]
+    """One line each: what the operator would make as well, of something that is not given."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,9 @@ class _Rules:
     file: RuleFile
 
 
-def render(documents: Sequence[Document], surroundings: Surroundings) -> Rendered:
+def render(found: Input, surroundings: Surroundings) -> Rendered:
     """Return what the operator would make of stacks and policies."""
+    documents, files = found.documents, given(found.sources)
     stacks = {(s.namespace, s.name): s for d in documents if (s := _stack(d))}
     left_out: list[str] = []
     policies: dict[tuple[str, str], list[_Rules]] = {key: [] for key in stacks}
@@ -61,10 +68,16 @@ def render(documents: Sequence[Document], surroundings: Surroundings) -> Rendere
     for namespace in dict.fromkeys(space for space, _ in stacks):
         objects += build_shared([s for s in stacks.values() if s.namespace == namespace])
     for key, stack in stacks.items():
-        objects += build_stack(stack, surroundings)
+        objects += _stack_objects(stack, surround(stack, surroundings, files), left_out)
         objects += _rule_objects(stack, policies[key], left_out)
         objects += _notification_objects(stack, policies[key], left_out)
-    return Rendered(tuple(objects), tuple(left_out))
+    return Rendered(tuple(objects), tuple(left_out), tuple(_unseen(stacks.values(), files)))
+
+
+def _unseen(stacks: Iterable[Stack], files: Given) -> Iterator[str]:
+    for stack in stacks:
+        if line := find_unseen(stack, files):
+            yield line
 
 
 def _stack(document: Document) -> Stack | None:
@@ -72,6 +85,20 @@ def _stack(document: Document) -> Stack | None:
         return None
     uid = document.raw["metadata"].get("uid", UNKNOWN_UID)
     return Stack(document.namespace, document.name, uid, document.spec)
+
+
+def _stack_objects(
+    stack: Stack, surroundings: Surroundings, left_out: list[str]
+) -> Iterator[Object]:
+    """Yield what a stack is made of, without rules and notifications."""
+    yield from build_stack(stack, surroundings)
+    if (raw := surroundings.raw_scrapes) and raw.file:
+        yield build_raw_scrapes_secret(stack, {raw.file: raw.text})
+    for each in find_left_out(stack, surroundings):
+        message = each.message
+        if each.reason == _CLUSTER_SCOPE:
+            message += f"; if it is there, add --cluster-stack-namespace {stack.namespace} here"
+        left_out.append(f"MonitoringStack {stack.name}: {message}")
 
 
 def _assign(
