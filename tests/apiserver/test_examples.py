@@ -88,3 +88,9 @@ def test_a_second_apply_shows_no_difference(site: Site, tmp_path: Path) -> None:
     # And it would show, if there were any.
     changed = site.rendered(DEMO).replace("scrapeInterval: 1s", "scrapeInterval: 2s")
     assert "+    scrapeInterval: 2s" in site.differences(changed)
+
+
+def test_the_grant_to_read_the_cluster_is_refused_until_it_names_a_namespace(site: Site) -> None:
+    grant = str(ROOT / "config" / "grants" / "cluster-stacks")
+    with pytest.raises(KubectlError, match=r"subjects\[0\].namespace: Required value"):
+        site.kubectl("apply", *site.way, "--dry-run=server", "-k", grant)

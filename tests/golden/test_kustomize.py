@@ -1,5 +1,6 @@
 """The installation by kustomize is the chart's rendering, and ends in the same objects."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,14 @@ import yaml
 
 from e2e.cluster.programs import program
 from e2e.cluster.progress import ConsoleProgress
-from tests.golden.rendering import ROOT, Helm, Object, of_kind, staying
+from tests.golden.rendering import ROOT, Helm, Object, of_kind, parse, staying
 
 CONFIG = ROOT / "config"
 OVERLAY = ROOT / "examples" / "kustomize"
 VALUES = (
     *("--set", "image.repository=registry.example/firewatch/operator,image.tag=0.1.0"),
-    *("--set", "stacks.namespaces={shop},targets.namespaces={shop}"),
+    *("--set", "stacks.namespaces={shop,platform},targets.namespaces={shop}"),
+    *("--set", "clusterStacks.namespaces={platform}"),
 )
 Identity = tuple[str, str, str]
 HELMS_OWN = ("helm.sh/chart", "helm.sh/resource-policy", "app.kubernetes.io/managed-by")
@@ -49,7 +51,7 @@ def kustomize(folder: Path) -> list[Object]:
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    return list(yaml.safe_load_all(result.stdout))
+    return parse(result.stdout)
 
 
 def by_identity(objects: list[Object]) -> dict[Identity, Object]:
@@ -77,6 +79,49 @@ def test_a_grant_is_that_of_the_chart_for_any_namespace(
     )
     del binding["metadata"]["namespace"]
     check_golden(CONFIG / "grants" / scope / "role-binding.yaml", write([binding]))
+
+
+def test_the_grant_to_read_the_cluster_is_that_of_the_chart_for_any_namespace(
+    helm: Helm, check_golden: Callable[[Path, str], None]
+) -> None:
+    settings = "stacks.namespaces={shop},clusterStacks.namespaces={shop}"
+    bindings = []
+    for binding in of_kind(without_helm(helm.objects("--set", settings)), "ClusterRoleBinding"):
+        (subject,) = binding["subjects"]
+        if subject["namespace"] == "shop":
+            del subject["namespace"]
+            bindings.append(binding)
+    path = CONFIG / "grants" / "cluster-stacks" / "cluster-role-bindings.yaml"
+    check_golden(path, write(bindings))
+
+
+def test_two_namespaces_may_read_the_cluster(tmp_path: Path) -> None:
+    """Each by bindings of its own, in the way that the example tells."""
+    example = (OVERLAY / "platform" / "kustomization.yaml").read_text()
+    above = os.path.relpath(ROOT, tmp_path / "any")
+    text = example.replace("../../..", above)
+    other = text.replace("platform", "infra") + "nameSuffix: -infra\n"
+    for name, written in (("platform", text), ("infra", other)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "kustomization.yaml").write_text(written)
+    operator = os.path.relpath(CONFIG, tmp_path)
+    resources = {"resources": [operator, "platform", "infra"]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(resources))
+    found = {
+        (each["roleRef"]["name"], subject["name"], subject["namespace"])
+        for each in by_identity(kustomize(tmp_path)).values()
+        if each["kind"] == "ClusterRoleBinding"
+        for subject in each["subjects"]
+        if subject["namespace"] != "firewatch"
+    }
+    assert found == {
+        (role, account, namespace)
+        for role, account in (
+            ("firewatch-prometheus-nodes", "firewatch-prometheus"),
+            ("firewatch-kube-state-metrics", "firewatch-kube-state-metrics"),
+        )
+        for namespace in ("platform", "infra")
+    }
 
 
 def test_it_ends_in_the_same_objects_as_the_chart(helm: Helm) -> None:
