@@ -9,7 +9,7 @@ import pytest
 
 from e2e.cluster.progress import ConsoleProgress
 from e2e.conftest import CLUSTER_STACKS
-from e2e.installation import NAMESPACE, RELEASE, Testbed, Values, install, uninstall
+from e2e.installation import NAMESPACE, RELEASE, Testbed, Values, helm, install, uninstall
 from e2e.kubectl import condition, wait_for
 from e2e.station import NAMESPACES, Station
 
@@ -77,6 +77,10 @@ def test_an_uninstall_stops_at_what_cannot_be_given_back(
     assert f"left: AutoResponse {episode.namespace}/scale: Deployment api is left at 2" in said
     events = kubectl.list("event", episode.namespace)
     assert "RestoreOwed" in {event["reason"] for event in events}
+
+    kubectl.run("scale", f"deployment/{RELEASE}", "-n", NAMESPACE, "--replicas=1")
+    helm(by_helm_4, "rollback", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout=120s")
+    assert "STATUS: deployed" in helm(by_helm_4, "status", RELEASE, "--namespace", NAMESPACE)
 
     write_schema(1)
     uninstall(episode.testbed)
