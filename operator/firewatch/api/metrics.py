@@ -14,6 +14,7 @@ from firewatch.api.resource import (
     rules,
 )
 from firewatch.api.scraping import LabelValue, Limits, RawScrapeConfigs, ScrapeJob
+from firewatch.api.web import Web
 from firewatch.api.workload import Storage, Workload
 
 RESERVED_JOBS = (
@@ -101,6 +102,8 @@ class Metrics(
         },
     )
     """Servers that are sent every sample as it comes."""
+    web: Web | None = None
+    """How Prometheus serves its API and its pages; by plain HTTP when left out."""
 
     @model_validator(mode="after")
     def _timeouts_fit_intervals(self) -> Self:

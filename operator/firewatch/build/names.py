@@ -34,6 +34,8 @@ KUBE_STATE_METRICS = "kube-state-metrics"
 PUSHGATEWAY = "pushgateway"
 """Applications, as ``app.kubernetes.io/name`` and as the rows of the stack's status."""
 
+PROMETHEUS_JOB = "prometheus"
+"""Job by which a Prometheus scrapes itself."""
 BLACKBOX_JOB = "blackbox"
 """Label ``job`` of everything that is probed."""
 
@@ -65,6 +67,9 @@ REFUSED_KEY = "refused.yml"
 COMPLAINT_KEY = "refused.txt"
 """What promtool has against that one; empty if it has nothing."""
 WATCHDOG_KEY = "watchdog.rules.yml"
+WEB_CONFIG_KEY = "web.yml"
+WEB_CONFIG_FLAG = "--web.config.file"
+"""With this argument Prometheus serves HTTPS, or does not start."""
 BLACKBOX_KEY = "blackbox.yml"
 TOKEN_KEY = "token"  # noqa: S105 - a file name
 
@@ -198,9 +203,9 @@ def service_address(name: str, namespace: str, port: int) -> str:
     return f"{name}.{namespace}.svc:{port}"
 
 
-def prometheus_url(stack: str, namespace: str) -> str:
-    """Return the address of Prometheus inside the cluster."""
-    return f"http://{prometheus_name(stack)}.{namespace}.svc:{PROMETHEUS_PORT}"
+def prometheus_host(stack: str, namespace: str) -> str:
+    """Return the DNS name of Prometheus inside the cluster."""
+    return f"{prometheus_name(stack)}.{namespace}.svc"
 
 
 def stack_title(namespace: str, stack: str, seen_from: str) -> str:

@@ -71,13 +71,13 @@ def config_map(part: Part, data: Mapping[str, str]) -> Object:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": part.meta(), "data": {**data}}
 
 
-def service(part: Part, *, port: int, headless: bool = False) -> Object:
-    """Return a Service with one named port, ``http``."""
-    spec: Object = {
-        "type": "ClusterIP",
-        "selector": part.selector(),
-        "ports": [{"name": "http", "port": port, "targetPort": "http", "protocol": "TCP"}],
-    }
+def service(part: Part, *, port: int, headless: bool = False, https: bool = False) -> Object:
+    """Return a Service with one named port, ``http`` or ``https``."""
+    name = "https" if https else "http"
+    shown: Object = {"name": name, "port": port, "targetPort": name, "protocol": "TCP"}
+    if https:
+        shown["appProtocol"] = "https"
+    spec: Object = {"type": "ClusterIP", "selector": part.selector(), "ports": [shown]}
     if headless:
         spec |= {"clusterIP": "None", "publishNotReadyAddresses": True}
     return {"apiVersion": "v1", "kind": "Service", "metadata": part.meta(), "spec": spec}
@@ -153,10 +153,17 @@ def resources(wanted: Resources, *, default: Mapping[str, str]) -> Object:
     return {key: value for key, value in found.items() if value}
 
 
-def http_probe(path: str, *, period: int, failures: int, timeout: int = 3) -> Object:
-    """Return a probe of the port ``http``."""
+def http_probe(
+    path: str, *, period: int, failures: int, timeout: int = 3, https: bool = False
+) -> Object:
+    """Return a probe of the port ``http`` or ``https``; kubelet checks no certificate."""
+    get = (
+        {"path": path, "port": "https", "scheme": "HTTPS"}
+        if https
+        else {"path": path, "port": "http"}
+    )
     return {
-        "httpGet": {"path": path, "port": "http"},
+        "httpGet": get,
         "periodSeconds": period,
         "failureThreshold": failures,
         "timeoutSeconds": timeout,

@@ -17,6 +17,7 @@ from firewatch.build.scrape import render_prometheus_config
 from firewatch.build.stateful_sets import build_stateful_set
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.watchdog import render_watchdog_rules
+from firewatch.build.web import render_web_config, serves_https, web_tls
 from firewatch.settings import PROMETHEUS_ROLE, RECEIVER_AUDIENCE
 
 _REQUESTS = {"cpu": "100m", "memory": "400Mi"}
@@ -34,23 +35,26 @@ def build_prometheus(stack: Stack, metrics: Metrics, surroundings: Surroundings)
     files = {names.CONFIG_KEY: render_prometheus_config(stack, metrics, surroundings)}
     if stack.spec.alerting:
         files[names.WATCHDOG_KEY] = render_watchdog_rules()
-    port = names.PROMETHEUS_PORT
+    if tls := web_tls(metrics):
+        files[names.WEB_CONFIG_KEY] = render_web_config(tls)
+    port, https = names.PROMETHEUS_PORT, tls is not None
+    pods = _part(stack, names.prometheus_pods_name(stack.name))
     part = _part(stack, names.prometheus_name(stack.name))
     return [
         config_map(_part(stack, names.prometheus_config_name(stack.name)), files),
-        service(_part(stack, names.prometheus_pods_name(stack.name)), port=port, headless=True),
-        _service(part, sticky=metrics.replicas > 1),
+        service(pods, port=port, headless=True, https=https),
+        _service(part, sticky=metrics.replicas > 1, https=https),
         *([disruption_budget(part)] if metrics.replicas > 1 else []),
         _stateful_set(stack, metrics),
     ]
 
 
-def _service(part: Part, *, sticky: bool) -> Object:
+def _service(part: Part, *, sticky: bool, https: bool) -> Object:
     """Return the Service that people use.
 
     Of several servers a client stays with one: their samples differ by when each has scraped.
     """
-    found = service(part, port=names.PROMETHEUS_PORT)
+    found = service(part, port=names.PROMETHEUS_PORT, https=https)
     if sticky:
         found["spec"]["sessionAffinity"] = "ClientIP"
     return found
@@ -67,23 +71,39 @@ def _stateful_set(stack: Stack, metrics: Metrics) -> Object:
     )
 
 
+def _arguments(*, https: bool) -> list[str]:
+    found = [
+        f"--config.file={names.CONFIG_DIRECTORY}/{names.CONFIG_KEY}",
+        "--config.auto-reload",
+        "--config.auto-reload-interval=1s",
+        f"--storage.tsdb.path={names.DATA_DIRECTORY}",
+        f"--web.listen-address=:{names.PROMETHEUS_PORT}",
+    ]
+    if https:
+        found.append(f"{names.WEB_CONFIG_FLAG}={names.CONFIG_DIRECTORY}/{names.WEB_CONFIG_KEY}")
+    return found
+
+
+def _serving(*, https: bool) -> Object:
+    """Return the container's port and probes."""
+    port = {"containerPort": names.PROMETHEUS_PORT, "protocol": "TCP"}
+    return {
+        "ports": [{"name": "https" if https else "http", **port}],
+        "startupProbe": http_probe("/-/ready", period=1, failures=_STARTUP_SECONDS, https=https),
+        "readinessProbe": http_probe("/-/ready", period=5, failures=3, https=https),
+        "livenessProbe": http_probe("/-/healthy", period=10, failures=6, https=https),
+    }
+
+
 def _program(stack: Stack, metrics: Metrics) -> Program:
+    https = serves_https(stack)
     return Program(
         name="prometheus",
         image=versions.PROMETHEUS,
-        args=[
-            f"--config.file={names.CONFIG_DIRECTORY}/{names.CONFIG_KEY}",
-            "--config.auto-reload",
-            "--config.auto-reload-interval=1s",
-            f"--storage.tsdb.path={names.DATA_DIRECTORY}",
-            f"--web.listen-address=:{names.PROMETHEUS_PORT}",
-        ],
+        args=_arguments(https=https),
         requests=_REQUESTS,
         container={
-            "ports": [{"name": "http", "containerPort": names.PROMETHEUS_PORT, "protocol": "TCP"}],
-            "startupProbe": http_probe("/-/ready", period=1, failures=_STARTUP_SECONDS),
-            "readinessProbe": http_probe("/-/ready", period=5, failures=3),
-            "livenessProbe": http_probe("/-/healthy", period=10, failures=6),
+            **_serving(https=https),
             "volumeMounts": [
                 {"name": "config", "mountPath": names.CONFIG_DIRECTORY, "readOnly": True},
                 {"name": "rules", "mountPath": names.RULES_DIRECTORY, "readOnly": True},

@@ -15,6 +15,7 @@ from firewatch.build.retention import own_retention
 from firewatch.build.scrape_jobs import build_scrape_job, limits
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.usable import usable_jobs, usable_remotes
+from firewatch.build.web import self_scrape, web_tls
 from firewatch.build.yaml_text import dump_yaml, load_yaml
 
 _FILES = "scrape_config_files"
@@ -112,11 +113,20 @@ def _retention(metrics: Metrics, surroundings: Surroundings) -> Object:
 
 
 def _scrape_configs(stack: Stack, metrics: Metrics, surroundings: Surroundings) -> list[Object]:
-    own = f"localhost:{names.PROMETHEUS_PORT}"
-    jobs: list[Object] = [{"job_name": "prometheus", "static_configs": [{"targets": [own]}]}]
+    jobs = [_own_job(stack, metrics, surroundings)]
     jobs += build_exporter_jobs(stack, metrics, surroundings)
     wanted = usable_jobs(stack, metrics, surroundings)
     return [*jobs, *(build_scrape_job(job, stack.namespace) for job in wanted)]
+
+
+def _own_job(stack: Stack, metrics: Metrics, surroundings: Surroundings) -> Object:
+    """Return the job by which Prometheus scrapes itself."""
+    targets = [f"localhost:{names.PROMETHEUS_PORT}"]
+    job: Object = {"job_name": names.PROMETHEUS_JOB, "static_configs": [{"targets": targets}]}
+    if tls := web_tls(metrics):
+        unusable = surroundings.missing | surroundings.no_certificates
+        job |= self_scrape(stack, tls, unusable)
+    return job
 
 
 def _rule_files(stack: Stack) -> list[str]:

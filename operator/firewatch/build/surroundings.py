@@ -19,6 +19,8 @@ class Surroundings:
     """Namespaces whose stacks may read cluster-scoped objects: ``clusterStacks`` of the chart."""
     missing: frozenset[FileRef] = frozenset()
     """Keys of Secrets and ConfigMaps that the stack names and that are not there."""
+    no_certificates: frozenset[FileRef] = frozenset()
+    """Keys that should hold the certificates of Prometheus' own HTTPS, and hold something else."""
     raw_scrapes: RawScrapes | None = None
     """Scrape jobs in Prometheus' own words; None if there are none, or not yet."""
     node_last_words: bool = True

@@ -16,6 +16,7 @@ from firewatch.build.objects import Stack
 from firewatch.build.raw_scrapes import raw_scrapes_source
 from firewatch.build.scrape_jobs import is_foreign
 from firewatch.build.surroundings import Surroundings
+from firewatch.build.web import certificates, web_tls
 
 Fault = tuple[str, str]
 """Reason and message."""
@@ -37,6 +38,7 @@ def find_unusable(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
     metrics = stack.spec.metrics
     if metrics is None:
         return
+    yield from _web_faults(metrics, surroundings)
     for job in metrics.scrape_jobs:
         if fault := _job_fault(stack, job, surroundings):
             reason, message = fault
@@ -45,6 +47,23 @@ def find_unusable(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
     for remote in metrics.remote_write:
         if missing := _tls_fault(remote, surroundings):
             yield "SecretMissing", f"remoteWrite: {remote.name} is left out: {missing}"
+
+
+def _web_faults(metrics: Metrics, surroundings: Surroundings) -> Iterator[Fault]:
+    """Yield why Prometheus cannot serve HTTPS. It never serves HTTP instead."""
+    tls = web_tls(metrics)
+    if tls is None:
+        return
+    for field, ref in (*certificates(tls), ("keySecret", tls.key_secret)):
+        where = f"metrics.web.tlsConfig.{field}: {describe(ref)}"
+        if ref in surroundings.missing:
+            effect = (
+                "nothing can check the certificate" if field == "ca" else "Prometheus serves nobody"
+            )
+            yield "SecretMissing", f"{where} is missing: {effect}; create it"
+        elif ref in surroundings.no_certificates:
+            remedy = "put one there, from BEGIN CERTIFICATE to END CERTIFICATE"
+            yield "InvalidCertificate", f"{where} holds no certificate in PEM form; {remedy}"
 
 
 def _raw_faults(metrics: Metrics, surroundings: Surroundings) -> Iterator[Fault]:

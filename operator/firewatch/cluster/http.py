@@ -1,5 +1,6 @@
 """Requests to the servers of a stack, in full or not at all."""
 
+import ssl
 from typing import Any
 
 import aiohttp
@@ -11,6 +12,14 @@ class NoAnswerError(Exception):
     """A server did not answer, or said too much; ``str()`` says why."""
 
 
+class UntrustedError(NoAnswerError):
+    """A server's certificate is refused; ``str()`` and ``code`` are OpenSSL's own verdict."""
+
+    def __init__(self, verdict: ssl.SSLCertVerificationError) -> None:
+        super().__init__(verdict.verify_message)
+        self.code: int = verdict.verify_code
+
+
 async def fetch(
     session: aiohttp.ClientSession, method: str, url: str, *, limit: int, **options: Any
 ) -> tuple[int, bytes]:
@@ -18,6 +27,11 @@ async def fetch(
     try:
         async with session.request(method, url, timeout=_TIMEOUT, **options) as response:
             return response.status, await _read(response, limit)
+    except aiohttp.ClientConnectorCertificateError as error:
+        verdict = error.certificate_error
+        if isinstance(verdict, ssl.SSLCertVerificationError):
+            raise UntrustedError(verdict) from error
+        raise NoAnswerError(str(error)) from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise NoAnswerError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
 

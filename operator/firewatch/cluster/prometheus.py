@@ -10,7 +10,8 @@ from urllib.parse import quote_plus
 
 import aiohttp
 
-from firewatch.cluster.http import NoAnswerError, fetch
+from firewatch.cluster.http import NoAnswerError, UntrustedError, fetch
+from firewatch.cluster.trust import Trust
 
 _PLAIN = {"Accept-Encoding": "identity"}
 """Packing costs both sides more than sending."""
@@ -20,6 +21,10 @@ _ANSWER_LIMIT = 32 * 1024 * 1024
 
 class PrometheusError(Exception):
     """Prometheus did not answer, or did not understand; ``str()`` says why."""
+
+
+class CertificateError(PrometheusError):
+    """The server's certificate is refused, or there is nothing to check it by."""
 
 
 class BadQueryError(PrometheusError):
@@ -71,6 +76,8 @@ class Prometheus:
     session: aiohttp.ClientSession
     url: str
     """Base URL, without a slash at the end."""
+    trust: Trust | None = None
+    """By what the server's certificate is checked, if it serves HTTPS."""
 
     async def configuration(self) -> str:
         """Return the configuration that the server runs, as YAML."""
@@ -167,10 +174,26 @@ class Prometheus:
     async def _fetch(self, method: str, path: str, **options: Any) -> tuple[int, bytes]:
         try:
             return await fetch(
-                self.session, method, self.url + path, limit=_ANSWER_LIMIT, **options
+                self.session,
+                method,
+                self.url + path,
+                limit=_ANSWER_LIMIT,
+                **self._security(),
+                **options,
             )
+        except UntrustedError as error:
+            words = self.trust.explain(error.code, str(error)) if self.trust else str(error)
+            raise CertificateError(words) from error
         except NoAnswerError as error:
             raise PrometheusError(str(error)) from error
+
+    def _security(self) -> dict[str, Any]:
+        """Return how aiohttp is to check the server's certificate."""
+        if self.trust is None:
+            return {}
+        if self.trust.context is None:
+            raise CertificateError(self.trust.problem)
+        return {"ssl": self.trust.context, "server_hostname": self.trust.server_name}
 
 
 def _data(status: int, body: bytes) -> Any:

@@ -10,7 +10,7 @@ from firewatch.build.objects import Stack
 from firewatch.build.scrape import config_revision, has_raw_scrapes
 from firewatch.cluster.apply import apply
 from firewatch.cluster.kinds import CONFIG_MAP
-from firewatch.cluster.prometheus import PrometheusError
+from firewatch.cluster.prometheus import CertificateError, PrometheusError
 from firewatch.reconcile.children import Children
 from firewatch.reconcile.complaint import ask_complaint
 from firewatch.reconcile.context import Context
@@ -20,6 +20,8 @@ from firewatch.reconcile.servers import Server, Servers
 
 _REFUSED = "ReloadFailed"
 _MOST_PARTS = 5
+CHANGING = "CertificateChanging"
+"""Reason while a pod does not show the certificate that is trusted, but may do so soon."""
 _RELOADING = unknown(LOADED, "Reloading", "Prometheus has not confirmed this configuration yet")
 
 
@@ -50,7 +52,7 @@ async def confirm_configuration(
     )
     if key not in context.searching and context.nudges.patience_over(behind[0], annotation, now):
         return await _explain_behind(behind[0])
-    return _RELOADING
+    return await _explain_certificate(behind[0]) or _RELOADING
 
 
 async def keep_last_good(
@@ -124,6 +126,20 @@ async def _takes(server: Server, revision: str, *, is_open: bool) -> bool:
         return runs and (not is_open or await server.api.reload_succeeded())
     except PrometheusError:
         return False
+
+
+async def _explain_certificate(server: Server) -> Finding | None:
+    """Return that a server's certificate is refused, if so; a nudge may have its pod renew it."""
+    if server.api.trust is None:
+        return None
+    try:
+        await server.api.reload_succeeded()
+    except CertificateError as error:
+        pod = server.pod["metadata"]["name"]
+        return unknown(LOADED, CHANGING, f"pod {pod} does not answer: {error}")
+    except PrometheusError:
+        return None  # that it does not answer at all is said when it has had its time
+    return None
 
 
 async def _explain_behind(server: Server) -> Finding:

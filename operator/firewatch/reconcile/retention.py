@@ -14,6 +14,7 @@ from firewatch.api.retention import (
     RetentionPolicyStatus,
 )
 from firewatch.api.stack import MonitoringStackStatus
+from firewatch.build.objects import Stack
 from firewatch.build.retention import RetentionInForce, policy_retention, running_retention
 from firewatch.cluster.errors import NotFoundError, absent_is_fine
 from firewatch.cluster.kinds import MONITORING_STACK, RETENTION_POLICY
@@ -39,7 +40,9 @@ _NO_SERVER_SECONDS = 10.0
 class _Subject:
     """A policy that counts, and the stack that it is about."""
 
-    stack: Object
+    stack: Stack
+    live: Object
+    """That stack, as it was read."""
     in_force: RetentionInForce
     volume: int | None
 
@@ -56,17 +59,11 @@ async def reconcile_retention(context: Context, key: Key) -> float | None:
     if isinstance(subject, Finding):
         await _report(context, live, [subject])
         return None
-    servers = await gather_servers(
-        context.cluster,
-        context.session,
-        namespace=key.namespace,
-        stack=subject.stack["metadata"]["name"],
-    )
+    servers = await gather_servers(context.cluster, context.session, subject.stack)
     loaded = await _loaded(subject, servers)
     accepted = good(ACCEPTED, "Accepted", "the policy is understood and wins over the stack's own")
     metrics = await _metrics(context, live, subject, servers)
-    stack = subject.stack["metadata"]["name"]
-    await _report(context, live, [accepted, loaded], stack=stack, metrics=metrics)
+    await _report(context, live, [accepted, loaded], stack=subject.stack.name, metrics=metrics)
     if loaded.status is ConditionStatus.TRUE:
         return None
     return _UNCONFIRMED_SECONDS if servers.ready else _NO_SERVER_SECONDS
@@ -132,12 +129,12 @@ async def _in_force(
         )
     own = stack.spec.metrics.retention
     in_force = policy_retention(own, spec.metrics, policy=name, volume=volume)
-    return _Subject(live, in_force, volume)
+    return _Subject(stack, live, in_force, volume)
 
 
 async def _loaded(subject: _Subject, servers: Servers) -> Finding:
     """Return whether every server keeps what the policy says."""
-    said = read_status(MonitoringStackStatus, subject.stack).retention
+    said = read_status(MonitoringStackStatus, subject.live).retention
     wanted = subject.in_force
     if said is None or (said.time, said.size, said.policy) != (
         wanted.time,

@@ -152,13 +152,12 @@ class RulesReconciler:
 
     async def _scene(self, stack: Stack, share: Share) -> Scene:
         cluster, session = self._context.cluster, self._context.session
-        where = {"namespace": stack.namespace, "stack": stack.name}
         return Scene(
             live=share.taker.live,
             stack=stack,
             policies={policy["metadata"]["uid"]: policy for policy in share.policies},
-            servers=await gather_servers(cluster, session, **where),
-            slots=await gather_slots(cluster, **where),
+            servers=await gather_servers(cluster, session, stack),
+            slots=await gather_slots(cluster, namespace=stack.namespace, stack=stack.name),
             leaving=share.leaving,
             held=share.held,
         )

@@ -9,10 +9,13 @@ import aiohttp
 
 from firewatch.api.resource import Object
 from firewatch.build import names
+from firewatch.build.objects import Stack
+from firewatch.build.web import server_name, web_tls
 from firewatch.cluster.client import Cluster, Verb, Write
 from firewatch.cluster.errors import ConflictError, NotFoundError
 from firewatch.cluster.kinds import POD
 from firewatch.cluster.prometheus import Prometheus, PrometheusError
+from firewatch.cluster.trust import Trust, gather_trust
 
 _NUDGES = tuple(timedelta(seconds=seconds) for seconds in (0, 1, 2, 4))
 """When a pod is nudged, counted from the first time: kubelet's own view may lag behind."""
@@ -68,19 +71,46 @@ def restarts(pod: Object) -> int:
     )
 
 
-async def gather_servers(
-    cluster: Cluster, session: aiohttp.ClientSession, *, namespace: str, stack: str
-) -> Servers:
+async def gather_servers(cluster: Cluster, session: aiohttp.ClientSession, stack: Stack) -> Servers:
     """Read the stack's Prometheus pods."""
-    labels = names.selector(stack, names.PROMETHEUS)
+    labels = names.selector(stack.name, names.PROMETHEUS)
     pods = [
         pod
-        for pod in await cluster.list(POD, namespace, labels)
+        for pod in await cluster.list(POD, stack.namespace, labels)
         if "deletionTimestamp" not in pod["metadata"]
     ]
-    port = names.PROMETHEUS_PORT
-    ready = [Server(pod, Prometheus(session, pod_url(pod, port))) for pod in pods if is_ready(pod)]
+    trust = await _gather_trust(cluster, stack)
+    ready = [Server(pod, _api(session, pod, trust)) for pod in pods if is_ready(pod)]
     return Servers(pods, ready)
+
+
+async def _gather_trust(cluster: Cluster, stack: Stack) -> Trust | None:
+    tls = web_tls(stack.spec.metrics)
+    if tls is None:
+        return None
+    name = server_name(tls, stack.name, stack.namespace)
+    return await gather_trust(cluster, stack.namespace, tls, name)
+
+
+def _api(session: aiohttp.ClientSession, pod: Object, trust: Trust | None) -> Prometheus:
+    """Return the server in a pod, which while pods are renewed may serve as the stack did before."""
+    if _has_https(pod):
+        return Prometheus(session, pod_url(pod, names.PROMETHEUS_PORT, https=True), trust)
+    return Prometheus(session, pod_url(pod, names.PROMETHEUS_PORT))
+
+
+def _has_https(pod: Object) -> bool:
+    return any(
+        argument.startswith(names.WEB_CONFIG_FLAG)
+        for container in pod.get("spec", {}).get("containers") or ()
+        for argument in container.get("args") or ()
+    )
+
+
+def serving(servers: Servers, *, https: bool) -> Servers:
+    """Return the pods with those servers only that serve in this way; the others are renewed."""
+    fitting = [server for server in servers.ready if _has_https(server.pod) == https]
+    return Servers(servers.pods, fitting)
 
 
 async def running_version(servers: Servers) -> str:
@@ -103,11 +133,11 @@ def is_ready(pod: Object) -> bool:
     )
 
 
-def pod_url(pod: Object, port: int) -> str:
+def pod_url(pod: Object, port: int, *, https: bool = False) -> str:
     """Return the address of a port of a pod."""
     address = pod["status"]["podIP"]
     host = f"[{address}]" if ":" in address else address
-    return f"http://{host}:{port}"
+    return f"{'https' if https else 'http'}://{host}:{port}"
 
 
 @dataclass

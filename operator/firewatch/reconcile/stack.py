@@ -18,6 +18,7 @@ from firewatch.build.raw_scrapes import raw_scrapes_source
 from firewatch.build.retention import RetentionInForce
 from firewatch.build.stack import build_plain, build_shared, build_stack
 from firewatch.build.surroundings import Surroundings
+from firewatch.build.web import prometheus_url, serves_https
 from firewatch.cluster.apply import prune
 from firewatch.cluster.errors import ForbiddenError, NotFoundError
 from firewatch.cluster.kinds import (
@@ -39,6 +40,7 @@ from firewatch.reconcile.children import (
 )
 from firewatch.reconcile.components import available, endpoints
 from firewatch.reconcile.configuration import (
+    CHANGING,
     confirm_configuration,
     confirm_connection,
     keep_last_good,
@@ -61,7 +63,7 @@ from firewatch.reconcile.raw_scrapes import gather_raw_scrapes, keep_raw_scrapes
 from firewatch.reconcile.retention_choice import choose_retention, policies_of
 from firewatch.reconcile.rollout import remove_orphans
 from firewatch.reconcile.secrets import gather_missing, secrets_present
-from firewatch.reconcile.servers import Servers, gather_servers, running_version
+from firewatch.reconcile.servers import Servers, gather_servers, running_version, serving
 from firewatch.reconcile.sizes import gather_largest, gather_limits
 from firewatch.reconcile.stack_report import Shown, report_stack
 from firewatch.reconcile.targets import all_up, gather_jobs
@@ -74,6 +76,7 @@ from firewatch.reconcile.volumes import (
     volume_rows,
     volumes_of,
 )
+from firewatch.reconcile.web import explain_self_scrape, gather_no_certificates
 from firewatch.reconcile.workloads import gather_rows
 
 _PRUNED = (
@@ -82,6 +85,7 @@ _PRUNED = (
 )
 _UNCONFIRMED_SECONDS = 0.3
 _REPLACING_SECONDS = 0.5
+_CHANGING_SECONDS = 1.0
 _CONNECTING_SECONDS = 2.0
 _NOT_READY_SECONDS = 10.0
 # Secrets are never watched.
@@ -159,6 +163,7 @@ async def _plan(context: Context, stack: Stack, live: Object) -> _Plan:
         retention=retention,
         cluster_namespaces=context.settings.cluster_stack_namespaces,
         missing=await gather_missing(context.cluster, stack.namespace, files),
+        no_certificates=await gather_no_certificates(context.cluster, stack),
         raw_scrapes=await gather_raw_scrapes(context.cluster, stack),
         node_last_words=await gather_last_words(context.cluster, stack),
     )
@@ -186,9 +191,9 @@ async def _tell(
 ) -> float | None:
     """Look at what has become of the stack, say it, and return when to look again."""
     stack = plan.stack
-    servers = await gather_servers(
-        context.cluster, context.session, namespace=stack.namespace, stack=stack.name
-    )
+    servers = await gather_servers(context.cluster, context.session, stack)
+    # What pods that are about to be renewed think of the new configuration does not matter.
+    present = serving(servers, https=serves_https(stack))
     key = Key(MONITORING_STACK.kind, stack.namespace, stack.name)
     _wake_rules(context, key, servers)
     before = read_status(MonitoringStackStatus, live)
@@ -211,16 +216,17 @@ async def _tell(
     confirmed, loaded = before.loaded_configuration, None
     if not paused:
         loaded = await confirm_configuration(
-            context, key, made=made, servers=servers, confirmed=confirmed
+            context, key, made=made, servers=present, confirmed=confirmed
         )
     if loaded and loaded.status is ConditionStatus.TRUE:
         confirmed = made.revision or ""
     loaded = await keep_last_good(
-        context, stack, made, servers=servers, loaded=loaded, confirmed=confirmed
+        context, stack, made, servers=present, loaded=loaded, confirmed=confirmed
     )
     storage = storage_ready(plan.volumes, refusals)
     findings = [
         *_plan_findings(plan, made),
+        *explain_self_scrape(stack, jobs),
         *_findings(made, rows, storage=storage, loaded=loaded),
         *told_of_notifications(context, stack, live),
         *([] if paused else await confirm_connection(stack, servers)),
@@ -228,7 +234,8 @@ async def _tell(
     findings = _in_order(findings, first=APPLIED if paused else None)
     volumes = volume_rows(plan.volumes, refusals)
     retention = plan.surroundings.retention
-    shown = Shown(rows, jobs, volumes, largest, _url(stack), retention, confirmed)
+    url = prometheus_url(stack) if stack.spec.metrics else None
+    shown = Shown(rows, jobs, volumes, largest, url, retention, confirmed)
     await report_stack(context, live, findings, shown)
     is_told = all_up(jobs) and (bool(largest) or not servers.ready)
     soon = _next_pass(made, findings, is_told=is_told)
@@ -372,12 +379,6 @@ def _findings(
     return [finding for finding in found if finding is not None]
 
 
-def _url(stack: Stack) -> str | None:
-    if stack.spec.metrics is None:
-        return None
-    return names.prometheus_url(stack.name, stack.namespace)
-
-
 def _next_pass(result: Children, findings: Sequence[Finding], *, is_told: bool) -> float | None:
     """Return when to look again: at once while something is under way, else as usual.
 
@@ -385,6 +386,8 @@ def _next_pass(result: Children, findings: Sequence[Finding], *, is_told: bool) 
     """
     if any(each.type == LOADED and each.reason == "Reloading" for each in findings):
         return _UNCONFIRMED_SECONDS
+    if any(each.type == LOADED and each.reason == CHANGING for each in findings):
+        return _CHANGING_SECONDS
     if result.replacing:
         return _REPLACING_SECONDS
     if any(each.type == NOTIFYING and each.reason == "NotConnected" for each in findings):

@@ -4,12 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import aiohttp
+from pydantic import ValidationError
 
 from firewatch.api.resource import Key
+from firewatch.api.web import find_web_tls
 from firewatch.build.names import PROMETHEUS_PORT, prometheus_name
-from firewatch.cluster.errors import ClusterError
-from firewatch.cluster.kinds import SERVICE
+from firewatch.build.web import server_name
+from firewatch.cluster.errors import ClusterError, absent_is_fine
+from firewatch.cluster.kinds import MONITORING_STACK, SERVICE
 from firewatch.cluster.prometheus import BadQueryError, Prometheus, PrometheusError, RuntimeRule
+from firewatch.cluster.trust import Trust, gather_trust
 from firewatch.respond.alerts import (
     PRESET_ALERTS,
     PRESET_LABEL,
@@ -63,7 +67,7 @@ class Sourcing:
 
     async def _ask(self, key: Key, entries: list[Entry], started: datetime) -> SourceState:
         try:
-            prometheus = Prometheus(self.session, await self._url(key))
+            prometheus = await self._prometheus(key)
             rules = await _rules(prometheus, entries)
             external = self.context.sources.external(key)
             return SourceState(
@@ -73,11 +77,30 @@ class Sourcing:
             )
         except (PrometheusError, ClusterError) as error:
             return SourceState(polled_at=started, error=str(error))
+        except ValidationError:
+            why = f"MonitoringStack {key.name} is not understood; see its status"
+            return SourceState(polled_at=started, error=why)
 
-    async def _url(self, key: Key) -> str:
-        """Return the address of the stack's Prometheus; the cluster's DNS need not be reachable."""
+    async def _prometheus(self, key: Key) -> Prometheus:
+        """Return the stack's Prometheus; the cluster's DNS need not be reachable."""
         service = await self.context.cluster.get(SERVICE, key.namespace, prometheus_name(key.name))
-        return f"http://{service['spec']['clusterIP']}:{PROMETHEUS_PORT}"
+        trust = await self._trust(key)
+        scheme = "https" if trust else "http"
+        address = f"{scheme}://{service['spec']['clusterIP']}:{PROMETHEUS_PORT}"
+        return Prometheus(self.session, address, trust)
+
+    async def _trust(self, key: Key) -> Trust | None:
+        """Return by what the server is trusted, as the stack itself says; None if it serves HTTP.
+
+        The Service does not decide this: others may write it.
+        """
+        cluster = self.context.cluster
+        with absent_is_fine():
+            stack = await cluster.get(MONITORING_STACK, key.namespace, key.name)
+            if tls := find_web_tls(stack):
+                name = server_name(tls, key.name, key.namespace)
+                return await gather_trust(cluster, key.namespace, tls, name)
+        return None
 
 
 async def _rules(prometheus: Prometheus, entries: list[Entry]) -> list[RuntimeRule]:

@@ -1,0 +1,46 @@
+"""The certificates of a Prometheus that serves HTTPS: whether they are some, and have the name."""
+
+from collections.abc import Sequence
+
+from firewatch.api.conditions import Finding, bad
+from firewatch.api.stack import JobStatus
+from firewatch.build import names
+from firewatch.build.mounted_files import FileRef, either
+from firewatch.build.objects import Stack
+from firewatch.build.web import server_name, web_tls
+from firewatch.cluster.client import Cluster
+from firewatch.cluster.trust import read_file, trusting
+from firewatch.reconcile.findings import ACCEPTED
+
+_REFUSED = "x509: "
+"""What Go begins its verdict on a certificate with."""
+
+
+async def gather_no_certificates(cluster: Cluster, stack: Stack) -> frozenset[FileRef]:
+    """Return the keys that are there and should hold certificates, but do not."""
+    tls = web_tls(stack.spec.metrics)
+    found = set()
+    for source in filter(None, (tls.cert, tls.ca) if tls else ()):
+        text = await read_file(cluster, stack.namespace, source)
+        if text and trusting(text, pinned=False) is None:
+            found.add(either(source))
+    return frozenset(found)
+
+
+def explain_self_scrape(stack: Stack, jobs: Sequence[JobStatus]) -> list[Finding]:
+    """Return that Prometheus refuses its own certificate, if so (pure).
+
+    Where the very certificate is trusted, the name is checked here only. What speaks is Prometheus'
+    own client, so that other programs will say the same.
+    """
+    tls = web_tls(stack.spec.metrics)
+    row = next((job for job in jobs if job.name == names.PROMETHEUS_JOB), None)
+    if tls is None or row is None or row.up >= row.targets or _REFUSED not in row.message:
+        return []
+    verdict = row.message.rpartition(_REFUSED)[2]
+    name = server_name(tls, stack.name, stack.namespace)
+    message = (
+        f"metrics.web.tlsConfig.cert: Prometheus' scrape of itself refuses the certificate: {verdict};"
+        f" issue one that is valid for {name}, or set serverName to a name that it has"
+    )
+    return [bad(ACCEPTED, "CertificateRefused", message)]
