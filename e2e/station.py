@@ -11,7 +11,7 @@ from e2e.kubectl import Kubectl, KubectlError, NeverError, Object, condition, wa
 
 NAMESPACES = (
     *("e2e-stack", "e2e-alerting", "e2e-response", "e2e-faults", "e2e-gone", "e2e-kill"),
-    *("e2e-messages", "e2e-exporters", "e2e-raw-scrapes", "e2e-pair"),
+    *("e2e-messages", "e2e-exporters", "e2e-raw-scrapes", "e2e-pair", "e2e-web"),
 )
 """Namespaces of the scenarios, all granted to the operator."""
 
@@ -27,6 +27,8 @@ class Station:
 
     testbed: Testbed
     namespace: str
+    https: bool = False
+    """Whether the stack's Prometheus serves HTTPS."""
 
     @property
     def kubectl(self) -> Kubectl:
@@ -35,13 +37,13 @@ class Station:
 
     # --- what is there -----------------------------------------------------------------------
 
-    def set_up(self, *, node_exporter: bool = False) -> None:
+    def set_up(self, *, node_exporter: bool = False, **metrics: Any) -> None:
         """Create the namespace with a signal, a target, a stack and a policy; wait until ready."""
         self.kubectl.apply(
             namespace(self.namespace),
             *_application(self.namespace, "signal", 1, self.testbed.images.example_app),
             *_application(self.namespace, "api", 1, self.testbed.images.example_app),
-            self.stack(node_exporter=node_exporter),
+            self.stack(node_exporter=node_exporter, **metrics),
             self.policy(),
         )
         self.wait_ready("mstack", STACK, seconds=120)
@@ -166,7 +168,8 @@ class Station:
 
     def prometheus(self, path: str) -> Any:
         """Ask the API of the stack's Prometheus through the API server."""
-        service = f"/api/v1/namespaces/{self.namespace}/services/{STACK}-prometheus:9090/proxy"
+        name = f"https:{STACK}-prometheus:9090" if self.https else f"{STACK}-prometheus:9090"
+        service = f"/api/v1/namespaces/{self.namespace}/services/{name}/proxy"
         answer = json.loads(self.kubectl.run("get", "--raw", f"{service}/api/v1/{path}"))
         return answer["data"]
 

@@ -102,6 +102,21 @@ class Authority:
         return KeyPair(self._folder / f"{name}.crt", self._folder / f"{name}.key")
 
 
+def self_signed(
+    folder: Path, name: str, *, names: Sequence[str], valid: dt.timedelta = _VALID
+) -> KeyPair:
+    """Return a new certificate for a server that no authority has signed; ``valid`` from now on."""
+    pair = KeyPair(folder / f"{name}.crt", folder / f"{name}.key")
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = _name(name, ())
+    alternatives = x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
+    builder = _builder(subject, subject, key.public_key(), valid=valid)
+    _write(
+        pair, key, builder.add_extension(alternatives, critical=False).sign(key, hashes.SHA256())
+    )
+    return pair
+
+
 def signing_keys(folder: Path, name: str) -> KeyPair:
     """Return a public and a private key for signing ServiceAccount tokens."""
     pair = KeyPair(folder / f"{name}.pub", folder / f"{name}.key")
@@ -125,6 +140,8 @@ def _builder(
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePublicKey,
+    *,
+    valid: dt.timedelta = _VALID,
 ) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
@@ -135,7 +152,7 @@ def _builder(
         .serial_number(x509.random_serial_number())
         # A clock that is set back a little must not make the cluster unusable.
         .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + _VALID)
+        .not_valid_after(now + valid)
     )
 
 

@@ -43,6 +43,10 @@ def job(**fields: Any) -> Object:
 KEY: Object = {"name": "login", "key": "token"}
 
 
+def web(**fields: Any) -> Object:
+    return stack(web={"tlsConfig": {"keySecret": KEY, **fields}})
+
+
 def relabeling(**fields: Any) -> Object:
     return job(relabelings=[{"action": "drop", **fields}])
 
@@ -227,6 +231,18 @@ BAD: list[tuple[str, Any, str]] = [
     ("MonitoringStack", stack(scrapeInterval="0s"), "it must be longer than 0"),
     ("MonitoringStack", stack(evaluationInterval="1000y"), "spec.metrics.evaluationInterval"),
     ("MonitoringStack", stack(retention={"size": "40Gi"}), "spec.metrics.retention.size"),
+    ("MonitoringStack", web(), "spec.metrics.web.tlsConfig.cert"),
+    ("MonitoringStack", web(cert={"secret": KEY}), "cert and keySecret name the same key"),
+    (
+        "MonitoringStack",
+        web(cert={"configMap": KEY}, ca={"secret": KEY}),
+        "ca and keySecret name the same key",
+    ),
+    (
+        "MonitoringStack",
+        web(cert={"configMap": KEY}, serverName="a..b"),
+        "spec.metrics.web.tlsConfig.serverName",
+    ),
     ("MonitoringStack", stack(storage={}), "spec.metrics.storage.size"),
     ("MonitoringStack", stack(storage={"size": "big"}), "spec.metrics.storage.size"),
     ("MonitoringStack", stack(storage={"size": -1}), "spec.metrics.storage.size"),

@@ -1,11 +1,13 @@
 """Passes over stacks, with a real API server and no controllers."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from e2e.cluster.certificates import self_signed
 from firewatch.api.resource import Key, Object
 from firewatch.cluster.kinds import (
     CONFIG_MAP,
@@ -289,6 +291,55 @@ async def test_a_missing_secret_is_named_and_holds_up_only_what_cannot_do_withou
     assert "job_name: tls" in config["data"]["prometheus.yml"]
     stack = await world.get(MONITORING_STACK, "main")
     assert "hidden-value" not in json.dumps([config, stack])
+
+
+async def test_a_server_without_its_certificate_says_so_and_never_falls_back_to_http(
+    world: World, tmp_path: Path
+) -> None:
+    cert = {"secret": {"name": "web", "key": "tls.crt"}}
+    key = {"name": "web", "key": "tls.key"}
+    world.apply({"metrics": {"web": {"tlsConfig": {"cert": cert, "keySecret": key}}}})
+    await world.go()
+    found = await world.conditions()
+    assert found["Accepted"] == ("False", "SecretMissing")
+    assert "metrics.web.tlsConfig.cert: key tls.crt of Secret web is missing" in (
+        await world.message()
+    )
+    config = (await world.get(CONFIG_MAP, "main-prometheus-config"))["data"]
+    assert "ca_file" not in config["prometheus.yml"]
+    assert "tls_server_config" in config["web.yml"]
+    live = await world.get(STATEFUL_SET, "main-prometheus")
+    (container,) = live["spec"]["template"]["spec"]["containers"]
+    assert "--web.config.file=/etc/prometheus/config/web.yml" in container["args"]
+    assert container["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    stack = await world.get(MONITORING_STACK, "main")
+    host = f"main-prometheus.{world.namespace}.svc"
+    assert stack["status"]["prometheusUrl"] == f"https://{host}:9090"
+
+    create = ("-n", world.namespace, "create", "secret", "generic", "web")
+    world.kubectl(*create, "--from-literal=tls.crt=hidden-value", "--from-literal=tls.key=x")
+    await world.go()
+    assert (await world.conditions())["Accepted"] == ("False", "InvalidCertificate")
+    assert "key tls.crt of Secret web holds no certificate" in await world.message()
+
+    pair = self_signed(tmp_path, "web", names=[host])
+    world.kubectl("-n", world.namespace, "delete", "secret", "web")
+    world.kubectl(*create, f"--from-file=tls.crt={pair.certificate}", "--from-literal=tls.key=x")
+    await world.go()
+    assert (await world.conditions())["Accepted"] == ("True", "Accepted")
+    config = (await world.get(CONFIG_MAP, "main-prometheus-config"))["data"]
+    assert "ca_file: /etc/prometheus/files/secret/web/tls.crt" in config["prometheus.yml"]
+    stack = await world.get(MONITORING_STACK, "main")
+    assert "hidden-value" not in json.dumps([config, stack])
+
+    world.apply({"metrics": {}})
+    await world.go()
+    live = await world.get(STATEFUL_SET, "main-prometheus")
+    (container,) = live["spec"]["template"]["spec"]["containers"]
+    assert [port["name"] for port in container["ports"]] == ["http"]
+    assert container["readinessProbe"]["httpGet"]["scheme"] == "HTTP"
+    service = await world.get(SERVICE, "main-prometheus")
+    assert [port["name"] for port in service["spec"]["ports"]] == ["http"]
 
 
 async def test_a_job_in_other_namespaces_waits_for_the_grant(world: World) -> None:

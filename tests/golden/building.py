@@ -30,6 +30,7 @@ from firewatch.build.rules import RuleFile, digest, policy_groups, render_rules
 from firewatch.build.slots import build_slot, plan_slots
 from firewatch.build.stack import build_shared, build_stack
 from firewatch.build.surroundings import Surroundings
+from firewatch.build.web import serves_https
 from firewatch.build.yaml_text import dump_yaml
 
 HERE = Path(__file__).parent
@@ -160,6 +161,8 @@ def everything() -> Iterator[tuple[Path, str]]:
         objects = stack_objects(case)
         yield STACKS / f"{case}.objects.golden", without_configuration(objects)
         yield STACKS / f"{case}.prometheus.golden", configuration(objects)
+        if serves_https(stack(case)):
+            yield STACKS / f"{case}.web.golden", configuration(objects, names.WEB_CONFIG_KEY)
         if told := notifications(case):
             yield STACKS / f"{case}.alertmanager.golden", told.config
         if stack(case).spec.exporters.blackbox:

@@ -13,6 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from e2e.cluster.certificates import self_signed
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build import names
 from firewatch.build.config_check import read_complaint
@@ -34,6 +35,20 @@ def test_the_configurations_are_good(promtool: Promtool, tmp_path: Path, case: s
     path.write_text(GOLDEN[building.STACKS / f"{case}.prometheus.golden"])
     result = promtool("check", "config", "--syntax-only", path)
     assert result.returncode == 0, result.stderr
+
+
+def test_the_web_configuration_is_good(promtool: Promtool, tmp_path: Path) -> None:
+    text = GOLDEN[building.STACKS / "web.web.golden"]
+    pair = self_signed(tmp_path, "web", names=["metrics.shop.example"])
+    (tmp_path / "secret/web-tls").mkdir(parents=True)
+    pair.certificate.rename(tmp_path / "secret/web-tls/tls.crt")
+    pair.key.rename(tmp_path / "secret/web-tls/tls.key")
+    path = tmp_path / "web.yml"
+    path.write_text(text.replace(names.FILES_DIRECTORY, str(tmp_path)))
+    result = promtool("check", "web-config", path)
+    assert result.returncode == 0, result.stderr
+    (tmp_path / "secret/web-tls/tls.key").unlink()
+    assert promtool("check", "web-config", path).returncode != 0
 
 
 def test_jobs_in_the_users_own_words_are_read_beside_ours(

@@ -8,13 +8,21 @@ from typing import Any
 import pytest
 
 from firewatch.api.resource import Object
+from firewatch.api.stack import MonitoringStackSpec
+from firewatch.build.objects import Stack
 from firewatch.cluster.client import Labels, Write
 from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.kinds import Kind
 from firewatch.cluster.prometheus import Prometheus
-from firewatch.reconcile.servers import Nudges, Server, gather_servers
+from firewatch.reconcile.servers import Nudges, Server, gather_servers, serving
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SESSION: Any = None
+STACK = Stack("shop", "main", "u", MonitoringStackSpec.model_validate({"metrics": {}}))
+TLS = {
+    "cert": {"secret": {"name": "web", "key": "tls.crt"}},
+    "keySecret": {"name": "web", "key": "tls.key"},
+}
 Objects = list[Object]
 
 
@@ -55,8 +63,7 @@ def pod(name: str = "p", *, ready: bool = True, ip: str = "10.0.0.1", **metadata
 
 
 def server(**metadata: Any) -> Server:
-    session: Any = None
-    return Server(pod(**metadata), Prometheus(session, "http://10.0.0.1:9090"))
+    return Server(pod(**metadata), Prometheus(SESSION, "http://10.0.0.1:9090"))
 
 
 async def nudge(nudges: Nudges, cluster: Pods, after: float, revision: str = "r") -> list[str]:
@@ -113,8 +120,7 @@ async def test_only_ready_pods_are_servers() -> None:
         pod("ending", deletionTimestamp="2026-01-01T00:00:00Z"),
         pod("six", ip="fd00::1"),
     ]
-    session: Any = None
-    found = await gather_servers(Pods(pods), session, namespace="shop", stack="main")
+    found = await gather_servers(Pods(pods), SESSION, STACK)
     assert [each.api.url for each in found.ready] == [
         "http://10.0.0.1:9090",
         "http://[fd00::1]:9090",
@@ -130,6 +136,21 @@ async def test_a_pod_that_died_and_is_not_ready_is_crashing(
 ) -> None:
     found = pod(ready=ready)
     found["status"]["containerStatuses"][0]["restartCount"] = restarts
-    session: Any = None
-    servers = await gather_servers(Pods([found]), session, namespace="shop", stack="main")
+    servers = await gather_servers(Pods([found]), SESSION, STACK)
     assert servers.crashing is crashing
+
+
+async def test_while_pods_are_renewed_each_is_asked_in_the_way_in_which_it_serves() -> None:
+    old, new = pod("old"), pod("new")
+    argument = "--web.config.file=/etc/prometheus/config/web.yml"
+    new["spec"] = {"containers": [{"name": "prometheus", "args": [argument]}]}
+    spec = MonitoringStackSpec.model_validate({"metrics": {"web": {"tlsConfig": TLS}}})
+    found = await gather_servers(Pods([old, new]), SESSION, Stack("shop", "main", "u", spec))
+    first, second = found.ready
+    assert (first.api.url, first.api.trust) == ("http://10.0.0.1:9090", None)
+    assert second.api.url == "https://10.0.0.1:9090"
+    assert second.api.trust is not None
+    assert second.api.trust.problem == "key tls.crt of Secret web is missing; create it"
+    assert serving(found, https=True).ready == [second]
+    assert serving(found, https=False).ready == [first]
+    assert serving(found, https=True).pods == found.pods
