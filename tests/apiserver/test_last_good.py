@@ -102,6 +102,26 @@ async def test_a_prometheus_that_cannot_start_gets_the_last_good_configuration(
     assert "job_name: fine" in (await config(world))[names.CONFIG_KEY]
 
 
+@pytest.mark.usefixtures("broken")
+async def test_what_a_pod_of_an_old_form_refuses_is_not_blamed_on_the_configuration(
+    world: World, node: Node
+) -> None:
+    """It may lack files that the new form mounts."""
+    await begin(world, node)
+    here = ("-n", world.namespace)
+    world.kubectl(*here, "label", f"pod/{node.name}", "controller-revision-hash=old")
+    status = {"replicas": 1, "updateRevision": "new", "observedGeneration": 99}
+    world.kubectl(
+        *(*here, "patch", "statefulset/main-prometheus", "--subresource=status", "--type=merge"),
+        *("-p", json.dumps({"status": status})),
+    )
+    world.apply(stack("broken"))
+    await until(world, "Renewing")
+    data = await config(world)
+    assert "job_name: broken" in data[names.CONFIG_KEY]
+    assert names.REFUSED_KEY not in data
+
+
 async def until_said(world: World, folder: Path, words: str) -> None:
     """Let the Job run by which promtool is asked, until the stack repeats its words."""
     async with running_jobs(world, folder), asyncio.timeout(30):

@@ -198,7 +198,7 @@ async def test_an_expired_certificate_is_named_as_such(tmp_path: Path) -> None:
     assert await ask(pair, await pinned(pair)) == expected
 
 
-async def test_a_server_of_plain_http_is_no_outage_of_ours_to_work_around(tmp_path: Path) -> None:
+async def test_a_server_that_hangs_up_in_the_handshake_does_not_answer(tmp_path: Path) -> None:
     trust = await pinned(self_signed(tmp_path, "web", names=[HOST]))
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     async with server, aiohttp.ClientSession() as session:

@@ -9,13 +9,14 @@ from firewatch.build import names
 from firewatch.build.objects import Stack
 from firewatch.build.scrape import config_revision, has_raw_scrapes
 from firewatch.cluster.apply import apply
-from firewatch.cluster.kinds import CONFIG_MAP
+from firewatch.cluster.kinds import CONFIG_MAP, STATEFUL_SET
 from firewatch.cluster.prometheus import CertificateError, PrometheusError
 from firewatch.reconcile.children import Children
 from firewatch.reconcile.complaint import ask_complaint
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.findings import LOADED, NOTIFYING
 from firewatch.reconcile.last_good import refused_parts, starts_in_vain, take_back
+from firewatch.reconcile.rollout import is_outdated
 from firewatch.reconcile.servers import Server, Servers
 
 _REFUSED = "ReloadFailed"
@@ -50,9 +51,12 @@ async def confirm_configuration(
     await context.nudges.nudge(
         context.cluster, behind, annotation=annotation, revision=revision, now=now
     )
-    if key not in context.searching and context.nudges.patience_over(behind[0], annotation, now):
-        return await _explain_behind(behind[0])
-    return await _explain_certificate(behind[0]) or _RELOADING
+    # A pod that is about to be renewed may lack files that the configuration names.
+    present = [each for each in behind if not _is_outdated(each, key.name, made)]
+    first = (present or behind)[0]
+    if key not in context.searching and context.nudges.patience_over(first, annotation, now):
+        return await _explain_behind(first) if present else _explain_renewal(first)
+    return await _explain_certificate(first) or _RELOADING
 
 
 async def keep_last_good(
@@ -126,6 +130,21 @@ async def _takes(server: Server, revision: str, *, is_open: bool) -> bool:
         return runs and (not is_open or await server.api.reload_succeeded())
     except PrometheusError:
         return False
+
+
+def _is_outdated(server: Server, stack: str, made: Children) -> bool:
+    name = names.prometheus_name(stack)
+    return any(
+        workload.live["metadata"]["name"] == name and is_outdated(server.pod, workload.live)
+        for workload in made.workloads
+        if workload.kind is STATEFUL_SET
+    )
+
+
+def _explain_renewal(server: Server) -> Finding:
+    pod = server.pod["metadata"]["name"]
+    message = f"pod {pod} is about to be renewed, and then takes this configuration"
+    return unknown(LOADED, "Renewing", message)
 
 
 async def _explain_certificate(server: Server) -> Finding | None:

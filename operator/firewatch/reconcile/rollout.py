@@ -25,21 +25,24 @@ def stuck_pod(stateful_set: Object, pods: Sequence[Object], now: datetime) -> Ob
     The controller waits for it to become ready before it goes on, which a pod that is broken never
     does. One that is not ready serves nobody, so nothing is lost with it.
     """
-    status = stateful_set.get("status", {})
-    update = status.get("updateRevision")
-    seen = status.get("observedGeneration", 0) >= stateful_set["metadata"]["generation"]
-    if not update or not seen:
-        return None
     mine = [pod for pod in pods if _owner(pod) == stateful_set["metadata"]["uid"]]
     if any("deletionTimestamp" in pod["metadata"] for pod in mine):
         return None
     stuck = [
         pod
         for pod in mine
-        if pod["metadata"].get("labels", {}).get(_REVISION_LABEL) != update
-        and _unready_for(pod, now) >= _PATIENCE
+        if is_outdated(pod, stateful_set) and _unready_for(pod, now) >= _PATIENCE
     ]
     return max(stuck, key=lambda pod: str(pod["metadata"]["name"]), default=None)
+
+
+def is_outdated(pod: Object, stateful_set: Object) -> bool:
+    """Tell whether a pod has an old form, and the controller is about to renew it (pure)."""
+    status = stateful_set.get("status", {})
+    update = status.get("updateRevision")
+    seen = status.get("observedGeneration", 0) >= stateful_set["metadata"]["generation"]
+    mine = pod["metadata"].get("labels", {}).get(_REVISION_LABEL)
+    return bool(update and seen and mine != update)
 
 
 def _owner(pod: Object) -> str:

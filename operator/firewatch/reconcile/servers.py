@@ -107,12 +107,6 @@ def _has_https(pod: Object) -> bool:
     )
 
 
-def serving(servers: Servers, *, https: bool) -> Servers:
-    """Return the pods with those servers only that serve in this way; the others are renewed."""
-    fitting = [server for server in servers.ready if _has_https(server.pod) == https]
-    return Servers(servers.pods, fitting)
-
-
 async def running_version(servers: Servers) -> str:
     """Return the oldest version that a ready server says it has; empty if none says anything."""
     found = []

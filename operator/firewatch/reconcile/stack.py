@@ -18,7 +18,7 @@ from firewatch.build.raw_scrapes import raw_scrapes_source
 from firewatch.build.retention import RetentionInForce
 from firewatch.build.stack import build_plain, build_shared, build_stack
 from firewatch.build.surroundings import Surroundings
-from firewatch.build.web import prometheus_url, serves_https
+from firewatch.build.web import prometheus_url
 from firewatch.cluster.apply import prune
 from firewatch.cluster.errors import ForbiddenError, NotFoundError
 from firewatch.cluster.kinds import (
@@ -63,7 +63,7 @@ from firewatch.reconcile.raw_scrapes import gather_raw_scrapes, keep_raw_scrapes
 from firewatch.reconcile.retention_choice import choose_retention, policies_of
 from firewatch.reconcile.rollout import remove_orphans
 from firewatch.reconcile.secrets import gather_missing, secrets_present
-from firewatch.reconcile.servers import Servers, gather_servers, running_version, serving
+from firewatch.reconcile.servers import Servers, gather_servers, running_version
 from firewatch.reconcile.sizes import gather_largest, gather_limits
 from firewatch.reconcile.stack_report import Shown, report_stack
 from firewatch.reconcile.targets import all_up, gather_jobs
@@ -192,8 +192,6 @@ async def _tell(
     """Look at what has become of the stack, say it, and return when to look again."""
     stack = plan.stack
     servers = await gather_servers(context.cluster, context.session, stack)
-    # What pods that are about to be renewed think of the new configuration does not matter.
-    present = serving(servers, https=serves_https(stack))
     key = Key(MONITORING_STACK.kind, stack.namespace, stack.name)
     _wake_rules(context, key, servers)
     before = read_status(MonitoringStackStatus, live)
@@ -216,12 +214,12 @@ async def _tell(
     confirmed, loaded = before.loaded_configuration, None
     if not paused:
         loaded = await confirm_configuration(
-            context, key, made=made, servers=present, confirmed=confirmed
+            context, key, made=made, servers=servers, confirmed=confirmed
         )
     if loaded and loaded.status is ConditionStatus.TRUE:
         confirmed = made.revision or ""
     loaded = await keep_last_good(
-        context, stack, made, servers=present, loaded=loaded, confirmed=confirmed
+        context, stack, made, servers=servers, loaded=loaded, confirmed=confirmed
     )
     storage = storage_ready(plan.volumes, refusals)
     findings = [
