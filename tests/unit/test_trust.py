@@ -25,10 +25,23 @@ from firewatch.api.web import WebTlsConfig, find_web_tls
 from firewatch.build.names import PROMETHEUS_PORT
 from firewatch.cluster.client import Labels, Write
 from firewatch.cluster.errors import NotFoundError
-from firewatch.cluster.kinds import CONFIG_MAP, MONITORING_STACK, SECRET, SERVICE, Kind
+from firewatch.cluster.kinds import (
+    CONFIG_MAP,
+    MONITORING_STACK,
+    POD,
+    SECRET,
+    SERVICE,
+    STATEFUL_SET,
+    Kind,
+)
 from firewatch.cluster.prometheus import CertificateError, Prometheus, PrometheusError
 from firewatch.cluster.trust import Trust, gather_trust, trusting
 from firewatch.metrics import Metrics
+from firewatch.reconcile.children import Children
+from firewatch.reconcile.configuration import confirm_configuration
+from firewatch.reconcile.context import Context
+from firewatch.reconcile.servers import Server, Servers
+from firewatch.reconcile.workloads import LiveWorkload
 from firewatch.respond.context import RespondContext
 from firewatch.respond.registry import Entry, Registry, Sources, source_key
 from firewatch.respond.signals import Kind as SignalKind
@@ -48,6 +61,7 @@ class Files:
     """A cluster of objects, kept in memory."""
 
     objects: dict[tuple[Kind, str], Object] = field(default_factory=dict)
+    writes: list[Write] = field(default_factory=list)
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         try:
@@ -66,7 +80,8 @@ class Files:
         raise NotImplementedError
 
     async def write(self, write: Write) -> Object:
-        raise NotImplementedError
+        self.writes.append(write)
+        return {}
 
     def put_secret(self, text: str) -> None:
         self.objects[SECRET, "web"] = {"data": {"tls.crt": b64encode(text.encode()).decode()}}
@@ -329,3 +344,45 @@ async def test_an_alert_source_of_https_is_polled_and_holds_while_its_certificat
             assert await poll() != ""
             stack["spec"]["metrics"] = {"web": {"tlsConfig": {"cert": CERT}}}
             assert await poll() == "MonitoringStack main is not understood; see its status"
+
+
+START = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("form", "after", "reason"),
+    [
+        ("new", 0.0, "CertificateChanging"),
+        ("new", 9.0, "NoAnswer"),
+        ("old", 0.0, "CertificateChanging"),
+        ("old", 9.0, "Renewing"),
+    ],
+)
+async def test_a_pod_that_shows_another_certificate_is_nudged_and_the_stack_says_why(
+    tmp_path: Path, form: str, after: float, reason: str
+) -> None:
+    old = self_signed(tmp_path, "old", names=[HOST])
+    trust = await pinned(self_signed(tmp_path, "new", names=[HOST]))
+    labels = {"controller-revision-hash": form}
+    metadata = {"name": "main-prometheus-0", "namespace": "shop", "uid": "p", "labels": labels}
+    status = {"updateRevision": "new", "observedGeneration": 1}
+    stateful_set = {"metadata": {"name": "main-prometheus", "generation": 1}, "status": status}
+    made = Children([LiveWorkload(STATEFUL_SET, stateful_set)], revision="r")
+    now = [START]
+    files = Files()
+    async with serving(old) as url, aiohttp.ClientSession() as session:
+        server = Server({"metadata": metadata}, Prometheus(session, url, trust))
+        context = Context(
+            files, session, parse_settings({}), Metrics(), lambda: now[0], lambda _: None
+        )
+        key = Key(MONITORING_STACK.kind, "shop", "main")
+        for moment in (0.0, after):
+            now[0] = START + dt.timedelta(seconds=moment)
+            found = await confirm_configuration(
+                context, key, made=made, servers=Servers([server.pod], [server]), confirmed="r"
+            )
+        await asyncio.sleep(0)
+    assert found is not None
+    assert found.reason == reason
+    assert (reason == "Renewing") is ("does not show the certificate" not in found.message)
+    assert {write.kind for write in files.writes} == {POD}
