@@ -33,7 +33,7 @@ from firewatch.reconcile.routed import judge_routes, no_alertmanager
 from firewatch.reconcile.self_tests import SelfTests, verified
 from firewatch.reconcile.settling import Settling
 from firewatch.reconcile.sources import gather_sources
-from firewatch.reconcile.stack import parse_stack
+from firewatch.reconcile.stack_plan import parse_stack
 from firewatch.reconcile.tellers import Teller, gather_mesh, gather_tellers
 
 _LOOK_SECONDS = 50.0

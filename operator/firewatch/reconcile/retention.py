@@ -27,7 +27,7 @@ from firewatch.reconcile.growing import gather_claims
 from firewatch.reconcile.invalid import explain_invalid
 from firewatch.reconcile.retention_choice import parse_policy, policies_of, wanted_stack
 from firewatch.reconcile.servers import Servers, gather_servers
-from firewatch.reconcile.stack import parse_stack
+from firewatch.reconcile.stack_plan import parse_stack
 from firewatch.reconcile.stackref import resolve_stack
 from firewatch.reconcile.usage import gather_reading
 from firewatch.reconcile.volumes import smallest_capacity

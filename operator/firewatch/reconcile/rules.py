@@ -43,7 +43,7 @@ from firewatch.reconcile.rule_reports import (
 from firewatch.reconcile.rule_tests import advance_tests
 from firewatch.reconcile.rule_work import Memory, Work
 from firewatch.reconcile.servers import gather_servers
-from firewatch.reconcile.stack import parse_stack
+from firewatch.reconcile.stack_plan import parse_stack
 from firewatch.reconcile.verdicts import Verdicts
 
 _POLL_SECONDS = 0.2

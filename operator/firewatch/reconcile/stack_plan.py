@@ -1,0 +1,115 @@
+"""What is to be made of a MonitoringStack, from its spec and all that has a say in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from firewatch.api.resource import Object
+from firewatch.api.stack import MonitoringStackSpec, MonitoringStackStatus
+from firewatch.build.mounted_files import FileRef, find_files
+from firewatch.build.objects import Stack
+from firewatch.build.raw_scrapes import raw_scrapes_source
+from firewatch.build.retention import RetentionInForce
+from firewatch.build.stack import build_shared, build_stack
+from firewatch.build.surroundings import Surroundings
+from firewatch.cluster.kinds import MONITORING_STACK, RETENTION_POLICY
+from firewatch.reconcile.context import Context
+from firewatch.reconcile.findings import read_status
+from firewatch.reconcile.growing import gather_claims
+from firewatch.reconcile.last_words import gather_last_words
+from firewatch.reconcile.raw_scrapes import gather_raw_scrapes
+from firewatch.reconcile.retention_choice import choose_retention, policies_of
+from firewatch.reconcile.secrets import gather_missing
+from firewatch.reconcile.volumes import Volume, smallest_capacity, volumes_of
+from firewatch.reconcile.web import gather_no_certificates
+
+
+def parse_stack(live: Object) -> Stack:
+    """Return a live MonitoringStack as the builders need it."""
+    metadata = live["metadata"]
+    return Stack(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        spec=MonitoringStackSpec.model_validate(live.get("spec", {})),
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be made of a stack, and what that was decided by."""
+
+    stack: Stack
+    objects: Sequence[Object]
+    claims: Sequence[Object]
+    volumes: Sequence[Volume]
+    surroundings: Surroundings
+    files: frozenset[FileRef]
+    """Keys of Secrets and ConfigMaps that the stack names."""
+
+
+async def make_plan(context: Context, stack: Stack, live: Object) -> Plan:
+    """Gather what a stack depends on, and build its objects."""
+    neighbours = await _neighbours(context, stack.namespace)
+    claims = await gather_claims(context.cluster, stack)
+    retention = await _gather_retention(context, stack, live, neighbours=neighbours, claims=claims)
+    files = frozenset(find_files(stack.spec.metrics))
+    if source := raw_scrapes_source(stack.spec.metrics):
+        files |= {source}
+    surroundings = Surroundings(
+        receiver=context.settings.receiver,
+        retention=retention,
+        cluster_namespaces=context.settings.cluster_stack_namespaces,
+        missing=await gather_missing(context.cluster, stack.namespace, files),
+        no_certificates=await gather_no_certificates(context.cluster, stack),
+        raw_scrapes=await gather_raw_scrapes(context.cluster, stack),
+        node_last_words=await gather_last_words(context.cluster, stack),
+    )
+    shared = build_shared(_siblings(stack, neighbours))
+    objects = [*shared, *build_stack(stack, surroundings)]
+    return Plan(stack, objects, claims, volumes_of(objects, claims), surroundings, files)
+
+
+async def _neighbours(context: Context, namespace: str) -> list[Object]:
+    """Read the stacks of a namespace that are there to stay."""
+    return [
+        live
+        for live in await context.cluster.list(MONITORING_STACK, namespace)
+        if "deletionTimestamp" not in live["metadata"]
+    ]
+
+
+def _siblings(stack: Stack, neighbours: Sequence[Object]) -> list[Stack]:
+    """Return all stacks of the namespace that can be read, since they share some objects."""
+    found = [stack]
+    for live in neighbours:
+        if live["metadata"]["uid"] == stack.uid:
+            continue
+        try:
+            found.append(parse_stack(live))
+        except ValidationError:
+            continue
+    return found
+
+
+async def _gather_retention(
+    context: Context,
+    stack: Stack,
+    live: Object,
+    *,
+    neighbours: Sequence[Object],
+    claims: Sequence[Object],
+) -> RetentionInForce | None:
+    """Return what the stack's Prometheus keeps; None if there is no Prometheus."""
+    if stack.spec.metrics is None:
+        return None
+    names_of_stacks = [neighbour["metadata"]["name"] for neighbour in neighbours]
+    policies = policies_of(
+        stack.name,
+        await context.cluster.list(RETENTION_POLICY, stack.namespace),
+        names_of_stacks,
+    )
+    volume = smallest_capacity(stack, claims)
+    before = read_status(MonitoringStackStatus, live).retention
+    return choose_retention(stack.spec.metrics.retention, policies, before, volume=volume)
