@@ -128,13 +128,14 @@ def test_watches_that_are_cut_every_second_hear_every_change(
     scissors = threading.Thread(target=cut)
     scissors.start()
     try:
-        for number in range(5):
+        number = 0
+        while sum(map(bool, cuts)) < 3:
+            number += 1
             kubectl("apply", "-f", "-", text=json.dumps(policy(namespace, f"up == {number}")))
             hear(woken_by_wire, key)
     finally:
         over.set()
         scissors.join(timeout=10)
-    assert any(cuts)
 
 
 def test_a_watch_that_says_nothing_any_more_is_begun_anew(
