@@ -10,6 +10,7 @@ from e2e.audit import AuditLog
 from e2e.cluster.backend import choose
 from e2e.cluster.programs import program
 from e2e.cluster.progress import ConsoleProgress
+from e2e.demo.names import NAMESPACE as DEMO_NAMESPACE
 from e2e.host_operator import HostOperator
 from e2e.images import PROJECT
 from e2e.installation import Testbed, Values, bring_up, install, uninstall
@@ -58,7 +59,9 @@ def testbed() -> Iterator[Testbed]:
     progress = ConsoleProgress()
     was_up = choose().status().state == "up"
     testbed = bring_up(progress)
-    for namespace in NAMESPACES:
+    # The demo's goes while its operator is there, which may have to give back what the load of the
+    # tests has made it take.
+    for namespace in (DEMO_NAMESPACE, *NAMESPACES):
         testbed.kubectl.delete("namespace", namespace)
     install(testbed, Values(NAMESPACES, NAMESPACES, CLUSTER_STACKS), progress)
     yield testbed
