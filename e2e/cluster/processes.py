@@ -214,4 +214,6 @@ def _is_alive(record: Record) -> bool:
         stat = _stat(record.pid)
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return stat[0] != "Z" and int(stat[19]) == record.started and record.boot == _boot()
+    # While other threads of it are ending, a dead process still holds its ports.
+    has_ended = stat[0] == "Z" and int(stat[17]) <= 1
+    return not has_ended and int(stat[19]) == record.started and record.boot == _boot()
