@@ -59,7 +59,7 @@ class Usage:
             await asyncio.sleep(1)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Bench:
     """One run of one side."""
 
@@ -113,9 +113,15 @@ class Bench:
         return await self._rules("exclude_alerts=true")
 
     async def _rules(self, query: str) -> int:
-        """Return how many rules of the load a query finds."""
-        async with self.session.get(f"{self.prometheus}/rules?{query}") as answer:
-            found = await answer.json()
+        """Return how many rules of the load a query finds: none while Prometheus starts."""
+        try:
+            async with self.session.get(f"{self.prometheus}/rules?{query}") as answer:
+                found = await answer.json()
+        except aiohttp.ClientError:
+            # prometheus-operator makes its pod anew when the rules need one more ConfigMap.
+            with suppress(AssertionError, KeyError):
+                self.prometheus = await asyncio.to_thread(self.side.prometheus)
+            return 0
         return sum(
             group["name"].startswith("svc-") and len(group["rules"])
             for group in found["data"]["groups"]
