@@ -9,6 +9,7 @@ from typing import Any
 from firewatch.api.resource import Object
 from firewatch.cluster.client import Cluster, Labels, Verb, Write
 from firewatch.cluster.errors import ConflictError, absent_is_fine
+from firewatch.cluster.find import find
 from firewatch.cluster.kinds import Kind
 from firewatch.settings import FIELD_MANAGER, MANAGED_BY
 
@@ -72,8 +73,7 @@ async def apply(
     namespace, name = metadata.get("namespace", ""), metadata["name"]
     live = known
     if live is None:
-        with absent_is_fine():
-            live = await cluster.get(kind, namespace, name)
+        live = await find(cluster, kind, namespace, name)
     if live is not None and covers(live, wanted):
         return Applied(live, written=False)
     if live is not None and not is_ours(live):

@@ -9,7 +9,7 @@ from functools import lru_cache
 from firewatch.api.http_client import SecretOrConfigMap
 from firewatch.api.web import WebTlsConfig
 from firewatch.cluster.client import Cluster
-from firewatch.cluster.errors import NotFoundError
+from firewatch.cluster.find import find
 from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
 
 _CERTIFICATE = re.compile(
@@ -83,10 +83,7 @@ async def gather_trust(
 async def read_file(cluster: Cluster, namespace: str, source: SecretOrConfigMap) -> str:
     """Return the text of a key; empty if it is missing."""
     kind, name, key = _place(source)
-    try:
-        live = await cluster.get(kind, namespace, name)
-    except NotFoundError:
-        return ""
+    live = await find(cluster, kind, namespace, name) or {}
     data, binary = live.get("data") or {}, live.get("binaryData") or {}
     if kind is CONFIG_MAP and key in data:
         return str(data[key])

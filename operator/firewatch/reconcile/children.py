@@ -11,6 +11,7 @@ from firewatch.build.scrape import revision_of
 from firewatch.build.yaml_text import load_yaml
 from firewatch.cluster.apply import apply, delete, is_ours
 from firewatch.cluster.errors import ClusterError, InvalidError, UnreachableError, absent_is_fine
+from firewatch.cluster.find import find
 from firewatch.cluster.kinds import CONFIG_MAP, STACK_CHILDREN, STATEFUL_SET, Kind
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.findings import APPLIED, not_applied
@@ -137,9 +138,7 @@ async def _apply_one(
 
 async def _read(context: Context, kind: Kind, desired: Object) -> Object | None:
     metadata = desired["metadata"]
-    with absent_is_fine():
-        return await context.cluster.get(kind, metadata["namespace"], metadata["name"])
-    return None
+    return await find(context.cluster, kind, metadata["namespace"], metadata["name"])
 
 
 async def _apply_stateful_set(context: Context, desired: Object, present: Present) -> Object | None:

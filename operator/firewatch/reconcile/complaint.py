@@ -9,7 +9,8 @@ from firewatch.build.config_check import build_config_check, read_complaint
 from firewatch.build.objects import Stack
 from firewatch.cluster.apply import apply, delete
 from firewatch.cluster.client import Cluster
-from firewatch.cluster.errors import ClusterError, UnreachableError, absent_is_fine
+from firewatch.cluster.errors import ClusterError, UnreachableError
+from firewatch.cluster.find import find
 from firewatch.cluster.kinds import CONFIG_MAP, JOB
 from firewatch.reconcile.job_outcome import End, read_outcome
 
@@ -24,7 +25,8 @@ async def ask_complaint(cluster: Cluster, stack: Stack, wanted: Object, live: Ob
     if names.COMPLAINT_KEY in data:
         return str(data[names.COMPLAINT_KEY])
     refused = data[names.REFUSED_KEY]
-    job = await _job(cluster, stack, names.config_check_name(stack.name, refused))
+    name = names.config_check_name(stack.name, refused)
+    job = await find(cluster, JOB, stack.namespace, name)
     if job is None:
         return await _start(cluster, build_config_check(stack, refused))
     outcome = await read_outcome(cluster, job)
@@ -37,12 +39,6 @@ async def ask_complaint(cluster: Cluster, stack: Stack, wanted: Object, live: Ob
     await apply(cluster, CONFIG_MAP, noted, known=live)
     await delete(cluster, JOB, job)
     return complaint
-
-
-async def _job(cluster: Cluster, stack: Stack, name: str) -> Object | None:
-    with absent_is_fine():
-        return await cluster.get(JOB, stack.namespace, name)
-    return None
 
 
 async def _start(cluster: Cluster, job: Object) -> str | None:

@@ -15,7 +15,8 @@ from firewatch.build.raw_scrapes import (
 )
 from firewatch.cluster.apply import apply, delete, is_ours
 from firewatch.cluster.client import Cluster
-from firewatch.cluster.errors import ClusterError, UnreachableError, absent_is_fine
+from firewatch.cluster.errors import ClusterError, UnreachableError
+from firewatch.cluster.find import find
 from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
 from firewatch.reconcile.findings import not_applied
 
@@ -84,6 +85,4 @@ async def _files_in_use(cluster: Cluster, stack: Stack, live: Object) -> dict[st
 
 async def _read(cluster: Cluster, kind: Kind, namespace: str, name: str) -> Object:
     """Return an object, or an empty one if there is none."""
-    with absent_is_fine():
-        return await cluster.get(kind, namespace, name)
-    return {}
+    return await find(cluster, kind, namespace, name) or {}

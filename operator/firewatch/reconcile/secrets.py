@@ -10,7 +10,7 @@ from firewatch.api.resource import SecretKeySelector
 from firewatch.build.mounted_files import FileRef
 from firewatch.build.usable import describe
 from firewatch.cluster.client import Cluster
-from firewatch.cluster.errors import NotFoundError
+from firewatch.cluster.find import find
 from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
 from firewatch.reconcile.findings import SECRETS_PRESENT
 
@@ -31,10 +31,7 @@ async def gather_missing(
 
 
 async def _filled_keys(cluster: Cluster, kind: Kind, namespace: str, name: str) -> frozenset[str]:
-    try:
-        live = await cluster.get(kind, namespace, name)
-    except NotFoundError:
-        return frozenset()
+    live = await find(cluster, kind, namespace, name) or {}
     parts = (live.get("data") or {}, live.get("binaryData") or {})
     return frozenset(key for data in parts for key, value in data.items() if value)
 
