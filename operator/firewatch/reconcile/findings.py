@@ -28,6 +28,8 @@ NOTIFICATION_CONDITIONS = (
 """Conditions of a stack that the pass over its notifications finds out."""
 STORAGE_READY = "StorageReady"
 TESTED = "Tested"
+REJECTED_BY_SERVER = "RejectedByServer"
+"""Reason: our checks let it pass, and the server that is to run it does not take it."""
 
 S = TypeVar("S", bound=Status)
 

@@ -21,12 +21,11 @@ from firewatch.build.rules import (
     render_rules,
     rule_name,
 )
-from firewatch.reconcile.findings import ACCEPTED, LOADED
+from firewatch.reconcile.findings import ACCEPTED, LOADED, REJECTED_BY_SERVER
 from firewatch.reconcile.invalid import explain_invalid
 
 REJECTED_SHOWN = 50
 BAD_EXPRESSION = "BadExpression"
-REJECTED_BY_SERVER = "RejectedByServer"
 
 GOOD: Fault = ("", "")
 

@@ -18,8 +18,15 @@ from firewatch.api.conditions import Finding, bad, good, merge_conditions, unkno
 from firewatch.api.resource import Object
 from firewatch.build.lint.findings import Scrapes
 from firewatch.build.lint.rules import lint_policy
-from firewatch.reconcile.findings import ACCEPTED, APPLIED, LOADED, TESTED, read_status
-from firewatch.reconcile.judging import REJECTED_BY_SERVER, Judged
+from firewatch.reconcile.findings import (
+    ACCEPTED,
+    APPLIED,
+    LOADED,
+    REJECTED_BY_SERVER,
+    TESTED,
+    read_status,
+)
+from firewatch.reconcile.judging import Judged
 from firewatch.reconcile.routed import Routed, routed_parts
 from firewatch.reconcile.rule_tests import Tested, Verdict
 

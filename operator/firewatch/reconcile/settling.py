@@ -17,13 +17,12 @@ from firewatch.cluster.apply import apply
 from firewatch.cluster.errors import ClusterError, UnreachableError
 from firewatch.cluster.kinds import SECRET
 from firewatch.reconcile.context import Context
-from firewatch.reconcile.findings import ALERTMANAGER_LOADED, not_applied
+from firewatch.reconcile.findings import ALERTMANAGER_LOADED, REJECTED_BY_SERVER, not_applied
 from firewatch.reconcile.tellers import RELOAD_FAILED, Teller, confirm_notifications
 
 _SEARCHING = unknown(
     ALERTMANAGER_LOADED, "Reloading", "looking for the policy because of which Alertmanager refuses"
 )
-_REJECTED = "RejectedByServer"
 
 Attempt = Callable[[Sequence[RoutingPolicy]], Awaitable[tuple[Notifications, Finding]]]
 """Has Alertmanager run the stack's own settings with those of some policies."""
@@ -41,7 +40,7 @@ class Settling:
     @classmethod
     def recall(cls, left_out: Sequence[LeftOut]) -> Self:
         """Return what a stack's status has kept, for an operator that has just started."""
-        return cls({each.policy: each for each in left_out if each.reason == _REJECTED})
+        return cls({each.policy: each for each in left_out if each.reason == REJECTED_BY_SERVER})
 
     async def settle(
         self,
@@ -129,7 +128,7 @@ def _note(policy: RoutingPolicy, message: str) -> LeftOut:
     return LeftOut(
         policy=policy.title,
         path="spec.routes",
-        reason=_REJECTED,
+        reason=REJECTED_BY_SERVER,
         message=f"left out with its receivers: {message}"[:1024],
         revision=_digest(policy),
     )
