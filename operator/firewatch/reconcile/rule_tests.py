@@ -185,14 +185,14 @@ async def _read(cluster: Cluster, revision: str, job: Object | None) -> Tested:
     if outcome is None:
         return Tested(Verdict.RUNNING, revision)
     verdict = _VERDICTS[outcome.end]
-    message = outcome.message
+    message = outcome.message[:_MESSAGE]
     if verdict is Verdict.FAILED:
-        message = _tidy(message) or "promtool says no more"
-    return Tested(verdict, revision, message[-_MESSAGE:])
+        message = _tidy(outcome.message) or "promtool says no more"
+    return Tested(verdict, revision, message)
 
 
 def _tidy(output: str) -> str:
-    """Return promtool's words without trailing blanks and empty lines."""
+    """Return the end of promtool's words, without trailing blanks and empty lines."""
     lines = (line.rstrip() for line in output.splitlines())
     text = re.sub(r"^Unit Testing: .*$", "", "\n".join(filter(None, lines)), flags=re.MULTILINE)
-    return text.strip()
+    return text.strip()[-_MESSAGE:]
