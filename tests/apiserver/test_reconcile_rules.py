@@ -79,6 +79,23 @@ async def test_a_changed_policy_is_confirmed_in_its_new_form_and_a_deleted_one_g
     await eventually(lambda found: found == {"B"}, ready.alerts, seconds=10)
 
 
+async def test_advice_stands_in_the_status_and_follows_how_often_the_stack_scrapes(
+    ready: Scene,
+) -> None:
+    async def advice() -> list[tuple[int, str]]:
+        live = await ready.world.get(ALERT_POLICY, "a")
+        return [(w["index"], w["code"]) for w in live["status"].get("warnings", ())]
+
+    full = {"for": "1m", "annotations": {"summary": "s", "runbook_url": "https://example.com"}}
+    narrow = alert("Narrow", "rate(app_requests_total[2m]) > 1", **full)
+    ready.apply(ready.policy("a", alert("Bare"), narrow))
+    await ready.until("a", "Loaded", "Loaded")
+    bare = [(0, "NoFor"), (0, "NoSummary"), (0, "NoRunbook")]
+    assert await advice() == bare
+    ready.stack(metrics={"scrapeInterval": "1m"})
+    await eventually(lambda found: found == [*bare, (1, "ShortRateWindow")], advice, seconds=15)
+
+
 async def wait_for(scene: Scene, what: str, condition: str) -> None:
     """Wait as a pipeline does, while the operator works."""
     await asyncio.to_thread(

@@ -1,13 +1,15 @@
 """Judging the policies of a stack, each once per version of its spec."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from firewatch.api.alerts import AlertPolicyStatus
 from firewatch.api.resource import Object
 from firewatch.build import names
+from firewatch.build.lint.findings import Scrapes
+from firewatch.build.lint.rules import scrapes_of
 from firewatch.build.rules import RuleFile, digest
 from firewatch.cluster.prometheus import PrometheusError
 from firewatch.reconcile.findings import read_status
@@ -16,7 +18,7 @@ from firewatch.reconcile.policies import Scene
 from firewatch.reconcile.verdicts import Verdicts
 
 _NEW_IN_A_PASS = 1000
-_YIELD_EVERY = 20
+_AT_A_TIME = 100
 
 
 @dataclass(frozen=True)
@@ -34,33 +36,38 @@ Opinions = Mapping[str, Opinion]
 
 
 async def judge_policies(scene: Scene, verdicts: Verdicts, memory: dict[str, Judged]) -> Opinions:
-    """Judge the policies of a stack; ``memory`` holds what was found before, by uid."""
+    """Judge the policies of a stack; ``memory`` holds what was found before, by uid.
+
+    The scene's policies are without their rule groups afterwards: those of a thousand are tens of
+    megabytes, and reading them into models takes as much again, so that they go some at a time.
+    """
+    scrapes = scrapes_of(scene.stack.spec.metrics)
     live_files = scene.slots.files()
     opinions: dict[str, Opinion] = {}
-    examined: list[tuple[Object, Examined]] = []
+    new: list[str] = []
     for uid, policy in scene.policies.items():
-        known = _recall(policy, memory.get(uid), live_files)
+        known = _recall(policy, memory.get(uid), scrapes, live_files)
         if known:
             opinions[uid] = known
-        elif len(examined) < _NEW_IN_A_PASS:
-            if len(opinions) % _YIELD_EVERY == 0:
-                await asyncio.sleep(0)
-            found = examine(policy, scene.stack.namespace)
-            if isinstance(found, Judged):
-                opinions[uid] = Opinion(found, None)
-            else:
-                examined.append((policy, found))
-    opinions |= await _judge_new(scene, verdicts, examined)
+        elif len(new) < _NEW_IN_A_PASS:
+            new.append(uid)
+    scene.forget_groups(scene.policies.keys() - set(new))
+    for start in range(0, len(new), _AT_A_TIME):
+        some = new[start : start + _AT_A_TIME]
+        opinions |= await _judge_new(scene, verdicts, scrapes, some)
+        scene.forget_groups(some)
     for uid in memory.keys() - scene.policies.keys():
         del memory[uid]
     memory.update({uid: o.judged for uid, o in opinions.items() if o.judged})
     return opinions
 
 
-def _recall(policy: Object, judged: Judged | None, files: Mapping[str, str]) -> Opinion | None:
+def _recall(
+    policy: Object, judged: Judged | None, scrapes: Scrapes, files: Mapping[str, str]
+) -> Opinion | None:
     """Return what is known about this very form of a policy, with its text from the live slot."""
     metadata = policy["metadata"]
-    if judged is None or judged.generation != metadata["generation"]:
+    if judged is None or (judged.generation, judged.scrapes) != (metadata["generation"], scrapes):
         return None
     if not judged.digest:
         return Opinion(judged, None)
@@ -73,21 +80,24 @@ def _recall(policy: Object, judged: Judged | None, files: Mapping[str, str]) -> 
 
 
 async def _judge_new(
-    scene: Scene, verdicts: Verdicts, examined: list[tuple[Object, Examined]]
+    scene: Scene, verdicts: Verdicts, scrapes: Scrapes, uids: Sequence[str]
 ) -> dict[str, Opinion]:
     """Judge policies with the verdicts of their own status, else with those of a server."""
-    trusted = {
-        policy["metadata"]["uid"] for policy, _ in examined if is_trusted(policy, scene.stack)
-    }
-    unknown = [e for policy, e in examined if policy["metadata"]["uid"] not in trusted]
-    version = await _ask(scene, verdicts, unknown)
-    opinions = {}
-    for index, (policy, found) in enumerate(examined):
-        if index % _YIELD_EVERY == 0:
-            await asyncio.sleep(0)
-        uid = policy["metadata"]["uid"]
+    opinions: dict[str, Opinion] = {}
+    examined: dict[str, Examined] = {}
+    for uid in uids:
+        await asyncio.sleep(0)
+        found = examine(scene.policies[uid], scene.stack.namespace, scrapes)
+        if isinstance(found, Judged):
+            opinions[uid] = Opinion(found, None)
+        else:
+            examined[uid] = found
+    trusted = {uid for uid in examined if is_trusted(scene.policies[uid], scene.stack)}
+    version = await _ask(scene, verdicts, [e for uid, e in examined.items() if uid not in trusted])
+    for uid, found in examined.items():
+        await asyncio.sleep(0)
         outcome = (
-            found.recall(read_status(AlertPolicyStatus, policy))
+            found.recall(read_status(AlertPolicyStatus, scene.policies[uid]))
             if uid in trusted
             else found.judge(partial(verdicts.get, version))
         )

@@ -2,15 +2,23 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from pydantic import ValidationError
 
-from firewatch.api.alerts import AlertPolicySpec, AlertPolicyStatus, RejectedRule
+from firewatch.api.alerts import (
+    AlertPolicySpec,
+    AlertPolicyStatus,
+    RejectedRule,
+    RuleWarning,
+)
 from firewatch.api.conditions import Finding, bad
 from firewatch.api.resource import ConditionStatus, Object
 from firewatch.build import names
 from firewatch.build.checks import Fault, check_groups
 from firewatch.build.confine import confine_groups
+from firewatch.build.lint.findings import Scrapes
+from firewatch.build.lint.rules import lint_policy
 from firewatch.build.objects import Stack
 from firewatch.build.rules import (
     Group,
@@ -25,6 +33,7 @@ from firewatch.reconcile.findings import ACCEPTED, LOADED, REJECTED_BY_SERVER
 from firewatch.reconcile.invalid import explain_invalid
 
 REJECTED_SHOWN = 50
+_WARNINGS_SHOWN = 20
 BAD_EXPRESSION = "BadExpression"
 
 GOOD: Fault = ("", "")
@@ -48,12 +57,16 @@ class Judged:
     """The outcome of looking at a policy, small enough to be remembered."""
 
     generation: int
+    scrapes: Scrapes
+    """How often the stack scrapes, by which the windows of rules are judged."""
     digest: str
     """Hash of the policy's rule file; empty if no rule is left."""
     total: int
     rejected: tuple[RejectedRule, ...] = ()
     left_out: int = 0
     """How many rules are rejected; ``rejected`` holds the first 50."""
+    warnings: tuple[RuleWarning, ...] = ()
+    """Advice on the rules, the first 20."""
     fault: Finding | None = None
     """Why the spec as a whole cannot be used."""
 
@@ -63,10 +76,12 @@ class Examined:
     """A policy that has been read and checked as far as that goes without a server."""
 
     generation: int
+    scrapes: Scrapes
     file: str
     home: int
     groups: tuple[Group, ...]
     faults: Mapping[Place, Fault]
+    warnings: tuple[RuleWarning, ...] = ()
     confined: str = ""
     """The namespace that the rules are confined to, if any."""
 
@@ -103,10 +118,12 @@ class Examined:
         text = render_rules(groups, faults.keys())
         judged = Judged(
             generation=self.generation,
+            scrapes=self.scrapes,
             digest=digest(text) if text else "",
             total=sum(len(group.rules) for group in self.groups),
             rejected=tuple(self._rejected(faults))[:REJECTED_SHOWN],
             left_out=len(faults),
+            warnings=self.warnings,
         )
         return judged, RuleFile(self.file, text, self.home)
 
@@ -128,10 +145,11 @@ class Examined:
                 yield Place(position, index), group
 
 
-def examine(live: Object, home: str) -> Examined | Judged:
+def examine(live: Object, home: str, scrapes: Scrapes) -> Examined | Judged:
     """Read and check a policy; one that cannot be read at all is judged at once.
 
-    A policy of another namespace than ``home``, the stack's, is confined to its own.
+    A policy of another namespace than ``home``, the stack's, is confined to its own. ``scrapes`` says
+    how often that stack scrapes.
     """
     metadata = live["metadata"]
     namespace, name, generation = metadata["namespace"], metadata["name"], metadata["generation"]
@@ -139,15 +157,17 @@ def examine(live: Object, home: str) -> Examined | Judged:
         spec = AlertPolicySpec.model_validate(live.get("spec", {}))
     except ValidationError as error:
         fault = bad(ACCEPTED, "InvalidSpec", explain_invalid(error))
-        return Judged(generation, digest="", total=0, fault=fault)
+        return Judged(generation, scrapes, digest="", total=0, fault=fault)
     groups = policy_groups(spec, f"{namespace}/{name}")
     confined = "" if namespace == home else namespace
     return Examined(
         generation=generation,
+        scrapes=scrapes,
         file=names.policy_file(namespace, name),
         home=names.policy_slot(namespace, name),
         groups=groups,
         faults=check_groups(groups, confined=bool(confined)),
+        warnings=(*islice(lint_policy(live.get("spec", {}), scrapes), _WARNINGS_SHOWN),),
         confined=confined,
     )
 

@@ -73,10 +73,10 @@ class Scene:
     held: Mapping[str, Taker] = field(default_factory=dict)
     """Stacks that still run policies of this one, by uid."""
 
-    def forget_groups(self) -> None:
-        """Drop what is not needed once the policies are judged, since it is much."""
-        for uid, policy in self.policies.items():
-            self.policies[uid] = without_groups(policy)
+    def forget_groups(self, uids: Iterable[str]) -> None:
+        """Drop what is not needed once policies are judged, since it is much."""
+        for uid in uids:
+            self.policies[uid] = without_groups(self.policies[uid])
 
 
 def without_groups(policy: Object) -> Object:

@@ -1,23 +1,19 @@
 """How a policy stands, as its status (pure)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import islice
 
 from firewatch.api.alerting import LeftOut
 from firewatch.api.alerts import (
     AlertPolicyStatus,
     RejectedRule,
     RuleCounts,
-    RuleWarning,
     TestsStatus,
 )
 from firewatch.api.conditions import Finding, bad, good, merge_conditions, unknown
 from firewatch.api.resource import Object
-from firewatch.build.lint.findings import Scrapes
-from firewatch.build.lint.rules import lint_policy
 from firewatch.reconcile.findings import (
     ACCEPTED,
     APPLIED,
@@ -29,8 +25,6 @@ from firewatch.reconcile.findings import (
 from firewatch.reconcile.judging import Judged
 from firewatch.reconcile.routed import Routed, routed_parts
 from firewatch.reconcile.rule_tests import Tested, Verdict
-
-_WARNINGS_SHOWN = 20
 
 
 class Standing(StrEnum):
@@ -62,8 +56,6 @@ class Outcome:
     """How its routes stand, if that has been found out."""
     tested: Tested | None = None
     """How its tests stand, if it has any."""
-    scrapes: Scrapes = field(default_factory=Scrapes)
-    """How often the stack scrapes, by which windows are judged."""
 
 
 def status_of(live: Object, outcome: Outcome, *, stack: str, now: datetime) -> AlertPolicyStatus:
@@ -78,7 +70,6 @@ def status_of(live: Object, outcome: Outcome, *, stack: str, now: datetime) -> A
         loaded=outcome.standing is Standing.LOADED,
         left_out=left_out,
         tests=outcome.tested.status() if outcome.tested else None,
-        warnings=_warnings(live, outcome),
     )
 
 
@@ -92,7 +83,6 @@ def policy_status(
     loaded: bool = False,
     left_out: Sequence[LeftOut] = (),
     tests: TestsStatus | None = None,
-    warnings: Sequence[RuleWarning] = (),
 ) -> AlertPolicyStatus:
     """Return the status of a policy with these findings."""
     before = read_status(AlertPolicyStatus, live)
@@ -115,17 +105,10 @@ def policy_status(
         rules=counts,
         rejected=[*rejected],
         left_out=[*left_out],
-        warnings=[*warnings],
+        warnings=[*judged.warnings] if judged else [],
         # The result of a run is kept until there is another: without it the tests would run again.
         tests=(tests or before.tests) if has_tests else None,
     )
-
-
-def _warnings(live: Object, outcome: Outcome) -> list[RuleWarning]:
-    """Return the advice on a policy; none on one whose spec as a whole is wrong."""
-    if outcome.judged is None or outcome.judged.fault:
-        return []
-    return [*islice(lint_policy(live["spec"], outcome.scrapes), _WARNINGS_SHOWN)]
 
 
 def findings(outcome: Outcome) -> list[Finding]:

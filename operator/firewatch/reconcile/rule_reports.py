@@ -111,16 +111,16 @@ def _outcome(work: Work, uid: str, proof: Proof | None, *, late: bool) -> Outcom
     if judged is None:
         return Outcome(None, Standing.NO_SERVER)
     if file is None:
-        return Outcome(judged, Standing.WAITING, scrapes=work.scrapes)
+        return Outcome(judged, Standing.WAITING)
     tested = work.tests.of_policy.get(uid)
     if work.tests.withheld(uid):
-        return Outcome(judged, Standing.UNTESTED, tested=tested, scrapes=work.scrapes)
+        return Outcome(judged, Standing.UNTESTED, tested=tested)
     standing = _standing(work, uid, proof)
     if standing is Standing.WAITING:
         settled = proof is None and is_loaded(work.scene.policies[uid], work.scene.stack)
         if settled or not (late or proof is None):
             return None
-    return Outcome(judged, standing, work.fault_of(file.name), tested=tested, scrapes=work.scrapes)
+    return Outcome(judged, standing, work.fault_of(file.name), tested=tested)
 
 
 def _standing(work: Work, uid: str, proof: Proof | None) -> Standing:

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from firewatch.api.conditions import Finding
 from firewatch.build.bisection import Bisection
-from firewatch.build.lint.findings import Scrapes
 from firewatch.build.rules import digest
 from firewatch.reconcile.delivery import Loaded, Versions
 from firewatch.reconcile.judge import Opinions
@@ -75,7 +74,6 @@ class Work:
     culprits: dict[str, str]
     """Digests of the files that this pass has found to be refused, by name."""
     tests: TestResults
-    scrapes: Scrapes
     slots: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     homeless: frozenset[str] = frozenset()
     faults: Mapping[int, Finding] = field(default_factory=dict)

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from firewatch.api.conditions import Finding, bad, unknown
 from firewatch.api.resource import Key, Object
 from firewatch.build import names
-from firewatch.build.lint.rules import scrapes_of
 from firewatch.build.objects import Stack
 from firewatch.build.rules import RuleFile, digest
 from firewatch.build.slots import plan_slots
@@ -164,7 +163,6 @@ class RulesReconciler:
 
     async def _work(self, scene: Scene, memory: Memory) -> float | None:
         opinions = await judge_policies(scene, self._verdicts, memory.judged)
-        scene.forget_groups()
         if len(opinions) < len(scene.policies):
             memory.changed = True
         memory.versions.remember(scene.slots.texts)
@@ -174,8 +172,7 @@ class RulesReconciler:
         self._tell_of_search(scene.stack, memory)
         tests = await advance_tests(self._context.cluster, scene, opinions, look=memory.tests_open)
         memory.tests_open = tests.open
-        scrapes = scrapes_of(scene.stack.spec.metrics)
-        work = Work(scene, memory, opinions, culprits, tests, scrapes)
+        work = Work(scene, memory, opinions, culprits, tests)
         self._plan(work)
         await self._write(work, proof)
         if not ready:
