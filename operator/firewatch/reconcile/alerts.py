@@ -12,5 +12,6 @@ async def reconcile_alerts(context: Context, key: Key) -> float:
     A thousand policies that change at once so cost a handful of passes, each over all of them. The
     key itself needs no resync: the namespace's key has one.
     """
+    context.batches.note(key.namespace, context.clock())
     context.wake(Key(RULES, key.namespace, ""))
     return math.inf

@@ -10,6 +10,7 @@ from firewatch.api.conditions import Finding
 from firewatch.api.resource import Key, Object
 from firewatch.cluster.client import Cluster
 from firewatch.metrics import Metrics
+from firewatch.reconcile.batches import Batches
 from firewatch.reconcile.routed import Routed
 from firewatch.reconcile.servers import Nudges
 from firewatch.settings import Settings
@@ -48,6 +49,8 @@ class Context:
     """The present time in UTC."""
     wake: Callable[[Key], None]
     nudges: Nudges = field(default_factory=Nudges)
+    batches: Batches = field(default_factory=Batches)
+    """Changes of policies that have not been handed out yet."""
     ready: dict[Key, frozenset[str]] = field(default_factory=dict)
     """Uids of the ready Prometheus pods that a stack had at its last pass."""
     glimpsed: dict[Key, str] = field(default_factory=dict)

@@ -7,7 +7,7 @@ once, and earlier versions still prove what a server runs.
 
 import asyncio
 import math
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pydantic import ValidationError
 
@@ -48,9 +48,6 @@ from firewatch.reconcile.verdicts import Verdicts
 _POLL_SECONDS = 0.2
 _PASS = timedelta(seconds=5)
 """How long a pass waits for the servers before others have their turn."""
-_REST = 3
-"""How much longer than it worked the handing out of policies rests."""
-_LONGEST_REST = timedelta(seconds=0.5)
 _UNCONFIRMED_SECONDS = 1.0
 _NO_SERVER_SECONDS = 5.0
 _TESTING_SECONDS = 1.0
@@ -64,8 +61,6 @@ class RulesReconciler:
         self._verdicts = Verdicts()
         self._memory: dict[Key, Memory] = {}
         self._neighbours = Neighbours(context)
-        self._rest_until: dict[str, datetime] = {}
-        """When the policies of a namespace may be handed out again."""
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at the rules of one stack; with an empty name, hand out a namespace's policies."""
@@ -94,14 +89,11 @@ class RulesReconciler:
         return policies.shares.get(key)
 
     async def _hand_out(self, namespace: str) -> float | None:
-        """Wake the stacks whose policies have changed, and answer policies without a stack.
-
-        Each status that is written wakes the namespace, so that this rests for some time after it
-        has worked, in proportion.
-        """
-        started = self._context.clock()
-        if (wait := self._rest_until.get(namespace, started) - started) > timedelta(0):
+        """Wake the stacks whose policies have changed, and answer policies without a stack."""
+        batches, began = self._context.batches, self._context.clock()
+        if wait := batches.wait(namespace, began):
             return wait.total_seconds()
+        batches.begin(namespace)
         policies = await gather_policies(self._context.cluster, namespace)
         await self._neighbours.wake(policies.takers)
         for key, share in policies.shares.items():
@@ -110,9 +102,11 @@ class RulesReconciler:
             await report_finding(
                 self._context, homeless.policy, homeless.finding, stack=homeless.runs_in
             )
-        now = self._context.clock()
-        self._rest_until[namespace] = now + min(_LONGEST_REST, _REST * (now - started))
-        return None if policies.shares or policies.homeless else math.inf
+        if not policies.shares and not policies.homeless:
+            batches.forget(namespace)
+            return math.inf
+        batches.rest(namespace, began, self._context.clock())
+        return None
 
     def _notice(self, key: Key, share: Share) -> None:
         """Wake a stack's rules if their last pass has seen other policies than there are now.
