@@ -6,6 +6,7 @@ import yaml
 
 from e2e.kubectl import Object, wait_for
 from e2e.station import Station
+from firewatch.build.names import COMPONENT_LABEL, RULES, policy_file
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "alertpolicy-runbook.yaml"
 
@@ -73,3 +74,19 @@ def test_a_deleted_policy_runs_no_more(stack_station: Station) -> None:
     stack_station.wait_ready("apol", "short")
     stack_station.kubectl.delete("apol", "short", stack_station.namespace)
     assert wait_for("the rule to go", lambda: "ShortLived" not in running_alerts(stack_station))
+
+
+def test_rules_that_somebody_edits_or_deletes_come_back(stack_station: Station) -> None:
+    kubectl, namespace = stack_station.kubectl, stack_station.namespace
+    file = policy_file(namespace, "load")
+
+    def holders() -> list[str]:
+        """Return the names of the ConfigMaps that hold the policy's rules."""
+        found = kubectl.list("configmap", namespace, f"{COMPONENT_LABEL}={RULES}")
+        return [each["metadata"]["name"] for each in found if file in each.get("data", {})]
+
+    (slot,) = holders()
+    kubectl.patch("configmap", slot, namespace, {"data": {file: None}})
+    assert wait_for("the rules to come back", lambda: holders() == [slot])
+    kubectl.delete("configmap", slot, namespace)
+    assert wait_for("the ConfigMap to come back", lambda: holders() == [slot])

@@ -15,6 +15,9 @@ import aiohttp
 import kopf
 
 from firewatch.api.resource import Key
+from firewatch.build.names import COMPONENT_LABEL
+from firewatch.build.names import RULES as RULES_COMPONENT
+from firewatch.cluster.apply import HASH_ANNOTATION
 from firewatch.cluster.kinds import (
     ALERT_POLICY,
     AUTO_RESPONSE,
@@ -24,6 +27,7 @@ from firewatch.cluster.kinds import (
     STACK_CHILDREN,
     Kind,
 )
+from firewatch.reconcile.context import RULES
 from firewatch.settings import MANAGED_BY, STACK_LABEL, Settings
 
 _IDENTITY: Any = "firewatch"
@@ -87,15 +91,41 @@ def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll) -> Callable[..., Any
 def stack_children(settings: Settings, wake: Wake) -> kopf.OperatorRegistry:
     """Return the handlers for the objects that stacks are made of."""
     registry = _registry(settings)
+    for kind in STACK_CHILDREN:
+        _on_event(registry, kind, _child_handler(wake))
+    return registry
 
-    async def touched(*, namespace: str, labels: kopf.Labels, **_: Any) -> None:
+
+def _child_handler(wake: Wake) -> Callable[..., Any]:
+    slots: dict[tuple[str, str], str | None] = {}
+    """Hashes that the rule ConfigMaps carry."""
+
+    async def touched(
+        *,
+        namespace: str,
+        name: str,
+        labels: kopf.Labels,
+        annotations: kopf.Annotations,
+        type: str | None,  # noqa: A002
+        **_: Any,
+    ) -> None:
         stack = labels.get(STACK_LABEL)
-        if stack:
+        if not stack:
+            return
+        is_slot = labels.get(COMPONENT_LABEL) == RULES_COMPONENT
+        known, now = slots.pop((namespace, name), None), annotations.get(HASH_ANNOTATION)
+        if is_slot and type != "DELETED":
+            slots[namespace, name] = now
+            # The pass over rules confirms what it has written by itself, and a thousand policies
+            # have it write often. Its writes bring a new hash, what others do leaves it as it is.
+            if now and now != known:
+                return
+        if is_slot or known:
+            wake(Key(RULES, namespace, stack))
+        if not is_slot:
             wake(Key(MONITORING_STACK.kind, namespace, stack))
 
-    for kind in STACK_CHILDREN:
-        _on_event(registry, kind, touched)
-    return registry
+    return touched
 
 
 def _registry(settings: Settings) -> kopf.OperatorRegistry:
@@ -178,6 +208,9 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.client_timeout = 310
     settings.watching.reconnect_backoff = 2
     settings.watching.chunk_size = 100
+    # Handlers only wake keys. What kopf holds for each object while it waits for more of it is most
+    # of what a thousand changes take.
+    settings.queueing.idle_timeout = 0.1
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = Backoffs()
     settings.posting.enabled = False

@@ -5,6 +5,8 @@ from collections.abc import Sized
 from typing import Any
 
 from firewatch.api.resource import Key
+from firewatch.build.names import COMPONENT_LABEL
+from firewatch.cluster.apply import HASH_ANNOTATION
 from firewatch.cluster.kinds import (
     ALERT_POLICY,
     AUTO_RESPONSE,
@@ -12,7 +14,7 @@ from firewatch.cluster.kinds import (
     RETENTION_POLICY,
     Kind,
 )
-from firewatch.handlers import Backoffs, _own_handler
+from firewatch.handlers import Backoffs, _child_handler, _own_handler
 
 
 class Heard:
@@ -80,6 +82,51 @@ async def test_a_retention_policy_wakes_the_stacks_and_its_rivals() -> None:
         heard.kinds.clear()
         await heard.event(type_, generation)
         assert heard.kinds == [MONITORING_STACK.kind, RETENTION_POLICY.kind]
+
+
+class HeardOfChildren:
+    """Hears which keys the objects of a stack wake."""
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+        self._handler = _child_handler(lambda key: self.kinds.append(key.kind))
+
+    async def event(self, type_: str, content: str | None, component: str = "rules") -> list[str]:
+        """Return the kinds of the keys that an event wakes."""
+        self.kinds.clear()
+        labels = {"monitoring.freeagentics.io/stack": "main", COMPONENT_LABEL: component}
+        annotations = {} if content is None else {HASH_ANNOTATION: content}
+        await self._handler(
+            namespace="ns", name="a", labels=labels, annotations=annotations, type=type_
+        )
+        return [*self.kinds]
+
+
+async def test_an_object_of_a_stack_wakes_it_whatever_has_changed() -> None:
+    heard = HeardOfChildren()
+    for type_ in ("ADDED", "MODIFIED", "MODIFIED", "DELETED"):
+        assert await heard.event(type_, "1", "metrics") == ["MonitoringStack"]
+
+
+async def test_rules_that_their_pass_has_written_wake_nothing() -> None:
+    heard = HeardOfChildren()
+    assert await heard.event("ADDED", "1") == []
+    assert await heard.event("MODIFIED", "2") == []
+
+
+async def test_rules_that_others_touch_wake_their_pass_and_not_the_stack() -> None:
+    heard = HeardOfChildren()
+    await heard.event("ADDED", "1")
+    assert await heard.event("MODIFIED", "1") == ["Rules"], "its hash is as before"
+    assert await heard.event("MODIFIED", None) == ["Rules"], "its hash is gone"
+    assert await heard.event("DELETED", None) == ["Rules"]
+
+
+async def test_rules_whose_label_is_taken_wake_both() -> None:
+    heard = HeardOfChildren()
+    await heard.event("ADDED", "1")
+    assert await heard.event("MODIFIED", "1", "other") == ["Rules", "MonitoringStack"]
+    assert await heard.event("MODIFIED", "1", "other") == ["MonitoringStack"]
 
 
 def test_requests_of_the_watches_are_tried_again_without_end() -> None:
