@@ -12,7 +12,7 @@ from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build.objects import Stack
 from firewatch.build.stack import build_shared, build_stack
 from firewatch.build.surroundings import Surroundings
-from firewatch.cluster.apply import HASH_ANNOTATION, apply, is_ours, prune
+from firewatch.cluster.apply import HASH_ANNOTATION, UNREAD, apply, is_ours, prune
 from firewatch.cluster.client import KubernetesCluster
 from firewatch.cluster.errors import ConflictError, NotFoundError
 from firewatch.cluster.kinds import CONFIG_MAP, SERVICE, STACK_CHILDREN, Kind
@@ -93,7 +93,7 @@ async def test_a_whole_stack_is_applied_once(
         first = await apply(cluster, kind, desired)
         assert first.written
         assert is_ours(first.live)
-        for known in (None, first.live):
+        for known in (UNREAD, first.live):
             again = await apply(cluster, kind, desired, known=known)
             assert not again.written, desired["kind"]
             assert version(again.live) == version(first.live)

@@ -1,6 +1,5 @@
 """Nudging pods: at once, a few times more if kubelet lags behind, and then no more."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 from firewatch.api.resource import Object
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build.objects import Stack
-from firewatch.cluster.client import Labels, Write
+from firewatch.cluster.client import Write
 from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.kinds import Kind
 from firewatch.cluster.prometheus import Prometheus
@@ -37,14 +36,7 @@ class Pods:
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         raise NotFoundError(name)
 
-    async def list(
-        self,
-        kind: Kind,
-        namespace: str = "",
-        labels: Labels | None = None,
-        *,
-        fields: Mapping[str, str] | None = None,
-    ) -> Objects:
+    async def list(self, *arguments: Any, **options: Any) -> Objects:
         return self.pods
 
     async def write(self, write: Write) -> Object:

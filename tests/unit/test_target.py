@@ -1,6 +1,5 @@
 """A pass over a target: what it writes when the API server does not let it see the target."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from firewatch.api.conditions import bad
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import AutoResponseSpec
-from firewatch.cluster.client import Labels, Write
+from firewatch.cluster.client import Write
 from firewatch.cluster.errors import ForbiddenError
 from firewatch.cluster.kinds import DEPLOYMENT, EVENT, Kind
 from firewatch.metrics import Metrics
@@ -54,14 +53,7 @@ class NoRights:
         assert (kind, namespace, name) == (DEPLOYMENT, "shop", "api")
         raise ForbiddenError("deployments is forbidden")
 
-    async def list(
-        self,
-        kind: Kind,
-        namespace: str = "",
-        labels: Labels | None = None,
-        *,
-        fields: Mapping[str, str] | None = None,
-    ) -> list[Object]:
+    async def list(self, *arguments: Any, **options: Any) -> list[Object]:
         raise NotImplementedError
 
     async def write(self, write: Write) -> Object:

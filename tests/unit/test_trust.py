@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from firewatch.api.resource import Key, Object
 from firewatch.api.responses import AutoResponseSpec
 from firewatch.api.web import WebTlsConfig, find_web_tls
 from firewatch.build.names import PROMETHEUS_PORT
-from firewatch.cluster.client import Labels, Write
+from firewatch.cluster.client import Write
 from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.kinds import (
     CONFIG_MAP,
@@ -69,14 +69,7 @@ class Files:
         except KeyError:
             raise NotFoundError(f"{namespace}/{name}") from None
 
-    async def list(
-        self,
-        kind: Kind,
-        namespace: str = "",
-        labels: Labels | None = None,
-        *,
-        fields: Mapping[str, str] | None = None,
-    ) -> Objects:
+    async def list(self, *arguments: Any, **options: Any) -> Objects:
         raise NotImplementedError
 
     async def write(self, write: Write) -> Object:

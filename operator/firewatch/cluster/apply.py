@@ -4,7 +4,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum, auto
+from typing import Any, Final, Literal
 
 from firewatch.api.resource import Object
 from firewatch.cluster.client import Cluster, Labels, Verb, Write
@@ -60,20 +61,31 @@ class Applied:
     written: bool
 
 
+class Reading(Enum):
+    """Whether an object has been read."""
+
+    UNREAD = auto()
+
+
+UNREAD: Final = Reading.UNREAD
+
+
 async def apply(
-    cluster: Cluster, kind: Kind, desired: Object, *, known: Object | None = None
+    cluster: Cluster,
+    kind: Kind,
+    desired: Object,
+    *,
+    known: Object | Literal[Reading.UNREAD] | None = UNREAD,
 ) -> Applied:
     """Make one object as desired, without a write if it is so already.
 
-    ``known`` is the object as just read, so that it need not be read again. ``ConflictError`` if an
-    object of that name is there and is not ours.
+    ``known`` is the object as just read, None if there was none, so that it need not be read again.
+    ``ConflictError`` if an object of that name is there and is not ours.
     """
     wanted = with_hash(desired)
     metadata = wanted["metadata"]
     namespace, name = metadata.get("namespace", ""), metadata["name"]
-    live = known
-    if live is None:
-        live = await find(cluster, kind, namespace, name)
+    live = await find(cluster, kind, namespace, name) if known is UNREAD else known
     if live is not None and covers(live, wanted):
         return Applied(live, written=False)
     if live is not None and not is_ours(live):

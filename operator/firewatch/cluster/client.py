@@ -24,8 +24,9 @@ from firewatch.cluster.kinds import OWN_KINDS, Kind
 from firewatch.metrics import Metrics
 from firewatch.settings import FIELD_MANAGER
 
-_PAGE = 500
+_PAGE = 250
 _TIMEOUT_SECONDS = 30
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -81,6 +82,7 @@ class Cluster(Protocol):
         labels: Labels | None = None,
         *,
         fields: Mapping[str, str] | None = None,
+        metadata_only: bool = False,
     ) -> list[Object]:
         """Return the objects of a kind with these labels and fields, in one namespace or in all."""
 
@@ -106,6 +108,7 @@ class KubernetesCluster:
         labels: Labels | None = None,
         *,
         fields: Mapping[str, str] | None = None,
+        metadata_only: bool = False,
     ) -> list[Object]:
         """Return the objects of a kind with these labels and fields, in one namespace or in all."""
         items: list[Object] = []
@@ -118,6 +121,7 @@ class KubernetesCluster:
                 field_selector=_selector(fields),
                 limit=_PAGE,
                 _continue=token,
+                header_params={"Accept": _METADATA} if metadata_only else {},
             )
             items += [
                 {"apiVersion": kind.api_version, "kind": kind.kind, **_slim(kind, item)}

@@ -10,7 +10,7 @@ from firewatch.build import names
 from firewatch.build.objects import Stack
 from firewatch.build.rules import MARKER_GROUP, MARKER_LABEL, marker_revision, slot_revision
 from firewatch.build.slots import build_slot, digests, split_slot
-from firewatch.cluster.apply import apply, covers, delete
+from firewatch.cluster.apply import UNREAD, apply, covers, delete
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import ClusterError, UnreachableError
 from firewatch.cluster.kinds import CONFIG_MAP
@@ -147,19 +147,21 @@ async def write_slots(
     that is empty goes.
     """
     limit = asyncio.Semaphore(_WRITES_AT_A_TIME)
+    taken = await _taken(cluster, stack) if slots.keys() - live.objects.keys() else frozenset()
 
     async def write(slot: int) -> tuple[int, Finding | None]:
         desired = build_slot(stack, slot, slots[slot], attempt=attempt)
-        known = live.objects.get(slot)
+        known, name = live.objects.get(slot), desired["metadata"]["name"]
         if covers(known, desired):
             return slot, None
         async with limit:
             try:
-                await apply(cluster, CONFIG_MAP, desired, known=known)
+                unread = known is None and name in taken
+                await apply(cluster, CONFIG_MAP, desired, known=UNREAD if unread else known)
             except UnreachableError:
                 raise
             except ClusterError as error:
-                return slot, not_applied("ConfigMap", desired["metadata"]["name"], error)
+                return slot, not_applied("ConfigMap", name, error)
             return slot, None
 
     gaining = {slot for slot in slots if slots[slot].keys() - live.texts.get(slot, {}).keys()}
@@ -168,3 +170,9 @@ async def write_slots(
     for slot in live.objects.keys() - slots.keys():
         await delete(cluster, CONFIG_MAP, live.objects[slot])
     return {slot: fault for slot, fault in results if fault}
+
+
+async def _taken(cluster: Cluster, stack: Stack) -> frozenset[str]:
+    """Return the names of all ConfigMaps there are, whosever they are."""
+    found = await cluster.list(CONFIG_MAP, stack.namespace, metadata_only=True)
+    return frozenset(each["metadata"]["name"] for each in found)
