@@ -214,6 +214,44 @@ def test_what_would_be_left_out_is_named() -> None:
     assert "has no Prometheus to run rules; give it spec.metrics" in empty.stderr
 
 
+def retention(name: str, **spec: Any) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "shop"}
+    return {**POLICY, "kind": "RetentionPolicy", "metadata": metadata, "spec": spec}
+
+
+def with_retention(*policies: dict[str, Any], **metrics: Any) -> tuple[dict[str, Any], str]:
+    """Return the retention that Prometheus would be told, and what is said about policies."""
+    stack = {**POLICY, "kind": "MonitoringStack", "spec": {"metrics": metrics}}
+    text = yaml.safe_dump_all([stack, *policies])
+    result = run("render", "-", "--show", "prometheus.yml", text=text)
+    return yaml.safe_load(result.stdout)["storage"]["tsdb"]["retention"], result.stderr
+
+
+def test_a_retention_policy_wins_over_the_stack_as_in_the_cluster() -> None:
+    own = {"retention": {"time": "15d"}, "storage": {"size": "10Gi"}}
+    assert with_retention(**own) == ({"time": "15d"}, "")
+    policy = retention("long", metrics={"time": "90d", "percentage": 50})
+    assert with_retention(policy, **own) == ({"time": "90d", "size": "5120MB"}, "")
+
+
+def test_a_retention_policy_that_no_stack_follows_is_named() -> None:
+    days = {"time": "90d"}
+    kept, said = with_retention(retention("a", metrics=days), retention("b", metrics=days))
+    assert kept["time"] != "90d"
+    assert (
+        "document 2: RetentionPolicy a: MonitoringStack a has another RetentionPolicy (b)" in said
+    )
+    assert (
+        "document 3: RetentionPolicy b: MonitoringStack a has another RetentionPolicy (a)" in said
+    )
+    elsewhere = retention("a", metrics=days, stackRef={"name": "other"})
+    assert "there is no MonitoringStack other" in with_retention(elsewhere)[1]
+    assert (
+        "has no volume to take a share"
+        in with_retention(retention("a", metrics={"percentage": 50}))[1]
+    )
+
+
 def changed(**fields: Any) -> str:
     return yaml.safe_dump({**POLICY, **fields})
 

@@ -25,7 +25,13 @@ from firewatch.reconcile.findings import ACCEPTED, LOADED, not_granted, read_sta
 from firewatch.reconcile.forecast import measure, steady
 from firewatch.reconcile.growing import gather_claims
 from firewatch.reconcile.invalid import explain_invalid
-from firewatch.reconcile.retention_choice import parse_policy, policies_of, wanted_stack
+from firewatch.reconcile.retention_choice import (
+    conflict,
+    find_unfit,
+    parse_policy,
+    policies_of,
+    wanted_stack,
+)
 from firewatch.reconcile.servers import Servers, gather_servers
 from firewatch.reconcile.stack_plan import parse_stack
 from firewatch.reconcile.stackref import resolve_stack
@@ -88,17 +94,8 @@ async def _subject(context: Context, live: Object) -> _Subject | Finding:
     policies = policies_of(found, await context.cluster.list(RETENTION_POLICY, namespace), stacks)
     others = [p["metadata"]["name"] for p in policies if p["metadata"]["name"] != name]
     if others:
-        return _conflict(found, others)
+        return conflict(found, others)
     return await _in_force(context, name, spec, stacks[found])
-
-
-def _conflict(stack: str, others: Sequence[str]) -> Finding:
-    return bad(
-        ACCEPTED,
-        "Conflict",
-        f"MonitoringStack {stack} has another RetentionPolicy ({', '.join(others)}), so neither is"
-        " followed and what was in force stays; delete one of them",
-    )
 
 
 async def _in_force(
@@ -113,20 +110,11 @@ async def _in_force(
             "InvalidStack",
             f"MonitoringStack {stack_name} is not understood: {explain_invalid(error)}",
         )
-    if stack.spec.metrics is None or spec.metrics is None:
-        return bad(
-            ACCEPTED,
-            "NoMetrics",
-            f"MonitoringStack {stack_name} has no metrics; add spec.metrics to it",
-        )
     volume = smallest_capacity(stack, await gather_claims(context.cluster, stack))
-    if volume is None and spec.metrics.percentage:
-        return bad(
-            ACCEPTED,
-            "NoVolume",
-            f"spec.metrics.percentage: MonitoringStack {stack_name} has no volume to take a share"
-            " of; add spec.metrics.storage to it, or set size",
-        )
+    if unfit := find_unfit(spec, stack, volume):
+        return unfit
+    assert stack.spec.metrics
+    assert spec.metrics
     own = stack.spec.metrics.retention
     in_force = policy_retention(own, spec.metrics, policy=name, volume=volume)
     return _Subject(stack, live, in_force, volume)

@@ -4,11 +4,14 @@ from collections.abc import Collection, Sequence
 
 from pydantic import ValidationError
 
+from firewatch.api.conditions import Finding, bad
 from firewatch.api.metrics import Retention
 from firewatch.api.resource import Object
 from firewatch.api.retention import RetentionPolicySpec
 from firewatch.api.stack import StackRetention
+from firewatch.build.objects import Stack
 from firewatch.build.retention import RetentionInForce, own_retention, policy_retention
+from firewatch.reconcile.findings import ACCEPTED
 from firewatch.reconcile.stackref import resolve_stack
 
 
@@ -60,3 +63,34 @@ def parse_policy(live: Object) -> RetentionPolicySpec | ValidationError:
         return RetentionPolicySpec.model_validate(live.get("spec", {}))
     except ValidationError as error:
         return error
+
+
+def conflict(stack: str, others: Sequence[str]) -> Finding:
+    """Return that a stack has other policies as well, given their names."""
+    return bad(
+        ACCEPTED,
+        "Conflict",
+        f"MonitoringStack {stack} has another RetentionPolicy ({', '.join(others)}), so neither is"
+        " followed and what was in force stays; delete one of them",
+    )
+
+
+def find_unfit(spec: RetentionPolicySpec, stack: Stack, volume: int | None) -> Finding | None:
+    """Return why a stack cannot follow a policy, if it cannot.
+
+    ``volume`` is the size of Prometheus' smallest volume in bytes, None if it has none.
+    """
+    if stack.spec.metrics is None or spec.metrics is None:
+        return bad(
+            ACCEPTED,
+            "NoMetrics",
+            f"MonitoringStack {stack.name} has no metrics; add spec.metrics to it",
+        )
+    if volume is None and spec.metrics.percentage:
+        return bad(
+            ACCEPTED,
+            "NoVolume",
+            f"spec.metrics.percentage: MonitoringStack {stack.name} has no volume to take a share"
+            " of; add spec.metrics.storage to it, or set size",
+        )
+    return None

@@ -6,7 +6,6 @@ A stack is rendered as if every other one that it names were there.
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from firewatch.api.resource import Object, SecretKeySelector
 from firewatch.build.mounted_files import FileRef, find_files
@@ -19,10 +18,11 @@ from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
 from firewatch.reconcile.raw_scrapes import gather_raw_scrapes
 from firewatch.reconcile.secrets import gather_missing
+from firewatch.runbook.without_cluster import WithoutCluster
 
 
 @dataclass(frozen=True)
-class Given:
+class Given(WithoutCluster):
     """A cluster in which there is nothing but these objects."""
 
     objects: Mapping[tuple[str, str, str], Object]
@@ -37,14 +37,6 @@ class Given:
     def has(self, kind: Kind, namespace: str, name: str) -> bool:
         """Tell whether an object is among the files."""
         return (kind.kind, namespace, name) in self.objects
-
-    async def list(self, *_arguments: Any, **_options: Any) -> list[Object]:
-        """Return nothing: Secrets and ConfigMaps are found by name."""
-        return []
-
-    async def write(self, _write: Any) -> Object:
-        """Refuse: there is no cluster."""
-        raise NotImplementedError
 
 
 def given(sources: Iterable[Object]) -> Given:

@@ -18,6 +18,7 @@ from firewatch.build.policy_routes import RoutingPolicy
 from firewatch.build.references import find_parts
 from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
 from firewatch.reconcile.sources import gather_sources
+from firewatch.runbook.without_cluster import WithoutCluster
 
 _Settings = tuple[str, Model]
 """A namespace, and settings of a resource in it."""
@@ -38,7 +39,7 @@ def build_notifications(
 
 
 @dataclass(frozen=True)
-class _Placeholders:
+class _Placeholders(WithoutCluster):
     """A cluster in which every Secret and ConfigMap is that the settings name."""
 
     settings: Sequence[_Settings]
@@ -55,14 +56,6 @@ class _Placeholders:
 
     def _parts(self, part: Any) -> list[tuple[str, Any]]:
         return [(space, each) for space, spec in self.settings for each in find_parts(spec, part)]
-
-    async def list(self, *_arguments: Any, **_options: Any) -> list[Object]:
-        """Return nothing: settings are found by name."""
-        return []
-
-    async def write(self, _write: Any) -> Object:
-        """Refuse: there is no cluster."""
-        raise NotImplementedError
 
 
 def _placeholder(kind: Kind, what: str) -> str:

@@ -1,7 +1,7 @@
 """What the operator would make of resources, by its own builders and without a cluster."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from firewatch.api.alerts import AlertPolicySpec
 from firewatch.api.conditions import Finding
@@ -28,6 +28,7 @@ from firewatch.reconcile.stackref import resolve_stack
 from firewatch.runbook.documents import Document, Input
 from firewatch.runbook.given import Given, find_unseen, given, surround
 from firewatch.runbook.offline import build_notifications
+from firewatch.runbook.retention import find_unfollowed, render_retention
 
 _CLUSTER_SCOPE = "ClusterScopeNotGranted"
 UNKNOWN_UID = "00000000-0000-0000-0000-000000000000"
@@ -68,9 +69,11 @@ def render(found: Input, surroundings: Surroundings) -> Rendered:
     for namespace in dict.fromkeys(space for space, _ in stacks):
         objects += build_shared([s for s in stacks.values() if s.namespace == namespace])
     for key, stack in stacks.items():
-        objects += _stack_objects(stack, surround(stack, surroundings, files), left_out)
+        kept = replace(surroundings, retention=render_retention(stack, stacks, documents))
+        objects += _stack_objects(stack, surround(stack, kept, files), left_out)
         objects += _rule_objects(stack, policies[key], left_out)
         objects += _notification_objects(stack, policies[key], left_out)
+    left_out += find_unfollowed(stacks, documents)
     return Rendered(tuple(objects), tuple(left_out), tuple(_unseen(stacks.values(), files)))
 
 
