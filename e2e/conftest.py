@@ -17,9 +17,16 @@ from e2e.installation import Testbed, Values, bring_up, install, uninstall
 from e2e.messages import Recorder, record
 from e2e.station import NAMESPACES, Station
 
-CLUSTER_STACKS = {"clusterStacks": {"namespaces": ["e2e-exporters"]}}
-"""Values by which the stacks of one namespace may read the cluster."""
-
+VALUES = Values(
+    NAMESPACES,
+    NAMESPACES,
+    {
+        "clusterStacks": {"namespaces": ["e2e-exporters"]},
+        # Waited for twice where something cannot be given back.
+        "uninstall": {"timeoutSeconds": 10},
+    },
+)
+"""Of the installation for all scenarios."""
 
 _HERE = Path(__file__).parent
 _LAST = _HERE / "test_rights.py"
@@ -63,7 +70,7 @@ def testbed() -> Iterator[Testbed]:
     # tests has made it take.
     for namespace in (DEMO_NAMESPACE, *NAMESPACES):
         testbed.kubectl.delete("namespace", namespace)
-    install(testbed, Values(NAMESPACES, NAMESPACES, CLUSTER_STACKS), progress)
+    install(testbed, VALUES, progress)
     yield testbed
     for namespace in NAMESPACES:
         testbed.kubectl.delete("namespace", namespace)

@@ -8,9 +8,9 @@ from bench.quiet import restart, settle, writes
 from e2e.audit import AuditLog
 from e2e.cluster.local import LocalBackend
 from e2e.cluster.progress import ConsoleProgress
-from e2e.conftest import CLUSTER_STACKS
+from e2e.conftest import VALUES
 from e2e.host_operator import HostOperator
-from e2e.installation import NAMESPACE, RELEASE, Testbed, Values, helm, install
+from e2e.installation import NAMESPACE, RELEASE, Testbed, helm, install
 from e2e.kill_campaign import prepare
 from e2e.kubectl import wait_for
 from e2e.station import NAMESPACES, STACK, Station
@@ -51,7 +51,7 @@ def test_helm_4_upgrades_what_helm_3_has_installed_and_changes_nothing(
     """Upgrade from the same chart with the same values; test_uninstall.py has the rest."""
     before = generations(testbed)
     assert f"Deployment {RELEASE}" in before
-    install(by_helm_4, Values(NAMESPACES, NAMESPACES, CLUSTER_STACKS), ConsoleProgress())
+    install(by_helm_4, VALUES, ConsoleProgress())
     assert generations(testbed) == before
     assert "Succeeded" in helm(by_helm_4, "test", RELEASE, "--namespace", NAMESPACE)
 

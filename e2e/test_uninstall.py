@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from e2e.cluster.progress import ConsoleProgress
-from e2e.conftest import CLUSTER_STACKS
-from e2e.installation import NAMESPACE, RELEASE, Testbed, Values, helm, install, uninstall
+from e2e.conftest import VALUES
+from e2e.installation import NAMESPACE, RELEASE, Testbed, helm, install, uninstall
 from e2e.kubectl import condition, wait_for
-from e2e.station import NAMESPACES, Station
+from e2e.station import Station
 
 HOOK = f"{RELEASE}-release"
 
@@ -28,7 +28,7 @@ def episode(response_station: Station, by_helm_4: Testbed) -> Iterator[Station]:
     station.wait_state("scale", "Active")
     yield station
     station.signal(0)
-    install(by_helm_4, Values(NAMESPACES, NAMESPACES, CLUSTER_STACKS), ConsoleProgress())
+    install(by_helm_4, VALUES, ConsoleProgress())
     station.kubectl.delete("aresp", "scale", station.namespace)
     station.kubectl.run("scale", "deployment/api", "-n", station.namespace, "--replicas=1")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from e2e.cluster.progress import ConsoleProgress
-from e2e.conftest import CLUSTER_STACKS
+from e2e.conftest import VALUES
 from e2e.images import PROJECT, operator_image
 from e2e.installation import Testbed, Values, install, uninstall
 from e2e.station import ALERT, NAMESPACES, Station
@@ -47,7 +47,7 @@ def old(testbed: Testbed, part_1: Path) -> Iterator[Station]:
     station.wait_ready("aresp", "scale")
     yield station
     station.kubectl.delete("namespace", NAMESPACE)
-    install(testbed, Values(NAMESPACES, NAMESPACES, CLUSTER_STACKS), progress)
+    install(testbed, VALUES, progress)
 
 
 def pods(station: Station) -> dict[str, tuple[str, int]]:
@@ -81,7 +81,7 @@ def test_nothing_restarts_no_rule_is_lost_and_the_episode_goes_on(
     assert len(since) == 1
 
     granted = (*NAMESPACES, NAMESPACE)
-    install(testbed, Values(granted, granted, CLUSTER_STACKS), ConsoleProgress())
+    install(testbed, replace(VALUES, stacks=granted, targets=granted), ConsoleProgress())
     old.wait_ready("mstack", "main")
     old.wait_ready("apol", "load")
     old.wait_state("scale", "Active")

@@ -101,4 +101,4 @@ async def world(
     """
     async with aiohttp.ClientSession() as session:
         yield make_world(Recorder(cluster), session, namespace=namespace, kubectl=kubectl)
-    kubectl("delete", "mstack,apol", "--all", "--all-namespaces", "--timeout=30s")
+    kubectl("delete", "mstack,apol", "--all", "--all-namespaces", "--wait=false")
