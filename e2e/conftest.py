@@ -68,12 +68,10 @@ def testbed() -> Iterator[Testbed]:
     testbed = bring_up(progress)
     # The demo's goes while its operator is there, which may have to give back what the load of the
     # tests has made it take.
-    for namespace in (DEMO_NAMESPACE, *NAMESPACES):
-        testbed.kubectl.delete("namespace", namespace)
+    testbed.kubectl.delete_namespaces(DEMO_NAMESPACE, *NAMESPACES)
     install(testbed, VALUES, progress)
     yield testbed
-    for namespace in NAMESPACES:
-        testbed.kubectl.delete("namespace", namespace)
+    testbed.kubectl.delete_namespaces(*NAMESPACES)
     uninstall(testbed)
     if not was_up:
         testbed.backend.down(progress)

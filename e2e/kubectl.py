@@ -72,6 +72,10 @@ class Kubectl:
         scope = ["-n", namespace] if namespace else []
         self.run("delete", kind, name, *scope, "--ignore-not-found", f"--wait={str(wait).lower()}")
 
+    def delete_namespaces(self, *names: str) -> None:
+        """Delete namespaces, those that are there, all at the same time."""
+        self.run("delete", "namespace", *names, "--ignore-not-found")
+
     def replicas(self, name: str, namespace: str) -> int:
         """Return the replicas that a Deployment is to have."""
         found = self.get("deployment", name, namespace)
