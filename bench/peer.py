@@ -14,6 +14,7 @@ from e2e.cluster.programs import PROMETHEUS_OPERATOR, program
 from e2e.installation import Testbed, namespace
 from e2e.kubectl import Object
 
+PROMETHEUS_NAME = "bench"
 _MODULE = "github.com/prometheus-operator/prometheus-operator"
 _IMAGES = {
     name: f"{PREFIX}/{name}:{PROMETHEUS_OPERATOR}"
@@ -41,6 +42,8 @@ def install_peer(testbed: Testbed, progress: Progress) -> None:
 def remove_peer(testbed: Testbed) -> None:
     """Remove it with its CRDs."""
     kubectl = testbed.kubectl
+    # Nobody is left to take off what the operator has put on its resource.
+    kubectl.patch("prometheus", PROMETHEUS_NAME, PEER, {"metadata": {"finalizers": None}})
     kubectl.delete("namespace", PEER)
     for kind in ("clusterrolebinding", "clusterrole"):
         kubectl.delete(kind, PEER_NAME)
@@ -114,7 +117,7 @@ def _prometheus() -> Object:
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "Prometheus",
-        "metadata": _meta("bench"),
+        "metadata": _meta(PROMETHEUS_NAME),
         "spec": {
             "image": PROMETHEUS_IMAGE,
             "version": f"v{PROMETHEUS}",

@@ -243,15 +243,19 @@ async def measure(
 
 
 def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return median, minimum and maximum of every number."""
-    names = [name for name, value in runs[0].items() if isinstance(value, int | float)]
+    """Return median, minimum and maximum of every number, over the runs that have it."""
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        for name, value in run.items():
+            if isinstance(value, int | float):
+                found.setdefault(name, []).append(value)
     return {
         name: {
-            "median": round(statistics.median(run[name] for run in runs), 2),
-            "min": min(run[name] for run in runs),
-            "max": max(run[name] for run in runs),
+            "median": round(statistics.median(values), 2),
+            "min": min(values),
+            "max": max(values),
         }
-        for name in names
+        for name, values in found.items()
     } | {"runs": [*runs]}
 
 
