@@ -6,7 +6,7 @@ client cannot hold partial bodies.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -69,6 +69,10 @@ Labels = Mapping[str, str | Sequence[str]]
 """Labels that objects must have, each with one value or with one of several."""
 
 
+def _whole(item: Object) -> Object:
+    return item
+
+
 class Cluster(Protocol):
     """What the rest of the operator may ask of Kubernetes."""
 
@@ -83,8 +87,12 @@ class Cluster(Protocol):
         *,
         fields: Mapping[str, str] | None = None,
         metadata_only: bool = False,
+        keep: Callable[[Object], Object] = _whole,
     ) -> list[Object]:
-        """Return the objects of a kind with these labels and fields, in one namespace or in all."""
+        """Return the objects of a kind with these labels and fields, in one namespace or in all.
+
+        ``keep`` returns what is to be held of each; it sees a page at a time.
+        """
 
     async def write(self, write: Write) -> Object:
         """Send one change and return the object as the server now has it."""
@@ -109,8 +117,12 @@ class KubernetesCluster:
         *,
         fields: Mapping[str, str] | None = None,
         metadata_only: bool = False,
+        keep: Callable[[Object], Object] = _whole,
     ) -> list[Object]:
-        """Return the objects of a kind with these labels and fields, in one namespace or in all."""
+        """Return the objects of a kind with these labels and fields, in one namespace or in all.
+
+        ``keep`` returns what is to be held of each; it sees a page at a time.
+        """
         items: list[Object] = []
         token: str | None = None
         while True:
@@ -124,7 +136,7 @@ class KubernetesCluster:
                 header_params={"Accept": _METADATA} if metadata_only else {},
             )
             items += [
-                {"apiVersion": kind.api_version, "kind": kind.kind, **_slim(kind, item)}
+                keep({"apiVersion": kind.api_version, "kind": kind.kind, **_slim(kind, item)})
                 for item in page.get("items") or []
             ]
             token = page["metadata"].get("continue")

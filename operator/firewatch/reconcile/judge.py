@@ -17,7 +17,8 @@ from firewatch.reconcile.judging import Examined, Judged, examine, is_trusted
 from firewatch.reconcile.policies import Scene
 from firewatch.reconcile.verdicts import Verdicts
 
-_NEW_IN_A_PASS = 1000
+NEW_IN_A_PASS = 1000
+"""Policies that are judged before others have their turn."""
 _AT_A_TIME = 100
 
 
@@ -35,8 +36,12 @@ Opinions = Mapping[str, Opinion]
 """By uid of the policy; policies that are left for the next pass are missing."""
 
 
-async def judge_policies(scene: Scene, verdicts: Verdicts, memory: dict[str, Judged]) -> Opinions:
+async def judge_policies(
+    scene: Scene, verdicts: Verdicts, memory: dict[str, Judged]
+) -> Opinions | None:
     """Judge the policies of a stack; ``memory`` holds what was found before, by uid.
+
+    None if what was found of some holds no more, and they must be read again with their groups.
 
     The scene's policies are without their rule groups afterwards: those of a thousand are tens of
     megabytes, and reading them into models takes as much again, so that they go some at a time.
@@ -45,12 +50,19 @@ async def judge_policies(scene: Scene, verdicts: Verdicts, memory: dict[str, Jud
     live_files = scene.slots.files()
     opinions: dict[str, Opinion] = {}
     new: list[str] = []
+    lost: list[str] = []
     for uid, policy in scene.policies.items():
         known = _recall(policy, memory.get(uid), scrapes, live_files)
         if known:
             opinions[uid] = known
-        elif len(new) < _NEW_IN_A_PASS:
+        elif uid in scene.unread:
+            lost += [uid] if uid in memory else []
+        elif len(new) < NEW_IN_A_PASS:
             new.append(uid)
+    if lost:
+        for uid in lost:
+            del memory[uid]
+        return None
     scene.forget_groups(scene.policies.keys() - set(new))
     for start in range(0, len(new), _AT_A_TIME):
         some = new[start : start + _AT_A_TIME]

@@ -1,6 +1,6 @@
 """Which policies each stack has, and which it still runs for another."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from firewatch.api.conditions import Finding
@@ -9,6 +9,7 @@ from firewatch.build.objects import Stack
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.kinds import ALERT_POLICY, MONITORING_STACK
 from firewatch.reconcile.delivery import LiveSlots
+from firewatch.reconcile.routed import says_whom
 from firewatch.reconcile.servers import Servers
 from firewatch.reconcile.takers import EVERY_NAMESPACE, Taker, parse_taker, resolve_taker
 
@@ -25,6 +26,8 @@ class Share:
     """
     held: dict[str, Taker] = field(default_factory=dict)
     """Stacks that still run policies of this one, by the policies' uids."""
+    unread: set[str] = field(default_factory=set)
+    """Policies that were read without their rule groups, by uid."""
 
     def fingerprint(self) -> int:
         """Return a number that differs when the spec of the stack or of any policy does."""
@@ -72,6 +75,8 @@ class Scene:
     """Policies that another stack is to run and does not run yet."""
     held: Mapping[str, Taker] = field(default_factory=dict)
     """Stacks that still run policies of this one, by uid."""
+    unread: Collection[str] = frozenset()
+    """Policies that were read without their rule groups, by uid."""
 
     def forget_groups(self, uids: Iterable[str]) -> None:
         """Drop what is not needed once policies are judged, since it is much."""
@@ -85,15 +90,37 @@ def without_groups(policy: Object) -> Object:
     return {**policy, "spec": rest}
 
 
-async def gather_policies(cluster: Cluster, namespace: str) -> Policies:
-    """Read the stacks, and the policies of the stacks that concern a namespace."""
+def _none(_stack: Key, _policy: Object) -> bool:
+    return False
+
+
+async def gather_policies(
+    cluster: Cluster, namespace: str, needs_groups: Callable[[Key, Object], bool] = _none
+) -> Policies:
+    """Read the stacks, and the policies of the stacks that concern a namespace.
+
+    Rule groups are two thirds of a policy; of ten thousand no more are held than ``needs_groups``
+    asks for, given the key of the stack's rules and the policy.
+    """
+    unread: set[str] = set()
+
+    def keep(policy: Object) -> Object:
+        found = resolve_taker(policy, takers)
+        if says_whom(policy) or (isinstance(found, Taker) and needs_groups(found.key, policy)):
+            return policy
+        unread.add(policy["metadata"]["uid"])
+        return without_groups(policy)
+
     takers = [
         parse_taker(live)
         for live in await cluster.list(MONITORING_STACK)
         if "deletionTimestamp" not in live["metadata"]
     ]
     sources = {namespace}.union(*(_sources(each) for each in takers if each.reads(namespace)))
-    return share_out(await _read(cluster, sources), takers, namespace)
+    found = share_out(await _read(cluster, sources, keep), takers, namespace)
+    for share in found.shares.values():
+        share.unread = unread
+    return found
 
 
 def share_out(policies: Iterable[Object], takers: Sequence[Taker], namespace: str) -> Policies:
@@ -111,12 +138,14 @@ def _sources(taker: Taker) -> set[str]:
     return {taker.key.namespace, *taker.others}
 
 
-async def _read(cluster: Cluster, namespaces: Iterable[str]) -> list[Object]:
+async def _read(
+    cluster: Cluster, namespaces: Iterable[str], keep: Callable[[Object], Object]
+) -> list[Object]:
     """Return the policies of some namespaces, without those that are being deleted."""
     wanted = sorted(namespaces)
     if EVERY_NAMESPACE in wanted:
         wanted = [""]
-    found = [each for name in wanted for each in await cluster.list(ALERT_POLICY, name)]
+    found = [each for name in wanted for each in await cluster.list(ALERT_POLICY, name, keep=keep)]
     return [policy for policy in found if "deletionTimestamp" not in policy["metadata"]]
 
 

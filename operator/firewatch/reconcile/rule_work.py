@@ -10,7 +10,7 @@ from firewatch.build.rules import digest
 from firewatch.reconcile.delivery import Loaded, Versions
 from firewatch.reconcile.judge import Opinions
 from firewatch.reconcile.judging import Judged
-from firewatch.reconcile.policies import Scene, Share
+from firewatch.reconcile.policies import Scene
 from firewatch.reconcile.policy_report import Outcome
 from firewatch.reconcile.rule_tests import TestResults
 
@@ -24,8 +24,6 @@ class Memory:
 
     fingerprint: int | None = None
     """Of the stack and the policies that the last pass has seen."""
-    fresh: Share | None = None
-    """Stack and policies that have just been read, for the next pass."""
     changed: bool = False
     """Whether policies have changed since the last pass read them."""
     told_at: datetime | None = None

@@ -28,7 +28,7 @@ from firewatch.reconcile.delivery import (
 )
 from firewatch.reconcile.findings import ACCEPTED, LOADED
 from firewatch.reconcile.handover import hand_over_routes
-from firewatch.reconcile.judge import judge_policies
+from firewatch.reconcile.judge import NEW_IN_A_PASS, judge_policies
 from firewatch.reconcile.judging import is_culprit, is_loaded
 from firewatch.reconcile.neighbours import Neighbours
 from firewatch.reconcile.policies import Scene, Share, gather_policies
@@ -68,8 +68,7 @@ class RulesReconciler:
             return await self._hand_out(key.namespace)
         memory = self._memory.setdefault(key, Memory())
         memory.changed = False
-        share, memory.fresh = memory.fresh, None
-        share = share or await self._share(key)
+        share = await self._share(key, memory)
         if share is None:
             del self._memory[key]
             return math.inf
@@ -80,12 +79,21 @@ class RulesReconciler:
             await report_unusable(self._context, share, stack)
             return None
         scene = await self._scene(stack, share)
-        # The groups of a thousand policies are tens of megabytes: they go once they are judged.
-        del share
+        del share  # what it holds of policies goes once they are judged
         return await self._work(scene, memory)
 
-    async def _share(self, key: Key) -> Share | None:
-        policies = await gather_policies(self._context.cluster, key.namespace)
+    async def _share(self, key: Key, memory: Memory) -> Share | None:
+        """Read the stack and its policies, with the groups of those that are judged next."""
+        new: set[str] = set()
+
+        def needs_groups(stack: Key, policy: Object) -> bool:
+            uid, judged = policy["metadata"]["uid"], memory.judged.get(policy["metadata"]["uid"])
+            is_new = judged is None or judged.generation != policy["metadata"]["generation"]
+            if stack == key and is_new and len(new) < NEW_IN_A_PASS:
+                new.add(uid)
+            return uid in new
+
+        policies = await gather_policies(self._context.cluster, key.namespace, needs_groups)
         return policies.shares.get(key)
 
     async def _hand_out(self, namespace: str) -> float | None:
@@ -109,14 +117,10 @@ class RulesReconciler:
         return None
 
     def _notice(self, key: Key, share: Share) -> None:
-        """Wake a stack's rules if their last pass has seen other policies than there are now.
-
-        That pass need not read them again: whatever changes from now on is noticed here anew.
-        """
+        """Wake a stack's rules if their last pass has seen other policies than there are now."""
         memory = self._memory.setdefault(key, Memory())
         if memory.fingerprint != share.fingerprint():
             memory.changed = True
-            memory.fresh = share
             self._context.wake(key)
 
     def _usable(self, live: Object) -> Stack | Finding:
@@ -153,10 +157,13 @@ class RulesReconciler:
             slots=await gather_slots(cluster, namespace=stack.namespace, stack=stack.name),
             leaving=share.leaving,
             held=share.held,
+            unread=share.unread,
         )
 
     async def _work(self, scene: Scene, memory: Memory) -> float | None:
         opinions = await judge_policies(scene, self._verdicts, memory.judged)
+        if opinions is None:
+            return 0.0
         if len(opinions) < len(scene.policies):
             memory.changed = True
         memory.versions.remember(scene.slots.texts)
