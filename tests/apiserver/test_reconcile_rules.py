@@ -9,7 +9,7 @@ import pytest
 from firewatch.api.resource import Key, Object
 from firewatch.build import names
 from firewatch.cluster.kinds import ALERT_POLICY, MONITORING_STACK
-from firewatch.reconcile import judging
+from firewatch.reconcile import judge, judging, rules
 from tests.apiserver.scene import Scene, alert, eventually, operating, stop
 
 pytestmark = pytest.mark.usefixtures("crds", "role")
@@ -249,6 +249,24 @@ async def test_many_policies_cost_one_status_each_and_few_other_writes(ready: Sc
     statuses = [text for text in written if text.startswith("jsonPatch AlertPolicy/")]
     assert len(statuses) == count
     assert len(written) - count < 60
+
+
+async def test_policies_are_read_in_parts_and_again_where_their_rules_are_gone(
+    ready: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "NEW_IN_A_PASS", 3)
+    monkeypatch.setattr(rules, "NEW_IN_A_PASS", 3)
+    wanted = {f"A{n}" for n in range(10)}
+    ready.apply(*(ready.policy(f"p{n}", alert(f"A{n}")) for n in range(10)))
+    for n in range(10):
+        await ready.until(f"p{n}", "Ready", "Ready", seconds=30)
+    assert await ready.alerts() == wanted
+    before = await ready.slots()
+    selector = f"{names.COMPONENT_LABEL}={names.RULES}"
+    ready.world.kubectl("-n", ready.world.namespace, "delete", "configmap", "-l", selector)
+    assert await ready.slots() == {}
+    ready.loop.wake(Key("Rules", ready.world.namespace, "main"))
+    await eventually(lambda found: found == before, ready.slots, seconds=30)
 
 
 def send(scene: Scene, verb: str, policy: Object) -> None:
