@@ -77,7 +77,7 @@ class Bench:
         bodies = [self.side.body(number) for number in range(count)]
         began, created = await create_all(self.cluster, self.side.kind, bodies)
         active = await self._until_active(count)
-        await self._until_quiet(audit)
+        await self._until_quiet(audit, max(5, count / 500))
         await usage.sample()
         calls, cpu = audit.calls(self.side.user), usage.cpu[-1] - usage.cpu[0]
         figures = {
@@ -103,8 +103,9 @@ class Bench:
         async def complete() -> bool:
             return await self.count() >= count * RULES
 
+        # Asking costs Prometheus time, the more the more rules it has.
         for probe, pause in ((sampled, 0.05), (complete, 0.25)):
-            if not await until(probe, seconds=_PATIENCE, pause=pause):
+            if not await until(probe, seconds=_PATIENCE, pause=pause * count / 1000):
                 raise TimeoutError(f"{self.side.name}: not all rules are active")
         return time.monotonic()
 
@@ -127,8 +128,8 @@ class Bench:
             for group in found["data"]["groups"]
         )
 
-    async def _until_quiet(self, audit: AuditLog) -> None:
-        """Wait until the operator has written nothing for five seconds."""
+    async def _until_quiet(self, audit: AuditLog, seconds: float) -> None:
+        """Wait until the operator has written nothing for so long."""
 
         def writes() -> int:
             return sum(call.is_write for call in audit.calls(self.side.user))
@@ -136,7 +137,7 @@ class Bench:
         before = -1
         while (now := writes()) != before:
             before = now
-            await asyncio.sleep(5)
+            await asyncio.sleep(seconds)
 
     async def _changes(self, count: int, changes: int) -> dict[str, float]:
         """Change single policies and measure until the new rule runs."""
@@ -236,9 +237,9 @@ async def measure(
         figures = await bench.run(count, changes)
         if configurations:
             figures |= await bench.configurations(configurations)
+    print(f"{side.name}: {figures}", flush=True)
     side.clear()
     side.stop()
-    print(f"{side.name}: {figures}", flush=True)
     return figures
 
 
@@ -288,6 +289,7 @@ def compare(testbed: Testbed, options: argparse.Namespace) -> dict[str, Any]:
         )
     found = {name: summarise(runs) for name, runs in results.items()}
     if options.many:
+        ours.slow_down()
         many = asyncio.run(measure(ours, count=options.many, changes=3))
         found[f"{ours.name}, {options.many} policies"] = many
     ours.start()

@@ -101,7 +101,7 @@ class Operator:
                 loop.wake(key)
 
     def stalled(self) -> str:
-        """Return what has not moved for 30 seconds, or nothing."""
+        """Return what does not move any more, or nothing."""
         return self._stacks.stalled() or self._responses.stalled()
 
     async def run(self) -> None:

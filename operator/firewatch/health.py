@@ -33,10 +33,10 @@ class Health:
         return application
 
     async def healthz(self, _: web.Request) -> web.Response:
-        """Fail if something has not moved for 30 seconds although the API server answers."""
+        """Fail if something does not move any more although the API server answers."""
         stalled = self._stalled()
         if stalled and not await self._api_problem():
-            return _answer(HTTPStatus.SERVICE_UNAVAILABLE, f"{stalled} has not moved for 30 s")
+            return _answer(HTTPStatus.SERVICE_UNAVAILABLE, stalled)
         return _answer(HTTPStatus.OK, "ok")
 
     async def readyz(self, _: web.Request) -> web.Response:

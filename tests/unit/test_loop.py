@@ -123,7 +123,7 @@ async def test_a_pass_under_way_ends_before_the_loop_does() -> None:
 
 
 async def test_a_pass_that_does_not_move_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firewatch.reconcile.loop._STALL_SECONDS", 0.01)
+    monkeypatch.setattr("firewatch.reconcile.loop._LONGEST_PASS_SECONDS", 0.01)
     gate = asyncio.Event()
 
     async def run(_: Key) -> float | None:
@@ -132,5 +132,5 @@ async def test_a_pass_that_does_not_move_is_found(monkeypatch: pytest.MonkeyPatc
 
     async with running(run) as loop:
         loop.wake(KEY)
-        await until(lambda: loop.stalled() == "the pass over Thing ns/a")
+        await until(lambda: loop.stalled().startswith("the pass over Thing ns/a has not ended"))
         gate.set()

@@ -11,7 +11,10 @@ from datetime import datetime, timedelta
 _QUIET = timedelta(seconds=0.3)
 """No policy having changed for so long, the others need not wait for more."""
 _LONGEST = timedelta(seconds=5)
-"""After so long they are handed out although more come."""
+"""After so long they are handed out although more come, or after some deliveries' time."""
+_DELIVERIES = 5
+_LONGEST_OF_ALL = timedelta(seconds=30)
+"""However long deliveries take: a server may be down."""
 _REST = 3
 """How much longer than it worked the handing out rests."""
 _LONGEST_REST = timedelta(seconds=0.5)
@@ -38,12 +41,16 @@ class Batches:
         batch.changes += 1
         batch.first, batch.last = batch.first or now, now
 
-    def wait(self, namespace: str, now: datetime) -> timedelta:
-        """Return how long to wait before policies are handed out; nothing if it is time."""
+    def wait(self, namespace: str, now: datetime, delivery: timedelta) -> timedelta:
+        """Return how long to wait before policies are handed out; nothing if it is time.
+
+        ``delivery`` is how long servers take at present to load what is handed out.
+        """
         batch = self._batches.get(namespace, _Batch())
         times = [now, batch.rest_until or now]
         if batch.changes > 1 and batch.first and batch.last:
-            times.append(min(batch.last + _QUIET, batch.first + _LONGEST))
+            longest = min(max(_LONGEST, _DELIVERIES * delivery), _LONGEST_OF_ALL)
+            times.append(min(batch.last + _QUIET, batch.first + longest))
         return max(times) - now
 
     def begin(self, namespace: str) -> None:

@@ -1,6 +1,7 @@
 """Judging the policies of a stack, each once per version of its spec."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +18,10 @@ from firewatch.reconcile.judging import Examined, Judged, examine, is_trusted
 from firewatch.reconcile.policies import Scene
 from firewatch.reconcile.verdicts import Verdicts
 
-NEW_IN_A_PASS = 1000
-"""Policies that are judged before others have their turn."""
+NEW_IN_A_PASS = 5000
+"""Policies that are read with their groups, and judged before others have their turn."""
+_LONGEST_SECONDS = 30.0
+"""After so long the rest of them is left for the next pass."""
 _AT_A_TIME = 100
 
 
@@ -43,8 +46,8 @@ async def judge_policies(
 
     None if what was found of some holds no more, and they must be read again with their groups.
 
-    The scene's policies are without their rule groups afterwards: those of a thousand are tens of
-    megabytes, and reading them into models takes as much again, so that they go some at a time.
+    The rule groups of a thousand policies are ten megabytes as data, and as much again as models, so
+    that they are unpacked some at a time and gone afterwards.
     """
     scrapes = scrapes_of(scene.stack.spec.metrics)
     live_files = scene.slots.files()
@@ -55,7 +58,7 @@ async def judge_policies(
         known = _recall(policy, memory.get(uid), scrapes, live_files)
         if known:
             opinions[uid] = known
-        elif uid in scene.unread:
+        elif uid not in scene.groups:
             lost += [uid] if uid in memory else []
         elif len(new) < NEW_IN_A_PASS:
             new.append(uid)
@@ -63,11 +66,13 @@ async def judge_policies(
         for uid in lost:
             del memory[uid]
         return None
-    scene.forget_groups(scene.policies.keys() - set(new))
+    end = time.monotonic() + _LONGEST_SECONDS
     for start in range(0, len(new), _AT_A_TIME):
+        if time.monotonic() > end:
+            break
         some = new[start : start + _AT_A_TIME]
         opinions |= await _judge_new(scene, verdicts, scrapes, some)
-        scene.forget_groups(some)
+    scene.groups.clear()
     for uid in memory.keys() - scene.policies.keys():
         del memory[uid]
     memory.update({uid: o.judged for uid, o in opinions.items() if o.judged})
@@ -99,7 +104,7 @@ async def _judge_new(
     examined: dict[str, Examined] = {}
     for uid in uids:
         await asyncio.sleep(0)
-        found = examine(scene.policies[uid], scene.stack.namespace, scrapes)
+        found = examine(scene.take_whole(uid), scene.stack.namespace, scrapes)
         if isinstance(found, Judged):
             opinions[uid] = Opinion(found, None)
         else:

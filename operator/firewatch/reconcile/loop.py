@@ -23,6 +23,9 @@ RESYNC_SECONDS = 600.0
 _BACKOFF_FIRST = 1.0
 _BACKOFF_LIMIT = 300.0
 _STALL_SECONDS = 30.0
+"""After so long without a turn the loop itself does not work."""
+_LONGEST_PASS_SECONDS = 120.0
+"""A pass over ten thousand policies takes half a minute on a busy machine."""
 
 
 Pass = Callable[[Key], Awaitable[float | None]]
@@ -80,16 +83,16 @@ class Loop:
         return [k for k in self._entries if k.kind == kind and k.namespace == namespace]
 
     def stalled(self) -> str:
-        """Return what has not moved for 30 seconds, or nothing.
+        """Return what does not move any more, and for how long, or nothing.
 
         A pass may take long while the API server is away: callers ask whether it answers.
         """
         now = time.monotonic()
         if now - self._beat > _STALL_SECONDS:
-            return "the reconcile loop"
+            return f"the reconcile loop has not moved for {_STALL_SECONDS:.0f} s"
         for key, entry in self._entries.items():
-            if entry.running and now - entry.started > _STALL_SECONDS:
-                return f"the pass over {key}"
+            if entry.running and now - entry.started > _LONGEST_PASS_SECONDS:
+                return f"the pass over {key} has not ended for {_LONGEST_PASS_SECONDS:.0f} s"
         return ""
 
     async def run(self) -> None:

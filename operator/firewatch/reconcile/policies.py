@@ -1,6 +1,7 @@
 """Which policies each stack has, and which it still runs for another."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from firewatch.api.conditions import Finding
@@ -26,8 +27,8 @@ class Share:
     """
     held: dict[str, Taker] = field(default_factory=dict)
     """Stacks that still run policies of this one, by the policies' uids."""
-    unread: set[str] = field(default_factory=set)
-    """Policies that were read without their rule groups, by uid."""
+    groups: dict[str, bytes] = field(default_factory=dict)
+    """Rule groups, packed, by uid of the policy, as far as they were read."""
 
     def fingerprint(self) -> int:
         """Return a number that differs when the spec of the stack or of any policy does."""
@@ -68,26 +69,37 @@ class Scene:
     """The MonitoringStack."""
     stack: Stack
     policies: dict[str, Object]
-    """By uid; replaced by their newer forms as they are reported to."""
+    """By uid, without their rule groups; replaced by newer forms as they are reported to."""
     servers: Servers
     slots: LiveSlots
     leaving: Sequence[Object] = ()
     """Policies that another stack is to run and does not run yet."""
     held: Mapping[str, Taker] = field(default_factory=dict)
     """Stacks that still run policies of this one, by uid."""
-    unread: Collection[str] = frozenset()
-    """Policies that were read without their rule groups, by uid."""
+    groups: dict[str, bytes] = field(default_factory=dict)
+    """Rule groups, packed, by uid of the policy, as far as they were read and not judged yet."""
 
-    def forget_groups(self, uids: Iterable[str]) -> None:
-        """Drop what is not needed once policies are judged, since it is much."""
-        for uid in uids:
-            self.policies[uid] = without_groups(self.policies[uid])
+    def take_whole(self, uid: str) -> Object:
+        """Return a policy with its rule groups, which are not kept after that."""
+        return _unpack_groups(self.policies[uid], self.groups.pop(uid))
 
 
 def without_groups(policy: Object) -> Object:
     """Return a policy without its rule groups, which are most of it."""
-    rest = {key: value for key, value in policy.get("spec", {}).items() if key != "groups"}
+    if "groups" not in policy.get("spec", {}):
+        return policy
+    rest = {key: value for key, value in policy["spec"].items() if key != "groups"}
     return {**policy, "spec": rest}
+
+
+def pack_groups(policy: Object) -> bytes:
+    """Return the rule groups of a policy as text, which takes a third of what they take as data."""
+    return json.dumps(policy.get("spec", {}).get("groups"), ensure_ascii=False).encode()
+
+
+def _unpack_groups(policy: Object, packed: bytes) -> Object:
+    groups = json.loads(packed)
+    return policy if groups is None else {**policy, "spec": {**policy["spec"], "groups": groups}}
 
 
 def _none(_stack: Key, _policy: Object) -> bool:
@@ -100,16 +112,16 @@ async def gather_policies(
     """Read the stacks, and the policies of the stacks that concern a namespace.
 
     Rule groups are two thirds of a policy; of ten thousand no more are held than ``needs_groups``
-    asks for, given the key of the stack's rules and the policy.
+    asks for, given the key of the stack's rules and the policy. Policies that say whom alerts are
+    told are whole, since others read them too.
     """
-    unread: set[str] = set()
+    groups: dict[str, bytes] = {}
 
     def keep(policy: Object) -> Object:
-        found = resolve_taker(policy, takers)
-        if says_whom(policy) or (isinstance(found, Taker) and needs_groups(found.key, policy)):
-            return policy
-        unread.add(policy["metadata"]["uid"])
-        return without_groups(policy)
+        found, is_whole = resolve_taker(policy, takers), says_whom(policy)
+        if is_whole or (isinstance(found, Taker) and needs_groups(found.key, policy)):
+            groups[policy["metadata"]["uid"]] = pack_groups(policy)
+        return policy if is_whole else without_groups(policy)
 
     takers = [
         parse_taker(live)
@@ -119,7 +131,7 @@ async def gather_policies(
     sources = {namespace}.union(*(_sources(each) for each in takers if each.reads(namespace)))
     found = share_out(await _read(cluster, sources, keep), takers, namespace)
     for share in found.shares.values():
-        share.unread = unread
+        share.groups = groups
     return found
 
 

@@ -32,6 +32,8 @@ class Memory:
     versions: Versions = field(default_factory=Versions)
     written_at: datetime | None = None
     """When slots were last written that are not confirmed yet."""
+    delivered_in: timedelta = timedelta(0)
+    """How long it took until the last were confirmed."""
     healthy: frozenset[str] = frozenset()
     """Servers whose last reload had succeeded before that."""
     sound: dict[str, str] = field(default_factory=dict)
@@ -55,10 +57,20 @@ class Memory:
             if after.get(name) != text and (name, digest(text)) in loaded:
                 self.sound.setdefault(name, text)
 
+    def delivery(self, now: datetime) -> timedelta:
+        """Return how long a delivery takes at present: the last, or longer if one is under way."""
+        under_way = now - self.written_at if self.written_at else timedelta(0)
+        return max(self.delivered_in, under_way)
+
+    def confirm(self, now: datetime) -> None:
+        """Note that the servers have what was last written."""
+        if self.written_at:
+            self.delivered_in = now - self.written_at
+        self.written_at = None
+
     def settle(self, revisions: Mapping[int, str]) -> None:
         """Forget what was only needed until the servers had confirmed."""
         self.sound.clear()
-        self.written_at = None
         self.versions.forget_others(revisions)
 
 
@@ -72,6 +84,7 @@ class Work:
     culprits: dict[str, str]
     """Digests of the files that this pass has found to be refused, by name."""
     tests: TestResults
+    began: datetime
     slots: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     homeless: frozenset[str] = frozenset()
     faults: Mapping[int, Finding] = field(default_factory=dict)

@@ -7,7 +7,7 @@ once, and earlier versions still prove what a server runs.
 
 import asyncio
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -31,7 +31,7 @@ from firewatch.reconcile.handover import hand_over_routes
 from firewatch.reconcile.judge import NEW_IN_A_PASS, judge_policies
 from firewatch.reconcile.judging import is_culprit, is_loaded
 from firewatch.reconcile.neighbours import Neighbours
-from firewatch.reconcile.policies import Scene, Share, gather_policies
+from firewatch.reconcile.policies import Scene, Share, gather_policies, without_groups
 from firewatch.reconcile.refusals import advance_search, is_refused
 from firewatch.reconcile.rule_reports import (
     report_finding,
@@ -46,8 +46,12 @@ from firewatch.reconcile.stack_plan import parse_stack
 from firewatch.reconcile.verdicts import Verdicts
 
 _POLL_SECONDS = 0.2
-_PASS = timedelta(seconds=5)
-"""How long a pass waits for the servers before others have their turn."""
+_WAIT = timedelta(seconds=5)
+"""How long a pass waits for the servers before it looks at everything anew, if they are not slow."""
+_PASS = timedelta(seconds=20)
+"""After so long a pass ends although servers are slow or policies have not been told; below what
+the loop takes for a standstill.
+"""
 _UNCONFIRMED_SECONDS = 1.0
 _NO_SERVER_SECONDS = 5.0
 _TESTING_SECONDS = 1.0
@@ -60,13 +64,15 @@ class RulesReconciler:
         self._context = context
         self._verdicts = Verdicts()
         self._memory: dict[Key, Memory] = {}
+        self._takers: dict[str, frozenset[Key]] = {}
+        """Stacks that had policies of a namespace when they were last handed out."""
         self._neighbours = Neighbours(context)
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at the rules of one stack; with an empty name, hand out a namespace's policies."""
         if not key.name:
             return await self._hand_out(key.namespace)
-        memory = self._memory.setdefault(key, Memory())
+        memory, began = self._memory.setdefault(key, Memory()), self._context.clock()
         memory.changed = False
         share = await self._share(key, memory)
         if share is None:
@@ -79,8 +85,8 @@ class RulesReconciler:
             await report_unusable(self._context, share, stack)
             return None
         scene = await self._scene(stack, share)
-        del share  # what it holds of policies goes once they are judged
-        return await self._work(scene, memory)
+        del share  # its policies go as newer forms of them take their place
+        return await self._work(scene, memory, began)
 
     async def _share(self, key: Key, memory: Memory) -> Share | None:
         """Read the stack and its policies, with the groups of those that are judged next."""
@@ -99,11 +105,12 @@ class RulesReconciler:
     async def _hand_out(self, namespace: str) -> float | None:
         """Wake the stacks whose policies have changed, and answer policies without a stack."""
         batches, began = self._context.batches, self._context.clock()
-        if wait := batches.wait(namespace, began):
+        if wait := batches.wait(namespace, began, self._delivery(namespace, began)):
             return wait.total_seconds()
         batches.begin(namespace)
         policies = await gather_policies(self._context.cluster, namespace)
         await self._neighbours.wake(policies.takers)
+        self._takers[namespace] = frozenset(policies.shares)
         for key, share in policies.shares.items():
             self._notice(key, share)
         for homeless in policies.homeless:
@@ -112,9 +119,16 @@ class RulesReconciler:
             )
         if not policies.shares and not policies.homeless:
             batches.forget(namespace)
+            del self._takers[namespace]
             return math.inf
         batches.rest(namespace, began, self._context.clock())
         return None
+
+    def _delivery(self, namespace: str, now: datetime) -> timedelta:
+        """Return how long the slowest delivery of a namespace's policies takes at present."""
+        known = (self._memory.get(key) for key in self._takers.get(namespace, ()))
+        times = (memory.delivery(now) for memory in known if memory)
+        return max(times, default=timedelta(0))
 
     def _notice(self, key: Key, share: Share) -> None:
         """Wake a stack's rules if their last pass has seen other policies than there are now."""
@@ -152,15 +166,15 @@ class RulesReconciler:
         return Scene(
             live=share.taker.live,
             stack=stack,
-            policies={policy["metadata"]["uid"]: policy for policy in share.policies},
+            policies={each["metadata"]["uid"]: without_groups(each) for each in share.policies},
             servers=await gather_servers(cluster, session, stack),
             slots=await gather_slots(cluster, namespace=stack.namespace, stack=stack.name),
             leaving=share.leaving,
             held=share.held,
-            unread=share.unread,
+            groups=share.groups,
         )
 
-    async def _work(self, scene: Scene, memory: Memory) -> float | None:
+    async def _work(self, scene: Scene, memory: Memory, began: datetime) -> float | None:
         opinions = await judge_policies(scene, self._verdicts, memory.judged)
         if opinions is None:
             return 0.0
@@ -173,7 +187,7 @@ class RulesReconciler:
         self._tell_of_search(scene.stack, memory)
         tests = await advance_tests(self._context.cluster, scene, opinions, look=memory.tests_open)
         memory.tests_open = tests.open
-        work = Work(scene, memory, opinions, culprits, tests)
+        work = Work(scene, memory, opinions, culprits, tests, began)
         self._plan(work)
         await self._write(work, proof)
         if not ready:
@@ -228,10 +242,13 @@ class RulesReconciler:
     async def _confirm(self, work: Work) -> float | None:
         """Ask the servers until they show what was written, telling the policies meanwhile."""
         context, memory, ready = self._context, work.memory, work.scene.servers.ready
-        end = context.clock() + _PASS
+        enough = context.clock() + max(_WAIT, 2 * memory.delivered_in)
+        latest = max(context.clock() + _WAIT, work.began + _PASS)
         while True:
             proof = await gather_proof(ready, memory.versions, work.revisions)
             await self._nudge(work, proof)
+            if not proof.behind:
+                memory.confirm(context.clock())
             if memory.changed and memory.may_report_later(context.clock()):
                 return 0.0
             reported = await report_policies(context, work, proof)
@@ -240,7 +257,7 @@ class RulesReconciler:
             now = context.clock()
             if memory.changed or await is_refused(memory, proof.behind, now):
                 return 0.0
-            if now >= end:
+            if now >= latest or (reported and now >= enough):
                 await report_stack(context, work)
                 return _UNCONFIRMED_SECONDS
             if reported:
