@@ -26,8 +26,7 @@ from firewatch.settings import FIELD_MANAGER
 
 _PAGE = 250
 _TIMEOUT_SECONDS = 30
-_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-_METADATA_OF_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -63,8 +62,6 @@ class Write:
     subresource: str = ""
     force: bool = False
     dry_run: bool = False
-    metadata_only: bool = False
-    """Whether the answer is to be the object's metadata alone."""
     query: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -136,7 +133,7 @@ class KubernetesCluster:
                 field_selector=_selector(fields),
                 limit=_PAGE,
                 _continue=token,
-                header_params={"Accept": _METADATA_OF_LIST} if metadata_only else {},
+                header_params={"Accept": _METADATA} if metadata_only else {},
             )
             items += [
                 keep({"apiVersion": kind.api_version, "kind": kind.kind, **_slim(kind, item)})
@@ -176,7 +173,6 @@ class KubernetesCluster:
             else None,
             dry_run="All" if write.dry_run else None,
             query_params=query,
-            header_params={"Accept": _METADATA} if write.metadata_only else {},
         )
 
     async def _request(self, method: str, path: str, **arguments: Any) -> Object:

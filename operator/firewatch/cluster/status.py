@@ -19,12 +19,10 @@ async def write_status(
     *,
     at_version: bool = False,
 ) -> Object:
-    """Make the status of a live object as given and return the object with it.
+    """Make the status of a live object as given and return the object as it then is.
 
     ``ConflictError`` if it is another object by now, and with ``at_version`` also if it has
-    changed in any way since it was read. Without that, what others have written meanwhile is not in
-    the object that is returned, apart from its metadata: of a thousand policies nobody reads the
-    rest of the answers.
+    changed in any way since it was read.
     """
     before = live.get("status", {})
     after = dump_status(status) if isinstance(status, Status) else status
@@ -37,18 +35,9 @@ async def write_status(
         seen = metadata["resourceVersion"]
         patch.append({"op": "test", "path": "/metadata/resourceVersion", "value": seen})
     patch += _changes(before, after)
-    answer = await cluster.write(
-        Write(
-            Verb.JSON_PATCH,
-            kind,
-            metadata["namespace"],
-            metadata["name"],
-            patch,
-            "status",
-            metadata_only=True,
-        )
+    return await cluster.write(
+        Write(Verb.JSON_PATCH, kind, metadata["namespace"], metadata["name"], patch, "status")
     )
-    return {**live, "metadata": answer["metadata"], "status": after}
 
 
 def _changes(before: Object, after: Object) -> list[Object]:
