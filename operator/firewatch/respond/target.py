@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 _PATIENCE = timedelta(seconds=20)
 """How long deletion waits for rights to come back."""
+_AGAIN_SECONDS = 0.1
+"""How soon a target is looked at again after somebody else's write came in between."""
 _MOST_WRITES = 4
 """Writes to the target in one pass: one is usual, and a re-fire during a ramp may add one."""
 
@@ -46,7 +48,7 @@ async def reconcile_target(context: RespondContext, key: Key) -> float | None:
         # Somebody else wrote in between: look again at everything that is involved.
         _log.info("%s changed while it was being worked on: %s", key, error)
         await _read_again(context, entries)
-        return 0.0
+        return _AGAIN_SECONDS
 
 
 async def _attend(context: RespondContext, key: Key, entries: list[Entry]) -> float | None:
