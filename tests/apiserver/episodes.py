@@ -8,7 +8,7 @@ from typing import Any
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import OPT_IN_LABEL
 from firewatch.cluster.client import Cluster, Verb, Write
-from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, MONITORING_STACK, Kind
+from firewatch.cluster.kinds import AUTO_RESPONSE, MONITORING_STACK, TARGET_KINDS, Kind
 from firewatch.metrics import Metrics
 from firewatch.reconcile.responses import reconcile_response
 from firewatch.respond.alerts import Alert, AlertState
@@ -69,7 +69,7 @@ class Episodes:
         return await self.create(kind, name, metadata=opted_in, spec=spec)
 
     async def response(
-        self, name: str = "scale", kind: Kind = DEPLOYMENT, *, by: int | str = 2, **spec: Any
+        self, name: str = "scale", kind: Kind = TARGET_KINDS[0], *, by: int | str = 2, **spec: Any
     ) -> None:
         """Create an AutoResponse on the target ``api``."""
         wanted = {
@@ -148,3 +148,11 @@ class Episodes:
     async def patch(self, kind: Kind, change: Object, name: str = "api") -> None:
         """Change an object as somebody else does."""
         await self.cluster.write(Write(Verb.MERGE, kind, self.namespace, name, change))
+
+
+def autoscaler(kind: Kind, **spec: Any) -> Object:
+    """Return the spec of a HorizontalPodAutoscaler of the target ``api``."""
+    reference = {"apiVersion": kind.api_version, "kind": kind.kind, "name": "api"}
+    resource = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
+    metrics = [{"type": "Resource", "resource": resource}]
+    return {"scaleTargetRef": reference, "maxReplicas": 10, "metrics": metrics, **spec}

@@ -11,7 +11,7 @@ from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, State
 from firewatch.respond.alerts import Alert, AlertState
 from firewatch.respond.decide import decide
 from firewatch.respond.signals import Kind, Signal
-from firewatch.respond.situation import Decision, Responder, Situation, Target
+from firewatch.respond.situation import Autoscaler, Decision, Responder, Situation, Target
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ALERT = Alert("id", "HighCPUUsage", {"alertname": "HighCPUUsage"}, AlertState.FIRING, START)
@@ -43,6 +43,17 @@ def responder(name: str = "r", signal: Signal = FIRING, **fields: object) -> Res
 
 
 TARGET = Target("Deployment", "api", "uid-1", 2, paused=False, opted_in=True, last_writer="kubectl")
+
+HPA = Autoscaler(
+    kind="HorizontalPodAutoscaler",
+    name="api",
+    uid="uid-hpa",
+    minimum=2,
+    is_set=True,
+    maximum=8,
+    paused=False,
+    last_writer="kubectl",
+)
 
 
 def situation(
@@ -80,7 +91,7 @@ class World:
             steps += 1
             if crash_after == steps or decision.scale_to is None or self.target is None:
                 return decision
-            self.target = replace(self.target, replicas=decision.scale_to, last_writer="firewatch")
+            self.target = replace(self.target, last_writer="firewatch").at_level(decision.scale_to)
             self.writes += 1
             steps += 1
             if crash_after == steps:
@@ -200,7 +211,7 @@ def test_a_claim_whose_rule_is_gone_ends_after_orphan_after_and_hold() -> None:
     assert world.end == (2, None)
 
 
-@pytest.mark.parametrize("foreign", [1, 2, 3, 7])
+@pytest.mark.parametrize("foreign", [1, 3, 7])
 def test_a_foreign_write_ends_the_episode_without_restore_and_names_the_writer(
     foreign: int,
 ) -> None:
@@ -293,14 +304,17 @@ events = st.sampled_from(["fire", "resolve", "hold", "wait", "wait", "crash1", "
     baseline=st.integers(1, 9),
     by=st.one_of(st.integers(1, 5), st.sampled_from(["10%", "50%", "300%"])),
     others=st.integers(1, 3),
+    minimum=st.none() | st.integers(0, 9),
 )
 @settings(max_examples=300, deadline=None)
 def test_whatever_happens_the_baseline_comes_back(
-    happenings: list[str], baseline: int, by: int | str, others: int
+    happenings: list[str], baseline: int, by: int | str, others: int, minimum: int | None
 ) -> None:
     wanted = spec(actions=[{"scaleUp": {"by": by, "maxReplicas": 10}}])
     responders = tuple(responder(f"r{i}", spec=wanted, signal=RESOLVED) for i in range(others))
-    world = World(replace(TARGET, replicas=baseline), responders)
+    scaler = None if minimum is None else replace(HPA, minimum=minimum, maximum=10)
+    before = replace(TARGET, replicas=baseline, autoscaler=scaler)
+    world = World(before, responders)
     for happening in happenings:
         match happening:
             case "fire":
@@ -317,9 +331,124 @@ def test_whatever_happens_the_baseline_comes_back(
                 world.step(crash_after=2)
             case _:
                 world.step()
-        assert baseline <= world.replicas <= 10
+        assert world.target
+        assert before.level <= world.target.level <= 10
     world.signal(RESOLVED)
     for _ in range(40):
         world.step()
         world.wait(6)
-    assert world.end == (baseline, None)
+    assert world.target
+    assert (world.target.level, world.end) == (before.level, (baseline, None))
+
+
+def test_a_revert_is_written_once_more_and_the_second_is_contested() -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    world.target = replace(TARGET, last_writer="argocd-controller")
+    again = world.step()
+    assert [n.event for n in again.notes] == ["Rewritten"]
+    assert "argocd-controller had put it back" in again.notes[0].message
+    assert (world.replicas, world.writes) == (4, 2)
+    world.target = replace(TARGET, last_writer="argocd-controller")
+    contested = world.step()
+    assert contested.views["r"].state is State.CONTESTED
+    assert "argocd-controller" in contested.views["r"].message
+    assert [n.event for n in contested.notes] == ["Contested"]
+    for _ in range(50):
+        world.wait(5)
+        world.step()
+    assert (world.replicas, world.writes) == (2, 2)
+    world.signal(RESOLVED)
+    world.step()
+    assert world.end == (2, None)
+
+
+SCALED = replace(TARGET, replicas=3, autoscaler=HPA)
+
+
+def test_the_minimum_of_an_autoscaler_goes_up_and_back() -> None:
+    world = World(SCALED, (responder(),))
+    up = world.step()
+    assert world.target
+    assert world.ledger
+    assert world.target.level == 5, "counted from the replicas that the autoscaler had set"
+    assert (world.ledger.schema_version, world.ledger.baseline) == (2, 2)
+    assert up.nudge_to == 5
+    world.target = replace(world.target, replicas=5)
+    assert world.step().nudge_to is None
+    world.target = replace(world.target, replicas=8)
+    world.signal(RESOLVED)
+    world.step()
+    world.wait(10)
+    down = world.step()
+    assert [n.event for n in down.notes] == ["Restored"]
+    assert (world.target.level, world.target.replicas) == (2, 8), "the autoscaler goes down itself"
+    assert world.ledger is None
+
+
+def test_a_target_is_not_helped_for_ever() -> None:
+    world = World(SCALED, (responder(),))
+    world.step()
+    world.wait(29)
+    assert world.step().nudge_to == 5
+    world.wait(1)
+    assert world.step().nudge_to is None
+
+
+def test_no_more_than_the_autoscaler_allows() -> None:
+    world = World(replace(SCALED, autoscaler=replace(HPA, maximum=4)), (responder(),))
+    world.step()
+    assert world.target
+    assert world.target.level == 4
+    full = World(replace(SCALED, autoscaler=replace(HPA, maximum=3)), (responder(),))
+    view = full.step().views["r"]
+    assert (view.state, view.target.reason) == (State.REFUSED, "CappedByAutoscaler")
+
+
+def test_a_higher_minimum_is_never_lowered() -> None:
+    world = World(replace(SCALED, autoscaler=replace(HPA, minimum=6)), (responder(),))
+    world.step()
+    assert world.target
+    assert world.target.level == 6
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (replace(SCALED, autoscaler=replace(HPA, paused=True)), "AutoscalerPaused"),
+        (replace(TARGET, ambiguity="two of them"), "AmbiguousAutoscaler"),
+        (replace(SCALED, replicas=0), "ScaledToZero"),
+    ],
+)
+def test_autoscalers_that_do_not_scale_are_refused(target: Target, reason: str) -> None:
+    world = World(target, (responder(),))
+    assert world.step().views["r"].target.reason == reason
+    assert world.writes == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(SCALED, TARGET), (TARGET, SCALED), (SCALED, replace(SCALED, uid="new"))]
+)
+def test_another_autoscaler_ends_the_episode_without_restore(before: Target, after: Target) -> None:
+    world = World(before, (responder(),))
+    world.step()
+    world.target = after
+    writes = world.writes
+    last = world.step()
+    assert last.notes[0].event in ("AutoscalerChanged", "TargetGone")
+    assert (world.ledger, world.writes) == (None, writes)
+
+
+def test_a_minimum_that_was_not_set_may_go_back_to_none() -> None:
+    keda = replace(HPA, kind="ScaledObject", minimum=0, is_set=False)
+    world = World(replace(SCALED, autoscaler=keda), (responder(),))
+    world.step()
+    assert world.ledger
+    assert world.ledger.autoscaler
+    assert not world.ledger.autoscaler.was_set
+    world.signal(RESOLVED)
+    world.step()
+    world.wait(10)
+    world.step()
+    assert world.target
+    assert (world.target.level, world.end) == (0, (3, None))

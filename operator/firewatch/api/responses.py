@@ -60,13 +60,17 @@ class TargetKind(StrEnum):
     """Kinds that can be acted on."""
 
     DEPLOYMENT = "Deployment"
+    STATEFUL_SET = "StatefulSet"
+    ROLLOUT = "Rollout"
 
 
 class TargetRef(Model):
     """What is acted on, in the namespace of this resource."""
 
     kind: TargetKind = TargetKind.DEPLOYMENT
-    """``Deployment``."""
+    """``Deployment``, ``StatefulSet``, or ``Rollout`` (Argo Rollouts). If a HorizontalPodAutoscaler
+    or a KEDA ScaledObject scales it, that one's minimum is raised instead of its replicas.
+    """
     name: Name
     """Name of the target."""
 
@@ -202,6 +206,19 @@ class LedgerTarget(Status):
     """Uid of the target: an object of the same name made anew is not this one."""
 
 
+class LedgerAutoscaler(Status):
+    """The very autoscaler whose minimum was raised."""
+
+    kind: str = Field(max_length=64)
+    """HorizontalPodAutoscaler or ScaledObject."""
+    name: str = Field(max_length=253)
+    """Name of the autoscaler."""
+    uid: str = Field(max_length=64)
+    """Uid of the autoscaler."""
+    was_set: bool = True
+    """Whether the minimum was written in it before; if not, it is removed again."""
+
+
 class Ledger(Status):
     """What the operator changed on the target, written before the change itself."""
 
@@ -209,16 +226,26 @@ class Ledger(Status):
     """Version of this record; an operator that does not know it holds still."""
     target: LedgerTarget
     """The very object that was changed."""
+    autoscaler: LedgerAutoscaler | None = None
+    """The autoscaler whose minimum was raised; if there is none, the target's own replicas were."""
     baseline: int
-    """Replicas before the first claim: what the target goes back to."""
+    """Replicas, or the autoscaler's minimum, before the first claim: what it goes back to."""
     written: int
-    """Replicas after the operator's last confirmed write."""
+    """The same after the operator's last confirmed write."""
     intended: int
-    """Replicas that the operator is writing; differs from ``written`` only during a write."""
+    """What the operator is writing; differs from ``written`` only during a write."""
+    counted_from: int | None = Field(default=None, ge=0)
+    """Replicas from which steps are counted, where they are not the baseline: those that an
+    autoscaler had set.
+    """
     changed_at: str = Field(max_length=32)
     """When the operator last wrote to the target (RFC 3339, UTC)."""
     released_by: str = Field(default="", max_length=256)
     """Who else changed the target during the episode; the operator then leaves it alone."""
+    reverts: int = Field(default=0, ge=0)
+    """How often somebody else has put the baseline back during the episode."""
+    reverted_by: str = Field(default="", max_length=256)
+    """Who did that last."""
     claims: list[Claim] = Field(default=[], max_length=64)
     """Who asks for how much."""
 
@@ -229,8 +256,8 @@ class HistoryEntry(Status):
     time: str = Field(max_length=32)
     """When (RFC 3339, UTC)."""
     event: str = Field(max_length=64)
-    """ScaledUp, RampedDown, Restored, Released, RestoreSkipped, TargetGone, Observed, DryRun,
-    Refused.
+    """ScaledUp, RampedDown, Restored, Rewritten (after a revert), Contested, Released, RestoreSkipped, TargetGone,
+    AutoscalerChanged, Observed, DryRun, Refused.
     """
     alert: str = Field(default="", max_length=256)
     """Name of the alert."""
@@ -251,6 +278,7 @@ class State(StrEnum):
     HOLDING = "Holding"
     RESTORING = "Restoring"
     RELEASED = "Released"
+    CONTESTED = "Contested"
     COOLDOWN = "Cooldown"
     REFUSED = "Refused"
 
@@ -264,8 +292,8 @@ class AutoResponseStatus(Status):
     """Accepted, TargetReady (it can be acted on), AlertSourceHealthy, Ready (all of them)."""
     state: State = State.IDLE
     """Idle, WouldAct (the alert fires, but ``mode`` is not ``enforce``), Active (more replicas),
-    Holding (resolved, waiting), Restoring, Released (somebody else changed the target), Cooldown,
-    Refused.
+    Holding (resolved, waiting), Restoring, Released (somebody else changed the target), Contested
+    (somebody else has put it back twice), Cooldown, Refused.
     """
     message: str = Field(default="", max_length=1024)
     """What the state means right now, for people."""

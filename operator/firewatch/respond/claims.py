@@ -8,19 +8,23 @@ from firewatch.api.resource import parse_duration
 from firewatch.api.responses import Claim, Ledger
 from firewatch.respond.scaling import floor_of
 from firewatch.respond.signals import Kind
-from firewatch.respond.situation import Responder, Situation
+from firewatch.respond.situation import Responder, Situation, Target
 
 
-def open_claim(responder: Responder, *, baseline: int, now: datetime) -> Claim:
-    """Return the claim of a responder whose alert fires."""
+def open_claim(responder: Responder, target: Target, ledger: Ledger, *, now: datetime) -> Claim:
+    """Return the claim of a responder whose alert fires: never less than the baseline.
+
+    (A target that is just starting has fewer replicas than its autoscaler's minimum.)
+    """
     alert = responder.signal.alert
     assert alert is not None
+    start = ledger.baseline if ledger.counted_from is None else ledger.counted_from
     return Claim(
         response=responder.name,
         uid=responder.uid,
         alert=alert.identity,
         alert_name=alert.name[:256],
-        floor=floor_of(responder.scale_up, baseline),
+        floor=max(floor_of(responder.scale_up, start, target.ceiling), ledger.baseline),
         since=format_instant(now),
     )
 
@@ -38,8 +42,8 @@ def current_claims(situation: Situation, ledger: Ledger) -> list[Claim]:
         if claim is not None:
             claims.append(_updated(responder, claim, situation.now))
         elif responder.may_write and responder.fires and not ledger.released_by:
-            baseline = ledger.baseline
-            claims.append(open_claim(responder, baseline=baseline, now=situation.now))
+            assert situation.target is not None
+            claims.append(open_claim(responder, situation.target, ledger, now=situation.now))
     return claims
 
 

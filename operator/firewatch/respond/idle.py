@@ -1,6 +1,6 @@
 """A target that is not changed at present (pure): whether a response may start, and why not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from firewatch.api.conditions import Finding, bad, format_time, good
@@ -26,7 +26,7 @@ def idle(situation: Situation) -> Decision:
     views = {r.name: idle_view(situation, r) for r in situation.responders}
     target = situation.target
     dry_runs = [
-        floor_of(r.scale_up, target.replicas)
+        floor_of(r.scale_up, target.replicas, target.ceiling)
         for r in situation.responders
         if target is not None and r.spec.mode is Mode.DRY_RUN and _would_act(situation, r)
     ]
@@ -59,23 +59,36 @@ def refusal(situation: Situation, responder: Responder) -> Finding:
     if target is None:
         ref = responder.spec.target
         return _no("TargetNotFound", f"there is no {ref.kind} {ref.name} here; create it")
+    obstacle = next(_obstacles(target, responder), None)
+    if obstacle:
+        return _no(*obstacle)
+    by = f" by {target.lever}" if target.autoscaler else ""
+    return good(TARGET_READY, _REACHABLE, f"{target.kind} {target.name} can be scaled{by}")
+
+
+def _obstacles(target: Target, responder: Responder) -> Iterator[tuple[str, str]]:
+    """Yield what stands in the way of more replicas: reason, and message with the remedy."""
     who = f"{target.kind} {target.name}"
     if responder.spec.mode is Mode.ENFORCE and not target.opted_in:
-        return _no(
+        yield (
             "NotOptedIn",
             f"neither {who} nor its namespace has the label {OPT_IN_LABEL}=enabled; set it on one",
         )
     if target.paused:
-        return _no("TargetPaused", f"{who} is paused; resume it")
+        yield "TargetPaused", f"{who} is paused; resume it"
     if target.replicas == 0:
-        return _no("ScaledToZero", f"{who} has 0 replicas: somebody parked it; scale it to 1")
-    maximum = responder.scale_up.max_replicas
+        yield "ScaledToZero", f"{who} has 0 replicas: somebody parked it; scale it to 1"
+    maximum, has = responder.scale_up.max_replicas, f"{who} has {target.replicas} replicas"
     if target.replicas >= maximum:
-        return _no(
-            "MaximumReached",
-            f"{who} has {target.replicas} replicas and maxReplicas is {maximum}; raise maxReplicas",
-        )
-    return good(TARGET_READY, _REACHABLE, f"{who} can be scaled")
+        yield "MaximumReached", f"{has} and maxReplicas is {maximum}; raise maxReplicas"
+    if target.ambiguity:
+        yield "AmbiguousAutoscaler", target.ambiguity
+    if scaler := target.autoscaler:
+        by = f"{scaler.kind} {scaler.name}"
+        if scaler.paused:
+            yield "AutoscalerPaused", f"{by}, which scales {who}, is paused; resume it"
+        if target.replicas >= scaler.maximum:
+            yield "CappedByAutoscaler", f"{has} and {by} allows {scaler.maximum}; raise its maximum"
 
 
 def _no(reason: str, message: str) -> Finding:
@@ -116,7 +129,7 @@ def idle_view(situation: Situation, responder: Responder) -> View:
 def _plan(situation: Situation, responder: Responder) -> str:
     target = situation.target
     assert target is not None
-    floor = floor_of(responder.scale_up, target.replicas)
+    floor = floor_of(responder.scale_up, target.replicas, target.ceiling)
     return f"would scale {target.name} {target.replicas} → {floor} (mode {responder.spec.mode})"
 
 
@@ -137,7 +150,7 @@ def would_notes(situation: Situation) -> Iterable[Note]:
 def _would_note(situation: Situation, responder: Responder, target: Target, alert: str) -> Note:
     event = "DryRun" if responder.spec.mode is Mode.DRY_RUN else "Observed"
     message = f"{alert} fires; {_plan(situation, responder)}"
-    floor = floor_of(responder.scale_up, target.replicas)
+    floor = floor_of(responder.scale_up, target.replicas, target.ceiling)
     return Note(event, message, responder.name, alert, target.replicas, floor)
 
 

@@ -20,15 +20,16 @@ from firewatch.api.resource import Key, Object, parse_duration
 from firewatch.api.responses import AutoResponseStatus, HistoryEntry, Ledger, State
 from firewatch.cluster.errors import ClusterError
 from firewatch.cluster.events import post_event
-from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT
+from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.cluster.status import dump_status, write_status
-from firewatch.respond.actuator import scale_write
+from firewatch.respond.actuator import level_write
 from firewatch.respond.ahead import put_live, write_ahead
 from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import add_finalizer, has_finalizer, remove_finalizer
-from firewatch.respond.registry import Entry
+from firewatch.respond.registry import Entry, target_of
 from firewatch.respond.signals import UNREACHABLE, Kind, Source, judge
 from firewatch.respond.situation import (
+    AUTOSCALER_SCHEMA,
     LEDGER_SCHEMA,
     TARGET_READY,
     Decision,
@@ -54,7 +55,7 @@ def read_ledger(key: Key, entries: Iterable[Entry]) -> tuple[Ledger | None, str]
     if not keepers:
         return None, ""
     raw = keepers[0].live["status"]["ledger"]
-    if raw.get("schema") != LEDGER_SCHEMA:
+    if raw.get("schema") not in (LEDGER_SCHEMA, AUTOSCALER_SCHEMA):
         return None, (
             f"the ledger has schema {raw.get('schema')}, which this operator does not know;"
             " nothing is changed until an operator that knows it runs"
@@ -202,7 +203,7 @@ async def _try_dry_run(
     if not is_news or target is None or replicas is None:
         return notes
     try:
-        await context.cluster.write(scale_write(target, key.namespace, replicas, dry_run=True))
+        await context.cluster.write(level_write(target, key.namespace, replicas, dry_run=True))
     except ClusterError as error:
         return [
             replace(n, message=f"{n.message}; it would be refused: {error}", warning=True)
@@ -230,9 +231,9 @@ async def _tell(
 
 
 def _reference(key: Key, uid: str) -> Object:
-    kind, _, name = key.name.partition("/")
+    kind, name = target_of(key)
     metadata = {"namespace": key.namespace, "name": name, "uid": uid}
-    return {"apiVersion": DEPLOYMENT.api_version, "kind": kind, "metadata": metadata}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
 
 
 async def _post(context: RespondContext, involved: Object, note: Note) -> None:

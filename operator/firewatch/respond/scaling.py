@@ -3,14 +3,15 @@
 from firewatch.api.responses import RampDown, ScaleUp
 
 
-def floor_of(action: ScaleUp, baseline: int) -> int:
-    """Return the replicas that the action asks for, within its maximum."""
+def floor_of(action: ScaleUp, baseline: int, ceiling: int | None = None) -> int:
+    """Return the replicas that the action asks for, within its maximum and the autoscaler's."""
     if isinstance(action.by, int):
         more = action.by
     else:
         percent = int(action.by.removesuffix("%"))
         more = -(-baseline * percent // 100)
-    return min(baseline + more, action.max_replicas)
+    floor = min(baseline + more, action.max_replicas)
+    return floor if ceiling is None else min(floor, ceiling)
 
 
 def next_down(ramp: RampDown, *, baseline: int, peak: int, current: int, goal: int) -> int:

@@ -1,6 +1,6 @@
 """What a decision is made from, and what it says (data only)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from firewatch.api.conditions import Finding
@@ -8,7 +8,9 @@ from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, ScaleUp, Sta
 from firewatch.respond.signals import Kind, Signal
 
 LEDGER_SCHEMA = 1
-"""Version of the ledger that this operator writes."""
+"""Version of a ledger about a target's own replicas."""
+AUTOSCALER_SCHEMA = 2
+"""Version of a ledger about an autoscaler: an operator that knows none must not restore it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,22 @@ class Responder:
 
 
 @dataclass(frozen=True)
+class Autoscaler:
+    """What keeps a target at a number of replicas, and from how many on."""
+
+    kind: str
+    name: str
+    uid: str
+    minimum: int
+    is_set: bool
+    """Whether the minimum stands in its spec, and is not only the default."""
+    maximum: int
+    paused: bool
+    last_writer: str
+    """Who last wrote the minimum, from managedFields."""
+
+
+@dataclass(frozen=True)
 class Target:
     """The target as the API server shows it now."""
 
@@ -54,6 +72,38 @@ class Target:
     opted_in: bool
     last_writer: str
     """Who last wrote the number of replicas, from managedFields."""
+    autoscaler: Autoscaler | None = None
+    """What scales it, if anything does."""
+    ambiguity: str = ""
+    """Why it cannot be told what scales it."""
+
+    @property
+    def level(self) -> int:
+        """Return the number that is raised and put back: replicas, or an autoscaler's minimum."""
+        return self.autoscaler.minimum if self.autoscaler else self.replicas
+
+    @property
+    def ceiling(self) -> int | None:
+        """Return the replicas above which an autoscaler does not let it."""
+        return self.autoscaler.maximum if self.autoscaler else None
+
+    @property
+    def lever(self) -> str:
+        """Return what that number is, for people."""
+        if self.autoscaler:
+            return f"the minimum of {self.autoscaler.kind} {self.autoscaler.name}"
+        return self.name
+
+    @property
+    def level_writer(self) -> str:
+        """Return who last wrote that number."""
+        return self.autoscaler.last_writer if self.autoscaler else self.last_writer
+
+    def at_level(self, level: int) -> "Target":
+        """Return the target after its level was written."""
+        if self.autoscaler is None:
+            return replace(self, replicas=level)
+        return replace(self, autoscaler=replace(self.autoscaler, minimum=level, is_set=True))
 
 
 @dataclass(frozen=True)
@@ -105,7 +155,9 @@ class Decision:
     keeps_ledger: bool = False
     """Leave whatever ledger there is exactly as it is."""
     scale_to: int | None = None
-    """Replicas to write to the target; None: leave it."""
+    """Level to write to the target or its autoscaler; None: leave it."""
+    nudge_to: int | None = None
+    """Replicas to write to a target whose autoscaler would get there by itself, and later."""
     views: dict[str, View] = field(default_factory=dict)
     """By name of the AutoResponse."""
     notes: tuple[Note, ...] = ()

@@ -4,6 +4,7 @@ Whatever the order in which the operator is stopped, the ledger says before each
 to be written, so the next pass can tell what became of it.
 """
 
+import asyncio
 import logging
 from dataclasses import replace
 from datetime import timedelta
@@ -17,15 +18,23 @@ from firewatch.cluster.errors import (
     InvalidError,
     NotFoundError,
 )
-from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, NAMESPACE
-from firewatch.respond.actuator import scale_write
+from firewatch.cluster.kinds import (
+    AUTO_RESPONSE,
+    HORIZONTAL_POD_AUTOSCALER,
+    NAMESPACE,
+    SCALED_OBJECT,
+    Kind,
+)
+from firewatch.respond.actuator import level_write, replicas_write
+from firewatch.respond.autoscalers import find_autoscaler
 from firewatch.respond.context import RespondContext
 from firewatch.respond.decide import decide
 from firewatch.respond.idle import RECHECK_SECONDS
-from firewatch.respond.registry import Entry
+from firewatch.respond.managers import last_writer
+from firewatch.respond.registry import Entry, target_of
 from firewatch.respond.report import abandon, read_ledger, report, report_problem
 from firewatch.respond.signals import judge
-from firewatch.respond.situation import Responder, Situation, Target
+from firewatch.respond.situation import Autoscaler, Decision, Responder, Situation, Target
 
 _log = logging.getLogger(__name__)
 
@@ -93,11 +102,12 @@ def _is_blind(situation: Situation) -> bool:
 async def _act(context: RespondContext, key: Key, situation: Situation) -> float | None:
     for _ in range(_MOST_WRITES):
         decision = decide(situation)
+        await _nudge(context, key, situation, decision)
         await report(context, key, situation, decision)
         if decision.scale_to is None or situation.target is None:
             break
         try:
-            await _scale(context, key, situation, decision.scale_to)
+            await _scale(context, key, situation, decision)
         except (ForbiddenError, InvalidError) as error:
             message = f"the API server refuses the change of replicas: {error}"
             await report_problem(context, key, "WriteRefused", message)
@@ -105,7 +115,7 @@ async def _act(context: RespondContext, key: Key, situation: Situation) -> float
         situation = replace(
             situation,
             ledger=decision.ledger,
-            target=replace(situation.target, replicas=decision.scale_to),
+            target=situation.target.at_level(decision.scale_to),
         )
     return decision.seconds
 
@@ -148,21 +158,41 @@ def _responder(context: RespondContext, key: Key, entry: Entry) -> Responder:
 
 
 async def _read_target(context: RespondContext, key: Key) -> Target | None:
-    kind, _, name = key.name.partition("/")
-    try:
-        live = await context.cluster.get(DEPLOYMENT, key.namespace, name)
-    except NotFoundError:
+    kind, name = target_of(key)
+    # At the same time, since all of this stands between an alert and its answer.
+    live, scalers, scaled_objects = await asyncio.gather(
+        _read(context, kind, key.namespace, name),
+        context.cluster.list(HORIZONTAL_POD_AUTOSCALER, key.namespace),
+        _scaled_objects(context, key.namespace),
+    )
+    if live is None:
         return None
-    spec = live["spec"]
+    spec, found = live["spec"], find_autoscaler(kind, name, scalers, scaled_objects)
     return Target(
-        kind=kind,
+        kind=kind.kind,
         name=name,
         uid=live["metadata"]["uid"],
-        replicas=spec["replicas"],
+        replicas=spec.get("replicas", 1),
         paused=spec.get("paused", False),
         opted_in=await _opted_in(context, live),
-        last_writer=_last_writer(live),
+        last_writer=last_writer(live, "replicas"),
+        autoscaler=found if isinstance(found, Autoscaler) else None,
+        ambiguity=found if isinstance(found, str) else "",
     )
+
+
+async def _read(context: RespondContext, kind: Kind, namespace: str, name: str) -> Object | None:
+    try:
+        return await context.cluster.get(kind, namespace, name)
+    except NotFoundError:
+        return None
+
+
+async def _scaled_objects(context: RespondContext, namespace: str) -> list[Object]:
+    try:
+        return await context.cluster.list(SCALED_OBJECT, namespace)
+    except NotFoundError:  # KEDA is not installed
+        return []
 
 
 async def _opted_in(context: RespondContext, live: Object) -> bool:
@@ -174,23 +204,29 @@ async def _opted_in(context: RespondContext, live: Object) -> bool:
     return bool(namespace["metadata"].get("labels", {}).get(OPT_IN_LABEL) == "enabled")
 
 
-def _last_writer(live: Object) -> str:
-    """Return the field manager that owns ``spec.replicas``, the latest if there are several."""
-    owners = [
-        entry
-        for entry in live["metadata"].get("managedFields", ())
-        if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
-    ]
-    latest: Object = max(owners, key=lambda entry: str(entry.get("time", "")), default={})
-    return str(latest.get("manager") or "somebody else")
+async def _nudge(
+    context: RespondContext, key: Key, situation: Situation, decision: Decision
+) -> None:
+    """Help a target to the minimum of its autoscaler, which looks every 15 seconds only.
+
+    That is not owed: an autoscaler goes down again by itself.
+    """
+    if decision.nudge_to is not None and situation.target is not None:
+        await context.cluster.write(
+            replicas_write(situation.target, key.namespace, decision.nudge_to)
+        )
 
 
-async def _scale(context: RespondContext, key: Key, situation: Situation, replicas: int) -> None:
-    """Write the replicas, on condition that they still are as they were when it was decided."""
-    target = situation.target
+async def _scale(
+    context: RespondContext, key: Key, situation: Situation, decision: Decision
+) -> None:
+    """Write the level, on condition that it still is as it was when that was decided."""
+    target, level, ledger = situation.target, decision.scale_to, decision.ledger
     assert target is not None
-    await context.cluster.write(scale_write(target, key.namespace, replicas))
-    if replicas > target.replicas:
+    assert level is not None
+    assert ledger is not None
+    await context.cluster.write(level_write(target, key.namespace, level, ledger))
+    if level > target.level:
         starts = [r.signal.alert.starts_at for r in situation.responders if r.signal.alert]
         latency = (context.clock() - min(starts)).total_seconds()
         context.metrics.responses.latency_seconds.observe(max(0.0, latency))

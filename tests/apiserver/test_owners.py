@@ -1,0 +1,202 @@
+"""Whoever keeps a target at its replicas is respected, and gets back exactly what was changed.
+
+Named after what others have suffered: research in the issue threads of the projects in the names.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from firewatch.api.resource import Object
+from firewatch.cluster.client import Cluster, KubernetesCluster, Write
+from firewatch.cluster.kinds import (
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    STATEFUL_SET,
+    Kind,
+)
+from tests.apiserver.conftest import Kubectl
+from tests.apiserver.episodes import Episodes, autoscaler
+from tests.apiserver.killing import Writes, live
+
+pytestmark = pytest.mark.usefixtures("crds")
+
+
+@pytest.fixture
+def namespaces(kubectl: Kubectl, numbers: Iterator[int]) -> Callable[[], str]:
+    """Return a function that makes namespaces."""
+
+    def make() -> str:
+        name = f"test-{next(numbers)}"
+        kubectl("create", "namespace", name)
+        return name
+
+    return make
+
+
+@pytest_asyncio.fixture
+async def writes(cluster: KubernetesCluster) -> Writes:
+    return Writes(cluster)
+
+
+@pytest_asyncio.fixture
+async def episodes(writes: Writes, cluster: KubernetesCluster, namespace: str) -> Episodes:
+    found = Episodes(cluster, namespace)
+    await found.stack()
+    return replace(found, cluster=writes)
+
+
+async def scaled(episodes: Episodes, minimum: int | None = 2, *, replicas: int = 3) -> None:
+    """Create a Deployment that a HorizontalPodAutoscaler scales, and a response on it."""
+    await episodes.workload(DEPLOYMENT, replicas=replicas)
+    spec = autoscaler(DEPLOYMENT, **({} if minimum is None else {"minReplicas": minimum}))
+    await episodes.create(HORIZONTAL_POD_AUTOSCALER, "api", spec=spec)
+    await episodes.response()
+
+
+async def test_llmkube_485_the_minimum_of_an_autoscaler_is_raised_and_given_back(
+    episodes: Episodes, writes: Writes
+) -> None:
+    await scaled(episodes)
+    before = await episodes.spec(HORIZONTAL_POD_AUTOSCALER)
+    writes.seen = ()
+    episodes.alert(firing=True)
+    for _ in range(5):
+        await episodes.step()
+    assert (await episodes.spec(HORIZONTAL_POD_AUTOSCALER))["minReplicas"] == 5
+    assert (await episodes.spec(DEPLOYMENT))["replicas"] == 5
+    assert writes.on(HORIZONTAL_POD_AUTOSCALER, DEPLOYMENT) == [
+        "jsonPatch HorizontalPodAutoscaler",
+        "jsonPatch Deployment scale",
+    ]
+    await episodes.until_over()
+    assert await episodes.spec(HORIZONTAL_POD_AUTOSCALER) == before
+    assert (await episodes.spec(DEPLOYMENT))["replicas"] == 5, "the autoscaler goes down itself"
+    assert await episodes.events() == ["ScaledUp", "Restored"]
+
+
+async def test_an_autoscaler_made_in_an_episode_takes_over(episodes: Episodes) -> None:
+    await episodes.workload(DEPLOYMENT)
+    await episodes.response()
+    episodes.alert(firing=True)
+    await episodes.step()
+    spec = autoscaler(DEPLOYMENT, minReplicas=3)
+    await episodes.create(HORIZONTAL_POD_AUTOSCALER, "api", spec=spec)
+    await episodes.step()
+    assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4
+    assert await episodes.events() == ["ScaledUp", "AutoscalerChanged"]
+    assert "ledger" not in await episodes.status()
+
+
+async def test_a_minimum_that_somebody_else_changes_is_left_alone(episodes: Episodes) -> None:
+    await scaled(episodes)
+    episodes.alert(firing=True)
+    await episodes.step()
+    await episodes.patch(HORIZONTAL_POD_AUTOSCALER, {"spec": {"minReplicas": 4}})
+    await episodes.step()
+    assert (await episodes.status())["state"] == "Released"
+    await episodes.until_over()
+    assert (await episodes.spec(HORIZONTAL_POD_AUTOSCALER))["minReplicas"] == 4
+    assert await episodes.events() == ["ScaledUp", "Released", "RestoreSkipped"]
+
+
+async def test_no_more_than_the_maximum_of_the_autoscaler(episodes: Episodes) -> None:
+    await episodes.workload(DEPLOYMENT, replicas=3)
+    spec = autoscaler(DEPLOYMENT, minReplicas=1, maxReplicas=3)
+    await episodes.create(HORIZONTAL_POD_AUTOSCALER, "api", spec=spec)
+    await episodes.response()
+    episodes.alert(firing=True)
+    await episodes.step()
+    status = await episodes.status()
+    assert status["state"] == "Refused"
+    assert "HorizontalPodAutoscaler api allows 3" in status["message"]
+
+
+async def test_a_stateful_set_goes_up_and_back(episodes: Episodes) -> None:
+    spec = {"serviceName": "api"}
+    await episodes.workload(STATEFUL_SET)
+    await episodes.patch(STATEFUL_SET, {"metadata": {"annotations": spec}})
+    await episodes.response(kind=STATEFUL_SET)
+    episodes.alert(firing=True)
+    await episodes.step()
+    assert (await episodes.spec(STATEFUL_SET))["replicas"] == 4
+    await episodes.until_over()
+    assert (await episodes.spec(STATEFUL_SET))["replicas"] == 2
+
+
+async def test_robusta_736_a_reverter_is_answered_once_and_then_named(
+    episodes: Episodes, writes: Writes
+) -> None:
+    await episodes.workload(DEPLOYMENT)
+    await episodes.response()
+    episodes.alert(firing=True)
+    for _ in range(60):
+        await episodes.step()
+        await episodes.patch(DEPLOYMENT, {"spec": {"replicas": 2}})
+        episodes.now += timedelta(seconds=5)
+    reverts = 60
+    ours = [each for each in writes.on(DEPLOYMENT) if each.endswith("scale")]
+    assert len(ours) == 2, f"{reverts} reverts"
+    status = await episodes.status()
+    assert status["state"] == "Contested"
+    assert "has put api back 2 times" in status["message"]
+    assert await episodes.events() == ["ScaledUp", "Rewritten", "Contested"]
+    await episodes.until_over()
+    assert (await episodes.spec(DEPLOYMENT))["replicas"] == 2
+
+
+async def plain(episodes: Episodes) -> None:
+    await episodes.workload(DEPLOYMENT)
+    await episodes.response()
+
+
+async def stateful(episodes: Episodes) -> None:
+    await episodes.workload(STATEFUL_SET)
+    await episodes.response(kind=STATEFUL_SET)
+
+
+async def two_claims(episodes: Episodes) -> None:
+    await plain(episodes)
+    await episodes.response("more", by=4)
+
+
+@pytest.mark.parametrize("begin", [plain, stateful, scaled, two_claims])
+async def test_killed_before_and_after_every_write_the_end_is_the_same(
+    cluster: KubernetesCluster,
+    namespaces: Callable[[], str],
+    begin: Callable[[Episodes], object],
+) -> None:
+    """Kill at every write of an episode in turn, and begin again with what stands in the cluster."""
+
+    async def end(die_at: float | None) -> tuple[object, int]:
+        namespace = namespaces()
+        calm = Episodes(cluster, namespace)
+        await calm.stack()
+        await begin(calm)  # type: ignore[misc]
+        before = [await calm.spec(kind) for kind in _kinds(begin)]
+        writes = Writes(cluster, die_at=die_at)
+        episodes = replace(calm, cluster=writes)
+        await live(episodes, writes)
+        after = [await calm.spec(kind) for kind in _kinds(begin)]
+        owed = [(await calm.status(name)).get("ledger") for name in calm.responses]
+        events = [await calm.events(name) for name in calm.responses]
+        assert not any(owed)
+        targets = writes.on(DEPLOYMENT, STATEFUL_SET, HORIZONTAL_POD_AUTOSCALER)
+        return (before == after, events, len(targets)), len(writes.seen)
+
+    calm, count = await end(None)
+    points = [number + part for number in range(count) for part in (0, 0.5)]
+    for point in points:
+        found, _ = await end(point)
+        assert found == calm, f"killed at {point} of {count}"
+    print(f"{begin.__name__}: {len(points)} kill points")  # type: ignore[attr-defined]
+
+
+def _kinds(begin: object) -> tuple[Kind, ...]:
+    if begin is scaled:
+        return (HORIZONTAL_POD_AUTOSCALER,)
+    return (STATEFUL_SET,) if begin is stateful else (DEPLOYMENT,)
