@@ -49,7 +49,7 @@ class Writes:
             raise Death
         return answer
 
-    def on(self, *kinds: Kind) -> "list[str]":
+    def on(self, *kinds: Kind) -> Sequence[str]:
         """Return those that change objects of some kinds."""
         names = {kind.kind for kind in kinds}
         return [each for each in self.seen if each.split()[1] in names]

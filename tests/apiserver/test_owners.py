@@ -3,25 +3,27 @@
 Named after what others have suffered: research in the issue threads of the projects in the names.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from firewatch.api.resource import Object
-from firewatch.cluster.client import Cluster, KubernetesCluster, Write
+from firewatch.cluster.client import KubernetesCluster
 from firewatch.cluster.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
+    ROLLOUT,
+    SCALED_OBJECT,
     STATEFUL_SET,
     Kind,
 )
 from tests.apiserver.conftest import Kubectl
 from tests.apiserver.episodes import Episodes, autoscaler
 from tests.apiserver.killing import Writes, live
+from tests.apiserver.modules import KEDA, ROLLOUTS, install_crd
 
 pytestmark = pytest.mark.usefixtures("crds")
 
@@ -193,10 +195,63 @@ async def test_killed_before_and_after_every_write_the_end_is_the_same(
     for point in points:
         found, _ = await end(point)
         assert found == calm, f"killed at {point} of {count}"
-    print(f"{begin.__name__}: {len(points)} kill points")  # type: ignore[attr-defined]
+    print(f"{len(points)} kill points")
 
 
 def _kinds(begin: object) -> tuple[Kind, ...]:
     if begin is scaled:
         return (HORIZONTAL_POD_AUTOSCALER,)
     return (STATEFUL_SET,) if begin is stateful else (DEPLOYMENT,)
+
+
+@pytest.fixture
+def keda(kubectl: Kubectl) -> None:
+    install_crd(kubectl, KEDA)
+
+
+@pytest.mark.usefixtures("keda")
+@pytest.mark.parametrize("minimum", [{}, {"minReplicaCount": 2}])
+async def test_the_minimum_of_a_scaled_object_goes_back_to_what_stood_there(
+    episodes: Episodes, minimum: Object
+) -> None:
+    await episodes.workload(DEPLOYMENT, replicas=3)
+    trigger = {"type": "cpu", "metadata": {"value": "80"}}
+    spec = {"scaleTargetRef": {"name": "api"}, "triggers": [trigger], **minimum}
+    await episodes.create(SCALED_OBJECT, "api", spec=spec)
+    await episodes.response()
+    episodes.alert(firing=True)
+    await episodes.step()
+    assert (await episodes.spec(SCALED_OBJECT))["minReplicaCount"] == 5
+    assert (await episodes.spec(DEPLOYMENT))["replicas"] == 5
+    await episodes.until_over()
+    assert await episodes.spec(SCALED_OBJECT) == spec
+
+
+@pytest.mark.usefixtures("keda")
+@pytest.mark.parametrize("annotation", ["paused", "paused-replicas"])
+async def test_keda_5526_a_paused_scaled_object_is_left_alone_and_named(
+    episodes: Episodes, annotation: str
+) -> None:
+    await episodes.workload(DEPLOYMENT, replicas=3)
+    trigger = {"type": "cpu", "metadata": {"value": "80"}}
+    spec = {"scaleTargetRef": {"name": "api"}, "triggers": [trigger]}
+    metadata = {"annotations": {f"autoscaling.keda.sh/{annotation}": "3"}}
+    await episodes.create(SCALED_OBJECT, "api", metadata=metadata, spec=spec)
+    await episodes.response()
+    episodes.alert(firing=True)
+    await episodes.step()
+    status = await episodes.status()
+    assert (status["state"], "is paused; resume it" in status["message"]) == ("Refused", True)
+    assert await episodes.spec(SCALED_OBJECT) == spec
+
+
+async def test_a_rollout_goes_up_and_back(episodes: Episodes, kubectl: Kubectl) -> None:
+    install_crd(kubectl, ROLLOUTS)
+    await episodes.workload(ROLLOUT)
+    before = await episodes.spec(ROLLOUT)
+    await episodes.response(kind=ROLLOUT)
+    episodes.alert(firing=True)
+    await episodes.step()
+    assert (await episodes.spec(ROLLOUT))["replicas"] == 4
+    await episodes.until_over()
+    assert await episodes.spec(ROLLOUT) == before

@@ -14,6 +14,7 @@ from firewatch.api.conditions import (
     format_time,
     good,
     merge_conditions,
+    parse_time,
     unknown,
 )
 from firewatch.api.resource import Key, Object, parse_duration
@@ -86,12 +87,24 @@ async def report(
     notes = _news(entries, decision)
     notes = await _try_dry_run(context, key, situation, decision, notes)
     decision = replace(decision, notes=tuple(notes))
-    for entry in sorted(entries, key=lambda e: keeper is None or e.name != keeper.name):
+    for entry in _in_order(key, entries, keeper):
         is_keeper = keeper is not None and entry.name == keeper.name
         current = keeper if is_keeper and keeper is not None else entry
-        await _write_status(context, key, current, decision, keeper=is_keeper)
+        await _write_status(context, key, current, decision, situation.ledger, keeper=is_keeper)
     await _tell(context, key, situation, decision)
     await _release_finalizers(context, key)
+
+
+def _in_order(key: Key, entries: Iterable[Entry], keeper: Entry | None) -> list[Entry]:
+    """Return the AutoResponses in the order in which they are told.
+
+    With the ledger it is settled what has happened, so it comes last: whoever is not told before a
+    crash is told afterwards. But where it moves, it must not be missing in between.
+    """
+    if keeper is None:
+        return sorted(entries, key=lambda entry: entry.owed == key)
+    moves = keeper.owed != key
+    return sorted(entries, key=lambda entry: (entry.name == keeper.name) is not moves)
 
 
 def _keeper(key: Key, entries: list[Entry], ledger: Ledger | None) -> Entry | None:
@@ -109,9 +122,15 @@ def _keeper(key: Key, entries: list[Entry], ledger: Ledger | None) -> Entry | No
 
 
 async def _write_status(
-    context: RespondContext, key: Key, entry: Entry, decision: Decision, *, keeper: bool
+    context: RespondContext,
+    key: Key,
+    entry: Entry,
+    decision: Decision,
+    ledger: Ledger | None = None,
+    *,
+    keeper: bool,
 ) -> None:
-    status = _status(context, key, entry, decision)
+    status = _status(context, key, entry, decision, ledger)
     raw = entry.live.get("status", {}).get("ledger")
     if keeper and decision.ledger is not None:
         status["ledger"] = dump_status(decision.ledger)
@@ -121,13 +140,19 @@ async def _write_status(
     put_live(context, entry, live)
 
 
-def _status(context: RespondContext, key: Key, entry: Entry, decision: Decision) -> Object:
-    """Return the status of an AutoResponse, without its ledger."""
+def _status(
+    context: RespondContext, key: Key, entry: Entry, decision: Decision, ledger: Ledger | None
+) -> Object:
+    """Return the status of an AutoResponse, without its ledger.
+
+    ``ledger`` is that on which the decision was made.
+    """
     raw = {k: v for k, v in entry.live.get("status", {}).items() if k != "ledger"}
     raw["history"] = raw.get("history", [])[:_HISTORY]
     before = AutoResponseStatus.model_validate(raw)
     now = context.clock()
-    told = [_history_entry(n, now) for n in decision.notes if n.responder == entry.name]
+    news = (n for n in decision.notes if n.responder == entry.name)
+    told = [_history_entry(n, now) for n in news if not _is_told(n, before, ledger)]
     update: dict[str, object] = {"history": [*told, *before.history][:_HISTORY]}
     if entry.name in decision.ended:
         cooldown = timedelta(seconds=parse_duration(entry.spec.rails.cooldown))
@@ -166,6 +191,15 @@ def _source_finding(entry: Entry, source: Source, now: datetime) -> Finding:
     if signal.kind is Kind.HOLD and signal.reason not in ("Pending", "SourceStarting"):
         return bad(kind, signal.reason, signal.message)
     return good(kind, "Polled", "Prometheus evaluates the alert's rule")
+
+
+def _is_told(note: Note, before: AutoResponseStatus, ledger: Ledger | None) -> bool:
+    """Tell whether the history has it since the last write, so that a crash doubles nothing."""
+    return ledger is not None and any(
+        (entry.event, entry.message) == (note.event, note.message[:1024])
+        and parse_time(entry.time) >= parse_time(ledger.changed_at)
+        for entry in before.history
+    )
 
 
 def _history_entry(note: Note, now: datetime) -> HistoryEntry:
