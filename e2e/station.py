@@ -85,7 +85,7 @@ class Station:
             "target": {"name": "api"},
             "actions": [{"scaleUp": {"by": "100%", "maxReplicas": 4}}],
             "recovery": {"hold": "2s"},
-            "rails": {"cooldown": "0s"},
+            "rails": {"cooldown": "0s", "actionsPerHour": 60},
             "mode": "enforce",
         }
         return self.resource("AutoResponse", name, spec | overrides)

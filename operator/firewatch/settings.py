@@ -48,6 +48,12 @@ class Settings:
     """Path of a kubeconfig; empty means the pod's own ServiceAccount."""
     workers: int
     """How many resources are worked on at the same time."""
+    namespace_actions: int
+    """How many targets of a namespace AutoResponses may raise within an hour."""
+    cluster_actions: int
+    """The same for the whole cluster."""
+    max_targets: int
+    """How many targets of a namespace may be changed at the same time."""
 
     def grants_stacks(self, namespace: str) -> bool:
         """Tell whether stacks may run in the namespace."""
@@ -78,6 +84,9 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         health_port=_port(environment, "FIREWATCH_HEALTH_PORT", 8080),
         kubeconfig=environment.get("KUBECONFIG", ""),
         workers=_number(environment, "FIREWATCH_WORKERS", 16),
+        namespace_actions=_number(environment, "FIREWATCH_NAMESPACE_ACTIONS_PER_HOUR", 10),
+        cluster_actions=_number(environment, "FIREWATCH_CLUSTER_ACTIONS_PER_HOUR", 30),
+        max_targets=_number(environment, "FIREWATCH_MAX_TARGETS", 5),
     )
 
 

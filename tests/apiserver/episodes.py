@@ -1,5 +1,6 @@
 """Episodes at a real API server, with a clock of the test's own and alerts as a poll finds them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -69,12 +70,18 @@ class Episodes:
         return await self.create(kind, name, metadata=opted_in, spec=spec)
 
     async def response(
-        self, name: str = "scale", kind: Kind = TARGET_KINDS[0], *, by: int | str = 2, **spec: Any
+        self,
+        name: str = "scale",
+        kind: Kind = TARGET_KINDS[0],
+        *,
+        target: str = "api",
+        by: int | str = 2,
+        **spec: Any,
     ) -> None:
-        """Create an AutoResponse on the target ``api``."""
+        """Create an AutoResponse."""
         wanted = {
             "trigger": {"alert": ALERT},
-            "target": {"kind": kind.kind, "name": "api"},
+            "target": {"kind": kind.kind, "name": target},
             "actions": [{"scaleUp": {"by": by, "maxReplicas": 10}}],
             "recovery": {"hold": "10s"},
             "mode": "enforce",
@@ -82,7 +89,7 @@ class Episodes:
         }
         await self.create(AUTO_RESPONSE, name, spec=wanted)
         self.responses.append(name)
-        self.targets.add(target_key(self.namespace, kind.kind, "api"))
+        self.targets.add(target_key(self.namespace, kind.kind, target))
 
     def alert(self, *, firing: bool) -> None:
         """Have the source say whether the alert fires."""
@@ -106,13 +113,15 @@ class Episodes:
         """Read the AutoResponses anew and take passes until nothing is to be done at once."""
         for name in self.responses:
             await reconcile_response(self.context, Key(AUTO_RESPONSE.kind, self.namespace, name))
-        for target in sorted(self.targets):
-            for _ in range(_FOREVER):
-                seconds = await reconcile_target(self.context, target)
-                if seconds is None or seconds > _SOON:
-                    break
-            else:
-                raise AssertionError(f"{target} does not come to rest")
+        # At the same time, as the loop does.
+        await asyncio.gather(*(self._rest(target) for target in sorted(self.targets)))
+
+    async def _rest(self, target: Key) -> None:
+        for _ in range(_FOREVER):
+            seconds = await reconcile_target(self.context, target)
+            if seconds is None or seconds > _SOON:
+                return
+        raise AssertionError(f"{target} does not come to rest")
 
     def restart(self) -> None:
         """Forget all that a process remembers but the source's last word."""

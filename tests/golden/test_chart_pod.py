@@ -56,6 +56,9 @@ def test_operator_understands_its_environment(helm: Helm) -> None:
         health_port=8080,
         kubeconfig="",
         workers=16,
+        namespace_actions=10,
+        cluster_actions=30,
+        max_targets=5,
     )
 
 

@@ -1,6 +1,6 @@
 """Decisions about a target: what is written, what is told, and that it is always undone exactly."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, State
 from firewatch.respond.alerts import Alert, AlertState
 from firewatch.respond.decide import decide
+from firewatch.respond.limits import Usage
 from firewatch.respond.signals import Kind, Signal
 from firewatch.respond.situation import Autoscaler, Decision, Responder, Situation, Target
 
@@ -61,8 +62,10 @@ def situation(
     target: Target | None = TARGET,
     ledger: Ledger | None = None,
     after: float = 0,
+    usage: Usage | None = None,
 ) -> Situation:
-    return Situation(START + timedelta(seconds=after), target, responders, ledger)
+    now = START + timedelta(seconds=after)
+    return Situation(now, target, responders, ledger, usage or Usage())
 
 
 @dataclass
@@ -74,6 +77,7 @@ class World:
     ledger: Ledger | None = None
     seconds: float = 0
     writes: int = 0
+    usage: Usage = field(default_factory=Usage)
 
     def step(self, *, crash_after: int | None = None) -> Decision:
         """Take one pass; ``crash_after`` stops it after so many of its writes."""
@@ -100,7 +104,11 @@ class World:
     @property
     def situation(self) -> Situation:
         return situation(
-            *self.responders, target=self.target, ledger=self.ledger, after=self.seconds
+            *self.responders,
+            target=self.target,
+            ledger=self.ledger,
+            after=self.seconds,
+            usage=self.usage,
         )
 
     def signal(self, signal: Signal) -> None:
@@ -452,3 +460,41 @@ def test_a_minimum_that_was_not_set_may_go_back_to_none() -> None:
     world.step()
     assert world.target
     assert (world.target.level, world.end) == (0, (3, None))
+
+
+def test_enough_is_enough_and_says_so_once_an_hour_is_over_it_goes_on() -> None:
+    world = World(TARGET, (responder(),), usage=Usage(on_target=3))
+    decision = world.step()
+    assert decision.views["r"].state is State.LIMITED
+    assert "3 times within an hour" in decision.views["r"].message
+    assert [n.event for n in decision.notes] == ["Limited"]
+    assert (world.writes, decision.seconds) == (0, 30.0)
+    world.usage = Usage(limit="10 actions in the cluster")
+    assert "10 actions in the cluster" in world.step().views["r"].message
+    world.usage = Usage()
+    world.step()
+    assert world.replicas == 4
+
+
+def test_putting_back_is_never_limited() -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    world.usage = Usage(on_target=99, limit="everything")
+    world.signal(RESOLVED)
+    for _ in range(4):
+        world.wait(10)
+        world.step()
+    assert world.end == (2, None)
+
+
+def test_a_further_claim_does_not_raise_a_target_beyond_its_limit() -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    more = spec(actions=[{"scaleUp": {"by": 5, "maxReplicas": 10}}])
+    world.responders = (responder(), responder("s", spec=more))
+    world.usage = Usage(on_target=3)
+    world.step()
+    assert world.replicas == 4
+    world.usage = Usage()
+    world.step()
+    assert world.replicas == 7

@@ -133,6 +133,10 @@ class Rails(Model):
 
     cooldown: Duration = "5m"
     """After a response has ended, none starts on the same target for this long."""
+    actions_per_hour: int = Field(default=3, ge=1, le=60)
+    """How often within an hour the target may be raised, whatever AutoResponse asks for it. How often
+    targets of a namespace and of the cluster may be is set in the chart (``rails``).
+    """
 
 
 class Mode(StrEnum):
@@ -257,7 +261,7 @@ class HistoryEntry(Status):
     """When (RFC 3339, UTC)."""
     event: str = Field(max_length=64)
     """ScaledUp, RampedDown, Restored, Rewritten (after a revert), Contested, Released, RestoreSkipped, TargetGone,
-    AutoscalerChanged, Observed, DryRun, Refused.
+    AutoscalerChanged, Observed, DryRun, Limited, Refused.
     """
     alert: str = Field(default="", max_length=256)
     """Name of the alert."""
@@ -280,6 +284,7 @@ class State(StrEnum):
     RELEASED = "Released"
     CONTESTED = "Contested"
     COOLDOWN = "Cooldown"
+    LIMITED = "Limited"
     REFUSED = "Refused"
 
 
@@ -293,7 +298,8 @@ class AutoResponseStatus(Status):
     state: State = State.IDLE
     """Idle, WouldAct (the alert fires, but ``mode`` is not ``enforce``), Active (more replicas),
     Holding (resolved, waiting), Restoring, Released (somebody else changed the target), Contested
-    (somebody else has put it back twice), Cooldown, Refused.
+    (somebody else has put it back twice), Cooldown, Limited (enough has been done within an hour),
+    Refused.
     """
     message: str = Field(default="", max_length=1024)
     """What the state means right now, for people."""

@@ -23,7 +23,14 @@ from firewatch.respond.claims import (
     open_claim,
     responder_of,
 )
-from firewatch.respond.idle import RECHECK_SECONDS, idle, idle_view, openers, would_notes
+from firewatch.respond.idle import (
+    RECHECK_SECONDS,
+    idle,
+    idle_view,
+    limit_of,
+    openers,
+    would_notes,
+)
 from firewatch.respond.scaling import next_down
 from firewatch.respond.signals import Kind
 from firewatch.respond.situation import (
@@ -202,6 +209,7 @@ def _written_notes(ledger: Ledger, target: Target) -> tuple[Note, ...]:
             claim.alert_name,
             before,
             after,
+            at=ledger.changed_at,
         )
         for claim in ledger.claims
     )
@@ -211,7 +219,7 @@ def _episode(situation: Situation, ledger: Ledger) -> Decision:
     active = [claim for claim in ledger.claims if not is_over(situation, claim)]
     wanted = [claim for claim in active if responder_of(situation, claim).fires]
     goal = highest(active, ledger.baseline)
-    if highest(wanted, ledger.written) > ledger.written:
+    if highest(wanted, ledger.written) > ledger.written and _may_raise(situation, wanted):
         return _write(situation, ledger, highest(wanted, ledger.written))
     if goal < ledger.written:
         return _down(situation, ledger, goal)
@@ -226,6 +234,11 @@ def _episode(situation: Situation, ledger: Ledger) -> Decision:
         nudge_to=_nudge(situation, ledger),
         seconds=_seconds(situation, ledger),
     )
+
+
+def _may_raise(situation: Situation, claims: list[Claim]) -> bool:
+    """Tell whether any of the AutoResponses may still have the target raised."""
+    return not all(limit_of(situation, responder_of(situation, claim)) for claim in claims)
 
 
 def _nudge(situation: Situation, ledger: Ledger) -> int | None:

@@ -44,7 +44,11 @@ def openers(situation: Situation) -> list[Responder]:
     return [
         r
         for r in situation.responders
-        if r.may_write and r.fires and not _cooling_until(situation, r) and can_act(situation, r)
+        if r.may_write
+        and r.fires
+        and not _cooling_until(situation, r)
+        and not limit_of(situation, r)
+        and can_act(situation, r)
     ]
 
 
@@ -103,6 +107,19 @@ def _cooling_until(situation: Situation, responder: Responder) -> datetime | Non
     return max((m for m in moments if situation.now < m), default=None)
 
 
+def limit_of(situation: Situation, responder: Responder) -> str:
+    """Return why enough has been done for now; nothing if more may be done."""
+    if responder.spec.mode is not Mode.ENFORCE:
+        return ""
+    usage, most = situation.usage, responder.spec.rails.actions_per_hour
+    if usage.on_target >= most:
+        return (
+            f"the target was raised {usage.on_target} times within an hour, and"
+            f" rails.actionsPerHour is {most}; look after it"
+        )
+    return usage.limit
+
+
 def _would_act(situation: Situation, responder: Responder) -> bool:
     return (
         responder.spec.mode is not Mode.ENFORCE
@@ -123,6 +140,8 @@ def idle_view(situation: Situation, responder: Responder) -> View:
     if until is not None:
         message = f"{says}; nothing is done before {format_time(until)} (cooldown)"
         return View(State.COOLDOWN, message, finding)
+    if limit := limit_of(situation, responder):
+        return View(State.LIMITED, f"{says}, but {limit}", finding)
     return View(State.WOULD_ACT, f"{says}; {_plan(situation, responder)}", finding)
 
 
@@ -143,6 +162,9 @@ def would_notes(situation: Situation) -> Iterable[Note]:
         if finding.reason != _REACHABLE:
             message = f"{alert} fires, but {finding.message}"
             yield Note("Refused", message, responder.name, alert, warning=True)
+        elif limit := limit_of(situation, responder):
+            message = f"{alert} fires, but {limit}"
+            yield Note("Limited", message, responder.name, alert, warning=True)
         elif _would_act(situation, responder) and situation.target is not None:
             yield _would_note(situation, responder, situation.target, alert)
 
@@ -163,6 +185,6 @@ def _seconds(situation: Situation, views: Iterable[View]) -> float | None:
     ]
     if ends:
         return max(0.05, (min(ends) - situation.now).total_seconds())
-    if any(view.target.reason != _REACHABLE for view in views):
+    if any(v.target.reason != _REACHABLE or v.state is State.LIMITED for v in views):
         return RECHECK_SECONDS
     return None

@@ -101,6 +101,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
+        self.reserved: set[Key] = set()
+        """Targets that are about to be changed, before that stands in a ledger."""
 
     def put(self, entry: Entry) -> None:
         """Remember what has been made out of an AutoResponse.

@@ -14,7 +14,6 @@ from firewatch.api.conditions import (
     format_time,
     good,
     merge_conditions,
-    parse_time,
     unknown,
 )
 from firewatch.api.resource import Key, Object, parse_duration
@@ -43,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 _HISTORY = 20
 """Every entry makes each write to the object slower, the ledger's included: 50 cost 5 ms."""
-_NOT_DONE = frozenset({"Observed", "DryRun", "Refused"})
+_NOT_DONE = frozenset({"Observed", "DryRun", "Limited", "Refused"})
 """Events about something that was not done: told once, not each time it is found again."""
 
 
@@ -90,7 +89,7 @@ async def report(
     for entry in _in_order(key, entries, keeper):
         is_keeper = keeper is not None and entry.name == keeper.name
         current = keeper if is_keeper and keeper is not None else entry
-        await _write_status(context, key, current, decision, situation.ledger, keeper=is_keeper)
+        await _write_status(context, key, current, decision, keeper=is_keeper)
     await _tell(context, key, situation, decision)
     await _release_finalizers(context, key)
 
@@ -122,15 +121,9 @@ def _keeper(key: Key, entries: list[Entry], ledger: Ledger | None) -> Entry | No
 
 
 async def _write_status(
-    context: RespondContext,
-    key: Key,
-    entry: Entry,
-    decision: Decision,
-    ledger: Ledger | None = None,
-    *,
-    keeper: bool,
+    context: RespondContext, key: Key, entry: Entry, decision: Decision, *, keeper: bool
 ) -> None:
-    status = _status(context, key, entry, decision, ledger)
+    status = _status(context, key, entry, decision)
     raw = entry.live.get("status", {}).get("ledger")
     if keeper and decision.ledger is not None:
         status["ledger"] = dump_status(decision.ledger)
@@ -140,19 +133,14 @@ async def _write_status(
     put_live(context, entry, live)
 
 
-def _status(
-    context: RespondContext, key: Key, entry: Entry, decision: Decision, ledger: Ledger | None
-) -> Object:
-    """Return the status of an AutoResponse, without its ledger.
-
-    ``ledger`` is that on which the decision was made.
-    """
+def _status(context: RespondContext, key: Key, entry: Entry, decision: Decision) -> Object:
+    """Return the status of an AutoResponse, without its ledger."""
     raw = {k: v for k, v in entry.live.get("status", {}).items() if k != "ledger"}
     raw["history"] = raw.get("history", [])[:_HISTORY]
     before = AutoResponseStatus.model_validate(raw)
     now = context.clock()
     news = (n for n in decision.notes if n.responder == entry.name)
-    told = [_history_entry(n, now) for n in news if not _is_told(n, before, ledger)]
+    told = [_history_entry(n, now) for n in news if not _is_told(n, before)]
     update: dict[str, object] = {"history": [*told, *before.history][:_HISTORY]}
     if entry.name in decision.ended:
         cooldown = timedelta(seconds=parse_duration(entry.spec.rails.cooldown))
@@ -193,18 +181,15 @@ def _source_finding(entry: Entry, source: Source, now: datetime) -> Finding:
     return good(kind, "Polled", "Prometheus evaluates the alert's rule")
 
 
-def _is_told(note: Note, before: AutoResponseStatus, ledger: Ledger | None) -> bool:
-    """Tell whether the history has it since the last write, so that a crash doubles nothing."""
-    return ledger is not None and any(
-        (entry.event, entry.message) == (note.event, note.message[:1024])
-        and parse_time(entry.time) >= parse_time(ledger.changed_at)
-        for entry in before.history
-    )
+def _is_told(note: Note, before: AutoResponseStatus) -> bool:
+    """Tell whether the history has this write already, so that a crash doubles nothing."""
+    told = ((entry.event, entry.time) for entry in before.history)
+    return bool(note.at) and (note.event, note.at) in told
 
 
 def _history_entry(note: Note, now: datetime) -> HistoryEntry:
     return HistoryEntry(
-        time=format_instant(now),
+        time=note.at or format_instant(now),
         event=note.event,
         alert=note.alert[:256],
         replicas_from=note.replicas_from,

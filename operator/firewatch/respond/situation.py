@@ -5,6 +5,7 @@ from datetime import datetime
 
 from firewatch.api.conditions import Finding
 from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, ScaleUp, State
+from firewatch.respond.limits import Usage
 from firewatch.respond.signals import Kind, Signal
 
 LEDGER_SCHEMA = 1
@@ -116,6 +117,8 @@ class Situation:
     responders: tuple[Responder, ...]
     """Oldest first."""
     ledger: Ledger | None = None
+    usage: Usage = field(default_factory=Usage)
+    """How much has been done lately."""
     unreadable: str = ""
     """Why there is a ledger that cannot be understood; it is then left exactly as it is."""
 
@@ -135,6 +138,8 @@ class Note:
     replicas_from: int | None = None
     replicas_to: int | None = None
     warning: bool = False
+    at: str = ""
+    """Instant of the write that it tells of, as the ledger has it; empty for now."""
 
 
 @dataclass(frozen=True)

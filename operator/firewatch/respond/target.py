@@ -30,6 +30,7 @@ from firewatch.respond.autoscalers import find_autoscaler
 from firewatch.respond.context import RespondContext
 from firewatch.respond.decide import decide
 from firewatch.respond.idle import RECHECK_SECONDS
+from firewatch.respond.limits import Limits, Usage, measure_usage
 from firewatch.respond.managers import last_writer
 from firewatch.respond.registry import Entry, target_of
 from firewatch.respond.report import abandon, read_ledger, report, report_problem
@@ -68,6 +69,8 @@ async def _attend(context: RespondContext, key: Key, entries: list[Entry]) -> fl
         return await _act(context, key, situation)
     except ForbiddenError as error:
         return await _without_rights(context, key, error)
+    finally:
+        context.registry.reserved.discard(key)
 
 
 async def _without_rights(context: RespondContext, key: Key, error: ForbiddenError) -> float:
@@ -102,6 +105,9 @@ def _is_blind(situation: Situation) -> bool:
 async def _act(context: RespondContext, key: Key, situation: Situation) -> float | None:
     for _ in range(_MOST_WRITES):
         decision = decide(situation)
+        if decision.scale_to is not None:
+            # Before anything is awaited, so that targets that act at once know of each other.
+            context.registry.reserved.add(key)
         await _nudge(context, key, situation, decision)
         await report(context, key, situation, decision)
         if decision.scale_to is None or situation.target is None:
@@ -136,8 +142,20 @@ async def _gather(context: RespondContext, key: Key, entries: list[Entry]) -> Si
         target=await _read_target(context, key) if is_owed or may_act else None,
         responders=responders,
         ledger=ledger,
+        usage=_usage(context, key),
         unreadable=unreadable,
     )
+
+
+def _usage(context: RespondContext, key: Key) -> Usage:
+    """Return what AutoResponses have done lately; right before it is decided what more to do."""
+    settings, registry = context.settings, context.registry
+    limits = Limits(
+        namespace_actions=settings.namespace_actions,
+        cluster_actions=settings.cluster_actions,
+        targets=settings.max_targets,
+    )
+    return measure_usage(key, registry, registry.reserved, limits, context.clock())
 
 
 def _responder(context: RespondContext, key: Key, entry: Entry) -> Responder:
