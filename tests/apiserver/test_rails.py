@@ -11,7 +11,6 @@ from tests.apiserver.episodes import Episodes
 pytestmark = pytest.mark.usefixtures("crds")
 
 
-
 async def test_keep_5038_a_target_is_raised_three_times_an_hour_and_a_restart_forgets_none(
     cluster: KubernetesCluster, namespace: str
 ) -> None:

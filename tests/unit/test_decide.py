@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 
 from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, State
 from firewatch.respond.alerts import Alert, AlertState
+from firewatch.respond.approval import Verdict
 from firewatch.respond.decide import decide
 from firewatch.respond.limits import Usage
+from firewatch.respond.pausing import Pause
 from firewatch.respond.signals import Kind, Signal
 from firewatch.respond.situation import Autoscaler, Decision, Responder, Situation, Target
 
@@ -498,3 +501,97 @@ def test_a_further_claim_does_not_raise_a_target_beyond_its_limit() -> None:
     world.usage = Usage()
     world.step()
     assert world.replicas == 7
+
+
+PAUSE = Pause("paused until somebody says so")
+
+
+def test_nothing_is_done_for_a_paused_response_and_nothing_undone() -> None:
+    world = World(TARGET, (responder(pause=PAUSE),))
+    assert world.step().views["r"].state is State.PAUSED
+    assert world.writes == 0
+    world.responders = (responder(),)
+    world.step()
+    world.responders = (responder(signal=RESOLVED, pause=PAUSE),)
+    for _ in range(10):
+        world.wait(60)
+        assert world.step().views["r"].state is State.PAUSED
+    assert world.replicas == 4
+    world.responders = (responder(signal=RESOLVED),)
+    world.step()
+    world.wait(5)
+    world.step()
+    assert world.end == (2, None), "a pause that is over is over"
+
+
+def test_a_paused_response_that_is_deleted_gives_back() -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    world.responders = (responder(pause=PAUSE, leaving=True),)
+    world.step()
+    assert world.end == (2, None)
+
+
+def test_a_pause_of_one_is_not_that_of_another() -> None:
+    more = spec(actions=[{"scaleUp": {"by": 5, "maxReplicas": 10}}])
+    world = World(TARGET, (responder(), responder("s", spec=more, pause=PAUSE)))
+    world.step()
+    assert world.replicas == 4
+
+
+def test_a_pause_ends_by_itself() -> None:
+    until = START + timedelta(seconds=40)
+    world = World(TARGET, (responder(pause=Pause("paused", until)),))
+    assert world.step().seconds == 40
+
+
+def approving(signal: Signal = FIRING, **fields: Any) -> Responder:
+    return responder(signal=signal, spec=spec(mode="approve"), **fields)
+
+
+def test_with_approve_nothing_is_done_before_somebody_says_so() -> None:
+    world = World(TARGET, (approving(),))
+    first = world.step()
+    view = first.views["r"]
+    assert (view.state, world.writes) == (State.WAITING, 0)
+    assert view.request
+    assert view.request.id in view.message
+    assert "would scale api 2 → 4" in view.request.message
+    assert [n.event for n in first.notes] == ["Requested"]
+    world.wait(60)
+    world.responders = (approving(request=view.request),)
+    assert world.step().views["r"].request == view.request, "it is asked once"
+    world.responders = (approving(request=view.request, verdict=Verdict.APPROVED),)
+    world.step()
+    assert world.replicas == 4
+    world.responders = (approving(RESOLVED, holds_claim=True),)
+    world.step()
+    world.wait(10)
+    world.step()
+    world.wait(5)
+    world.step()
+    assert world.end == (2, None), "putting back needs no approval"
+
+
+def test_a_request_that_nobody_answers_is_made_anew() -> None:
+    world = World(TARGET, (approving(),))
+    first = world.step().views["r"].request
+    assert first
+    world.responders = (approving(request=first),)
+    world.wait(3600)
+    second = world.step().views["r"].request
+    assert second
+    assert second.id != first.id
+
+
+def test_what_is_rejected_is_not_asked_again_while_the_alert_fires() -> None:
+    world = World(TARGET, (approving(),))
+    request = world.step().views["r"].request
+    world.responders = (approving(request=request, verdict=Verdict.REJECTED),)
+    world.wait(7200)
+    view = world.step().views["r"]
+    assert (view.state, view.request, world.writes) == (State.REJECTED, request, 0)
+    world.responders = (approving(RESOLVED, request=request, verdict=Verdict.REJECTED),)
+    assert world.step().views["r"].request is None
+    world.responders = (approving(),)
+    assert world.step().views["r"].state is State.WAITING

@@ -23,6 +23,19 @@ OPT_IN_LABEL = "monitoring.freeagentics.io/auto-response"
 """On a target or its namespace, with the value ``enabled``: AutoResponses may change it."""
 
 
+APPROVED = "monitoring.freeagentics.io/approved"
+REJECTED = "monitoring.freeagentics.io/rejected"
+"""Annotations of an AutoResponse: the id of the request that is approved or rejected. Whoever writes
+them must have the verb ``approve`` on it.
+"""
+PAUSED_UNTIL = "monitoring.freeagentics.io/paused-until"
+"""Annotation of an AutoResponse: until this time (RFC 3339), or for ever if it is ``true``, nothing is
+done for it and nothing is undone.
+"""
+ANNOTATIONS = (APPROVED, REJECTED, PAUSED_UNTIL)
+"""Annotations by which people steer an AutoResponse."""
+
+
 class Preset(StrEnum):
     """A class of alerts, whatever they are called."""
 
@@ -137,6 +150,10 @@ class Rails(Model):
     """How often within an hour the target may be raised, whatever AutoResponse asks for it. How often
     targets of a namespace and of the cluster may be is set in the chart (``rails``).
     """
+    approval_expires: Duration = "1h"
+    """With ``mode: approve``: how long a request can be approved; if its alert still fires then,
+    another takes its place.
+    """
 
 
 class Mode(StrEnum):
@@ -144,6 +161,7 @@ class Mode(StrEnum):
 
     OBSERVE = "observe"
     DRY_RUN = "dryRun"
+    APPROVE = "approve"
     ENFORCE = "enforce"
 
 
@@ -173,8 +191,10 @@ class AutoResponseSpec(Model):
     """Limits that hold whatever the alerts say."""
     mode: Mode = Mode.OBSERVE
     """``observe`` only says what it would do; ``dryRun`` also sends the change as a dry run, which
-    proves rights and admission; ``enforce`` does it, if the target or its namespace carries the
-    label ``monitoring.freeagentics.io/auto-response: enabled``.
+    proves rights and admission; ``approve`` does it once somebody has approved it, which takes the
+    verb ``approve`` on this AutoResponse; ``enforce`` does it at once. The last two need the label
+    ``monitoring.freeagentics.io/auto-response: enabled`` on the target or its namespace. Putting
+    things back needs no approval.
     """
 
 
@@ -254,6 +274,21 @@ class Ledger(Status):
     """Who asks for how much."""
 
 
+class Request(Status):
+    """What waits for an approval."""
+
+    id: str = Field(max_length=64)
+    """What to write into the annotation that approves or rejects it."""
+    alert: str = Field(max_length=256)
+    """Name of the alert."""
+    message: str = Field(max_length=1024)
+    """What would be done."""
+    since: str = Field(max_length=32)
+    """When it was made (RFC 3339, UTC)."""
+    expires_at: str = Field(max_length=32)
+    """Until when it can be approved."""
+
+
 class HistoryEntry(Status):
     """Something that the operator did or refused to do."""
 
@@ -261,7 +296,7 @@ class HistoryEntry(Status):
     """When (RFC 3339, UTC)."""
     event: str = Field(max_length=64)
     """ScaledUp, RampedDown, Restored, Rewritten (after a revert), Contested, Released, RestoreSkipped, TargetGone,
-    AutoscalerChanged, Observed, DryRun, Limited, Refused.
+    AutoscalerChanged, Observed, DryRun, Requested, Rejected, Limited, Refused.
     """
     alert: str = Field(default="", max_length=256)
     """Name of the alert."""
@@ -278,6 +313,8 @@ class State(StrEnum):
 
     IDLE = "Idle"
     WOULD_ACT = "WouldAct"
+    WAITING = "WaitingForApproval"
+    REJECTED = "Rejected"
     ACTIVE = "Active"
     HOLDING = "Holding"
     RESTORING = "Restoring"
@@ -285,6 +322,7 @@ class State(StrEnum):
     CONTESTED = "Contested"
     COOLDOWN = "Cooldown"
     LIMITED = "Limited"
+    PAUSED = "Paused"
     REFUSED = "Refused"
 
 
@@ -296,15 +334,18 @@ class AutoResponseStatus(Status):
     conditions: Conditions = Field(default=[])
     """Accepted, TargetReady (it can be acted on), AlertSourceHealthy, Ready (all of them)."""
     state: State = State.IDLE
-    """Idle, WouldAct (the alert fires, but ``mode`` is not ``enforce``), Active (more replicas),
+    """Idle, WouldAct (the alert fires, but ``mode`` lets nothing be done), WaitingForApproval,
+    Rejected (until the alert fires anew), Active (more replicas),
     Holding (resolved, waiting), Restoring, Released (somebody else changed the target), Contested
     (somebody else has put it back twice), Cooldown, Limited (enough has been done within an hour),
-    Refused.
+    Paused (by its annotation), Refused.
     """
     message: str = Field(default="", max_length=1024)
     """What the state means right now, for people."""
     ledger: Ledger | None = None
     """What is changed at present; kept by the oldest AutoResponse with a claim on the target."""
+    request: Request | None = None
+    """What waits for an approval at present, or was rejected."""
     cooldown_until: str | None = Field(default=None, max_length=32)
     """No response starts on the target before this time."""
     history: list[HistoryEntry] = Field(default=[], max_length=20)

@@ -41,7 +41,7 @@ def current_claims(situation: Situation, ledger: Ledger) -> list[Claim]:
         claim = held.get(responder.uid)
         if claim is not None:
             claims.append(_updated(responder, claim, situation.now))
-        elif responder.may_write and responder.fires and not ledger.released_by:
+        elif responder.may_write and responder.asks and not ledger.released_by:
             assert situation.target is not None
             claims.append(open_claim(responder, situation.target, ledger, now=situation.now))
     return claims
@@ -80,9 +80,15 @@ def is_withdrawn(situation: Situation, claim: Claim) -> bool:
 
 
 def is_over(situation: Situation, claim: Claim) -> bool:
-    """Tell whether the claim was withdrawn, or its alert has stayed resolved long enough."""
+    """Tell whether the claim was withdrawn, or its alert has stayed resolved long enough.
+
+    While its AutoResponse is paused, nothing is undone.
+    """
+    if is_withdrawn(situation, claim):
+        return True
     ends = hold_ends(situation, claim)
-    return is_withdrawn(situation, claim) or (ends is not None and situation.now >= ends)
+    is_paused = responder_of(situation, claim).pause is not None
+    return ends is not None and situation.now >= ends and not is_paused
 
 
 def highest(claims: Iterable[Claim], default: int) -> int:

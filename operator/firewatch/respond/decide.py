@@ -217,7 +217,7 @@ def _written_notes(ledger: Ledger, target: Target) -> tuple[Note, ...]:
 
 def _episode(situation: Situation, ledger: Ledger) -> Decision:
     active = [claim for claim in ledger.claims if not is_over(situation, claim)]
-    wanted = [claim for claim in active if responder_of(situation, claim).fires]
+    wanted = [claim for claim in active if responder_of(situation, claim).asks]
     goal = highest(active, ledger.baseline)
     if highest(wanted, ledger.written) > ledger.written and _may_raise(situation, wanted):
         return _write(situation, ledger, highest(wanted, ledger.written))
@@ -351,6 +351,8 @@ def _claim_view(situation: Situation, ledger: Ledger, claim: Claim) -> View:
     stands = f"{what} stands at {ledger.intended} (baseline {ledger.baseline})"
     if is_over(situation, claim):
         return View(State.RESTORING, f"{claim.alert_name} is over; {stands}", finding)
+    if pause := responder_of(situation, claim).pause:
+        return View(State.PAUSED, f"{pause.message}; {stands}", finding)
     ends = hold_ends(situation, claim)
     if ends is None:
         says = responder_of(situation, claim).signal.message

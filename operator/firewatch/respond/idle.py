@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from firewatch.api.conditions import Finding, bad, format_time, good
+from firewatch.api.conditions import Finding, bad, format_time, good, parse_time
 from firewatch.api.responses import OPT_IN_LABEL, Mode, State
 from firewatch.respond.scaling import floor_of
 from firewatch.respond.situation import (
@@ -15,6 +15,7 @@ from firewatch.respond.situation import (
     Target,
     View,
 )
+from firewatch.respond.waiting import waiting_view
 
 RECHECK_SECONDS = 30.0
 """How often a target that cannot be acted on is looked at again."""
@@ -45,7 +46,7 @@ def openers(situation: Situation) -> list[Responder]:
         r
         for r in situation.responders
         if r.may_write
-        and r.fires
+        and r.asks
         and not _cooling_until(situation, r)
         and not limit_of(situation, r)
         and can_act(situation, r)
@@ -73,7 +74,7 @@ def refusal(situation: Situation, responder: Responder) -> Finding:
 def _obstacles(target: Target, responder: Responder) -> Iterator[tuple[str, str]]:
     """Yield what stands in the way of more replicas: reason, and message with the remedy."""
     who = f"{target.kind} {target.name}"
-    if responder.spec.mode is Mode.ENFORCE and not target.opted_in:
+    if responder.is_armed and not target.opted_in:
         yield (
             "NotOptedIn",
             f"neither {who} nor its namespace has the label {OPT_IN_LABEL}=enabled; set it on one",
@@ -101,7 +102,7 @@ def _no(reason: str, message: str) -> Finding:
 
 def _cooling_until(situation: Situation, responder: Responder) -> datetime | None:
     # The cooldown protects the target: one that any response on it has left behind counts for all.
-    if responder.spec.mode is not Mode.ENFORCE:
+    if not responder.is_armed:
         return None
     moments = [r.cooldown_until for r in situation.responders if r.cooldown_until]
     return max((m for m in moments if situation.now < m), default=None)
@@ -109,7 +110,7 @@ def _cooling_until(situation: Situation, responder: Responder) -> datetime | Non
 
 def limit_of(situation: Situation, responder: Responder) -> str:
     """Return why enough has been done for now; nothing if more may be done."""
-    if responder.spec.mode is not Mode.ENFORCE:
+    if not responder.is_armed:
         return ""
     usage, most = situation.usage, responder.spec.rails.actions_per_hour
     if usage.on_target >= most:
@@ -122,9 +123,9 @@ def limit_of(situation: Situation, responder: Responder) -> str:
 
 def _would_act(situation: Situation, responder: Responder) -> bool:
     return (
-        responder.spec.mode is not Mode.ENFORCE
+        not responder.is_armed
         and not responder.leaving
-        and responder.fires
+        and responder.asks
         and can_act(situation, responder)
     )
 
@@ -132,17 +133,30 @@ def _would_act(situation: Situation, responder: Responder) -> bool:
 def idle_view(situation: Situation, responder: Responder) -> View:
     """Return what the status of a responder without a claim says."""
     finding, says = refusal(situation, responder), responder.signal.message
+    if responder.pause:
+        return View(State.PAUSED, f"{responder.pause.message}; {says}", finding)
     if not responder.fires:
         return View(State.IDLE, says, finding)
+    if not_now := _not_now(situation, responder, finding):
+        state, why = not_now
+        return View(state, f"{says}{why}", finding)
+    plan = f"{says}; {_plan(situation, responder)}"
+    if responder.is_armed:
+        return waiting_view(situation, responder, finding, plan)
+    return View(State.WOULD_ACT, plan, finding)
+
+
+def _not_now(
+    situation: Situation, responder: Responder, finding: Finding
+) -> tuple[State, str] | None:
+    """Return why nothing is done although the alert fires, if that is so."""
     if finding.reason != _REACHABLE:
-        return View(State.REFUSED, f"{says}, but {finding.message}", finding)
-    until = _cooling_until(situation, responder)
-    if until is not None:
-        message = f"{says}; nothing is done before {format_time(until)} (cooldown)"
-        return View(State.COOLDOWN, message, finding)
+        return State.REFUSED, f", but {finding.message}"
+    if until := _cooling_until(situation, responder):
+        return State.COOLDOWN, f"; nothing is done before {format_time(until)} (cooldown)"
     if limit := limit_of(situation, responder):
-        return View(State.LIMITED, f"{says}, but {limit}", finding)
-    return View(State.WOULD_ACT, f"{says}; {_plan(situation, responder)}", finding)
+        return State.LIMITED, f", but {limit}"
+    return None
 
 
 def _plan(situation: Situation, responder: Responder) -> str:
@@ -155,7 +169,7 @@ def _plan(situation: Situation, responder: Responder) -> str:
 def would_notes(situation: Situation) -> Iterable[Note]:
     """Return what is worth telling of responders that fire and do nothing."""
     for responder in situation.responders:
-        if not responder.fires or responder.leaving:
+        if not responder.asks or responder.leaving:
             continue
         alert = responder.signal.alert.name if responder.signal.alert else ""
         finding = refusal(situation, responder)
@@ -165,8 +179,18 @@ def would_notes(situation: Situation) -> Iterable[Note]:
         elif limit := limit_of(situation, responder):
             message = f"{alert} fires, but {limit}"
             yield Note("Limited", message, responder.name, alert, warning=True)
+        elif responder.is_armed and not responder.may_write:
+            yield from _request_notes(situation, responder, alert)
         elif _would_act(situation, responder) and situation.target is not None:
             yield _would_note(situation, responder, situation.target, alert)
+
+
+def _request_notes(situation: Situation, responder: Responder, alert: str) -> Iterable[Note]:
+    if _cooling_until(situation, responder):
+        return
+    view = idle_view(situation, responder)
+    event = "Rejected" if view.state is State.REJECTED else "Requested"
+    yield Note(event, view.message, responder.name, alert)
 
 
 def _would_note(situation: Situation, responder: Responder, target: Target, alert: str) -> Note:
@@ -183,6 +207,12 @@ def _seconds(situation: Situation, views: Iterable[View]) -> float | None:
         for r in situation.responders
         if r.fires and (until := _cooling_until(situation, r)) is not None
     ]
+    ends += [
+        parse_time(view.request.expires_at)
+        for view in views
+        if view.request and view.state is State.WAITING
+    ]
+    ends += [r.pause.until for r in situation.responders if r.pause and r.pause.until]
     if ends:
         return max(0.05, (min(ends) - situation.now).total_seconds())
     if any(v.target.reason != _REACHABLE or v.state is State.LIMITED for v in views):

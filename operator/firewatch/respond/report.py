@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 _HISTORY = 20
 """Every entry makes each write to the object slower, the ledger's included: 50 cost 5 ms."""
-_NOT_DONE = frozenset({"Observed", "DryRun", "Limited", "Refused"})
+_NOT_DONE = frozenset({"Observed", "DryRun", "Requested", "Rejected", "Limited", "Refused"})
 """Events about something that was not done: told once, not each time it is found again."""
 
 
@@ -161,6 +161,7 @@ def _outlook(
     return {
         "observed_generation": generation,
         "conditions": merge_conditions(before.conditions, findings, generation=generation, now=now),
+        "request": view.request if view else None,
         "state": view.state if view else State.IDLE,
         "message": (view.message if view else entry.accepted.message)[:1024],
     }

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from firewatch.api.conditions import Finding
-from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, ScaleUp, State
+from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, Request, ScaleUp, State
+from firewatch.respond.approval import Verdict
 from firewatch.respond.limits import Usage
+from firewatch.respond.pausing import Pause
 from firewatch.respond.signals import Kind, Signal
 
 LEDGER_SCHEMA = 1
@@ -26,6 +28,13 @@ class Responder:
     leaving: bool = False
     """It is being deleted, or no longer names this target: its claim is to be given up."""
     cooldown_until: datetime | None = None
+    pause: Pause | None = None
+    request: Request | None = None
+    """Its request for an approval, from its status."""
+    verdict: Verdict = Verdict.NONE
+    """What people have said of that."""
+    holds_claim: bool = False
+    """What was begun with an approval needs none to go on."""
 
     @property
     def scale_up(self) -> ScaleUp:
@@ -37,12 +46,24 @@ class Responder:
     @property
     def may_write(self) -> bool:
         """Tell whether it may hold a claim."""
-        return self.spec.mode is Mode.ENFORCE and not self.leaving
+        is_approved = self.verdict is Verdict.APPROVED or self.holds_claim
+        may_act = self.spec.mode is Mode.ENFORCE or (self.spec.mode is Mode.APPROVE and is_approved)
+        return may_act and not self.leaving
+
+    @property
+    def is_armed(self) -> bool:
+        """Tell whether its mode lets it change something, if need be after an approval."""
+        return self.spec.mode in (Mode.APPROVE, Mode.ENFORCE)
 
     @property
     def fires(self) -> bool:
         """Tell whether its alert fires."""
         return self.signal.kind is Kind.FIRING
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether more may be done for it now."""
+        return self.fires and self.pause is None
 
 
 @dataclass(frozen=True)
@@ -149,6 +170,8 @@ class View:
     state: State
     message: str
     target: Finding
+    request: Request | None = None
+    """What waits for an approval."""
 
 
 @dataclass(frozen=True)

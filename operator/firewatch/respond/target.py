@@ -6,12 +6,13 @@ to be written, so the next pass can tell what became of it.
 
 import asyncio
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import Key, Object
-from firewatch.api.responses import OPT_IN_LABEL
+from firewatch.api.responses import OPT_IN_LABEL, Request
 from firewatch.cluster.errors import (
     ConflictError,
     ForbiddenError,
@@ -26,12 +27,14 @@ from firewatch.cluster.kinds import (
     Kind,
 )
 from firewatch.respond.actuator import level_write, replicas_write
+from firewatch.respond.approval import find_verdict
 from firewatch.respond.autoscalers import find_autoscaler
 from firewatch.respond.context import RespondContext
 from firewatch.respond.decide import decide
 from firewatch.respond.idle import RECHECK_SECONDS
 from firewatch.respond.limits import Limits, Usage, measure_usage
 from firewatch.respond.managers import last_writer
+from firewatch.respond.pausing import find_pause
 from firewatch.respond.registry import Entry, target_of
 from firewatch.respond.report import abandon, read_ledger, report, report_problem
 from firewatch.respond.signals import judge
@@ -130,7 +133,7 @@ async def _gather(context: RespondContext, key: Key, entries: list[Entry]) -> Si
     ledger, unreadable = read_ledger(key, entries)
     held = {claim.uid for claim in ledger.claims} if ledger else set[str]()
     responders = tuple(
-        _responder(context, key, entry)
+        _responder(context, key, entry, held)
         for entry in entries
         if entry.is_accepted or entry.live["metadata"]["uid"] in held
     )
@@ -158,20 +161,26 @@ def _usage(context: RespondContext, key: Key) -> Usage:
     return measure_usage(key, registry, registry.reserved, limits, context.clock())
 
 
-def _responder(context: RespondContext, key: Key, entry: Entry) -> Responder:
+def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection[str]) -> Responder:
     metadata, status = entry.live["metadata"], entry.live.get("status", {})
+    now, raw = context.clock(), status.get("request")
+    request = Request.model_validate(raw) if raw else None
     cooldown = status.get("cooldownUntil")
     return Responder(
         name=entry.name,
         uid=metadata["uid"],
         created=metadata["creationTimestamp"],
         spec=entry.spec,
-        signal=judge(entry.spec.trigger, context.sources.get(entry.source), context.clock()),
+        signal=judge(entry.spec.trigger, context.sources.get(entry.source), now),
         leaving=entry.deleting
         or not entry.is_accepted
         or entry.target != key
         or entry.owed not in (None, key),
         cooldown_until=parse_time(cooldown) if cooldown else None,
+        pause=find_pause(entry.live, now),
+        request=request,
+        verdict=find_verdict(entry.live, request, now),
+        holds_claim=metadata["uid"] in held,
     )
 
 
