@@ -595,3 +595,18 @@ def test_what_is_rejected_is_not_asked_again_while_the_alert_fires() -> None:
     assert world.step().views["r"].request is None
     world.responders = (approving(),)
     assert world.step().views["r"].state is State.WAITING
+
+
+def test_what_is_undone_goes_back_at_once_and_the_cooldown_begins() -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    assert world.ledger
+    since = world.ledger.claims[0].since
+    world.responders = (responder(undo=since),)
+    last = world.step()
+    assert world.end == (2, None)
+    assert last.ended == {"r"}
+    assert world.step().views["r"].state is State.COOLDOWN
+    world.wait(60)
+    world.step()
+    assert world.replicas == 4, "only that very claim"

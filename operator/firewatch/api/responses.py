@@ -28,11 +28,13 @@ REJECTED = "monitoring.freeagentics.io/rejected"
 """Annotations of an AutoResponse: the id of the request that is approved or rejected. Whoever writes
 them must have the verb ``approve`` on it.
 """
+UNDO = "monitoring.freeagentics.io/undo"
+"""Annotation of an AutoResponse: ``since`` of a claim of it that is to be given up at once."""
 PAUSED_UNTIL = "monitoring.freeagentics.io/paused-until"
 """Annotation of an AutoResponse: until this time (RFC 3339), or for ever if it is ``true``, nothing is
 done for it and nothing is undone.
 """
-ANNOTATIONS = (APPROVED, REJECTED, PAUSED_UNTIL)
+ANNOTATIONS = (APPROVED, REJECTED, UNDO, PAUSED_UNTIL)
 """Annotations by which people steer an AutoResponse."""
 
 

@@ -75,8 +75,9 @@ def hold_ends(situation: Situation, claim: Claim) -> datetime | None:
 
 
 def is_withdrawn(situation: Situation, claim: Claim) -> bool:
-    """Tell whether the claim's AutoResponse goes away or may not write any more."""
-    return not responder_of(situation, claim).may_write
+    """Tell whether the claim's AutoResponse goes away or may not write any more, or it is undone."""
+    responder = responder_of(situation, claim)
+    return not responder.may_write or responder.undo == claim.since
 
 
 def is_over(situation: Situation, claim: Claim) -> bool:

@@ -33,6 +33,8 @@ class Responder:
     """Its request for an approval, from its status."""
     verdict: Verdict = Verdict.NONE
     """What people have said of that."""
+    undo: str = ""
+    """When the claim was opened that somebody wants to be given up."""
     holds_claim: bool = False
     """What was begun with an approval needs none to go on."""
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import Key, Object
-from firewatch.api.responses import OPT_IN_LABEL, Request
+from firewatch.api.responses import OPT_IN_LABEL, UNDO, Request
 from firewatch.cluster.errors import (
     ConflictError,
     ForbiddenError,
@@ -180,6 +180,7 @@ def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection
         pause=find_pause(entry.live, now),
         request=request,
         verdict=find_verdict(entry.live, request, now),
+        undo=(metadata.get("annotations") or {}).get(UNDO, ""),
         holds_claim=metadata["uid"] in held,
     )
 
