@@ -13,6 +13,7 @@ from firewatch.respond.alerts import Alert, AlertState
 from firewatch.respond.approval import Verdict
 from firewatch.respond.decide import decide
 from firewatch.respond.limits import Usage
+from firewatch.respond.load import Load
 from firewatch.respond.pausing import Pause
 from firewatch.respond.signals import Kind, Signal
 from firewatch.respond.situation import Autoscaler, Decision, Responder, Situation, Target
@@ -610,3 +611,42 @@ def test_what_is_undone_goes_back_at_once_and_the_cooldown_begins() -> None:
     world.wait(60)
     world.step()
     assert world.replicas == 4, "only that very claim"
+
+
+def resolved(value: float) -> Signal:
+    return replace(RESOLVED, load=Load(value, 80))
+
+
+def test_a_cured_alert_is_held_until_the_baseline_would_carry_the_load() -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    world.signal(resolved(50))
+    for _ in range(20):
+        world.wait(60)
+        view = world.step().views["r"]
+    assert (world.replicas, view.state) == (4, State.ACTIVE)
+    assert "50 on 4 replicas would be 100 on 2, and the alert's limit is 80" in view.message
+    world.signal(resolved(30))
+    assert world.step().views["r"].state is State.HOLDING
+    world.wait(9)
+    world.signal(resolved(40))
+    world.step()
+    world.signal(resolved(30))
+    world.step()
+    world.wait(9)
+    world.step()
+    assert world.replicas == 4, "the hold begins anew"
+    for _ in range(4):
+        world.wait(5)
+        world.step()
+    assert world.end == (2, None)
+
+
+def test_nobody_is_held_for_a_load_that_cannot_be_told() -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    world.signal(RESOLVED)
+    for _ in range(4):
+        world.wait(10)
+        world.step()
+    assert world.end == (2, None)

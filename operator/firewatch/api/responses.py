@@ -137,6 +137,16 @@ class Recovery(Model):
     """How long the alert must stay resolved first."""
     ramp_down: RampDown = RampDown()
     """How the replicas go back."""
+    load_aware: bool = True
+    """More replicas lower what each of them carries, so an alert may be resolved only because of
+    them. Therefore, where the alert's rule compares something with a number (``… > 0.8``), the
+    target goes back only once the present value, times the present replicas and divided by the
+    baseline, is below nine tenths of that number.
+    """
+    when: str | None = Field(default=None, min_length=1, max_length=4096)
+    """A PromQL expression that says when the target may go back, instead of ``loadAware``: while it
+    returns nothing, the target is held. The alert must have resolved all the same.
+    """
     orphan_after: Duration = "1h"
     """If the alert's rule disappears while the response is active, the replicas are held this long,
     then put back as if the alert had resolved.

@@ -114,6 +114,11 @@ class Prometheus:
         data = await self._get("/api/v1/query", [("query", query)])
         return bool(data["result"])
 
+    async def samples(self, query: str) -> list[tuple[dict[str, str], float]]:
+        """Return labels and values of the series of an instant query."""
+        data = await self._get("/api/v1/query", [("query", query)])
+        return [(each["metric"], float(each["value"][1])) for each in data["result"]]
+
     async def value(self, query: str) -> float | None:
         """Return the value of the one series of an instant query; None if there is none."""
         data = await self._get("/api/v1/query", [("query", query)])

@@ -40,18 +40,19 @@ def current_claims(situation: Situation, ledger: Ledger) -> list[Claim]:
     for responder in situation.responders:
         claim = held.get(responder.uid)
         if claim is not None:
-            claims.append(_updated(responder, claim, situation.now))
+            claims.append(_updated(situation, ledger, responder, claim))
         elif responder.may_write and responder.asks and not ledger.released_by:
             assert situation.target is not None
             claims.append(open_claim(responder, situation.target, ledger, now=situation.now))
     return claims
 
 
-def _updated(responder: Responder, claim: Claim, now: datetime) -> Claim:
-    kind, moment = responder.signal.kind, format_instant(now)
+def _updated(situation: Situation, ledger: Ledger, responder: Responder, claim: Claim) -> Claim:
+    now, kind = situation.now, responder.signal.kind
+    moment = format_instant(now)
     resolved: str | None = None
     orphaned: str | None = None
-    if kind is Kind.RESOLVED:
+    if kind is Kind.RESOLVED and not heavy(situation, ledger, responder):
         resolved = claim.resolved_at or moment
     elif kind is Kind.RULE_GONE:
         orphaned = claim.orphaned_at or moment
@@ -59,6 +60,21 @@ def _updated(responder: Responder, claim: Claim, now: datetime) -> Claim:
         if now >= parse_time(orphaned) + wait:
             resolved = claim.resolved_at or moment
     return claim.model_copy(update={"resolved_at": resolved, "orphaned_at": orphaned})
+
+
+def heavy(situation: Situation, ledger: Ledger, responder: Responder) -> str:
+    """Return why the baseline would not carry the present load; nothing if it would."""
+    load, target = responder.signal.load, situation.target
+    if load is None or target is None:
+        return ""
+    base = ledger.baseline if ledger.counted_from is None else ledger.counted_from
+    if target.replicas <= base or load.allows(target.replicas, base):
+        return ""
+    return (
+        f"resolved, but {load.value:.4g} on {target.replicas} replicas would be"
+        f" {load.projected(target.replicas, base):.4g} on {base}, and the alert's limit is"
+        f" {load.limit:.4g}"
+    )
 
 
 def responder_of(situation: Situation, claim: Claim) -> Responder:

@@ -16,6 +16,7 @@ from firewatch.api.resource import parse_duration
 from firewatch.api.responses import Claim, Ledger, LedgerAutoscaler, LedgerTarget, State
 from firewatch.respond.claims import (
     current_claims,
+    heavy,
     highest,
     hold_ends,
     is_over,
@@ -355,7 +356,8 @@ def _claim_view(situation: Situation, ledger: Ledger, claim: Claim) -> View:
         return View(State.PAUSED, f"{pause.message}; {stands}", finding)
     ends = hold_ends(situation, claim)
     if ends is None:
-        says = responder_of(situation, claim).signal.message
+        responder = responder_of(situation, claim)
+        says = heavy(situation, ledger, responder) or responder.signal.message
         return View(State.ACTIVE, f"{says}; {stands}", finding)
     message = f"{claim.alert_name} has resolved; {stands} until {format_time(ends)}"
     return View(State.HOLDING, message, finding)

@@ -171,7 +171,9 @@ def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection
         uid=metadata["uid"],
         created=metadata["creationTimestamp"],
         spec=entry.spec,
-        signal=judge(entry.spec.trigger, context.sources.get(entry.source), now),
+        signal=judge(
+            entry.spec.trigger, context.sources.get(entry.source), now, entry.spec.recovery
+        ),
         leaving=entry.deleting
         or not entry.is_accepted
         or entry.target != key
