@@ -91,10 +91,14 @@ class Episodes:
         self.responses.append(name)
         self.targets.add(target_key(self.namespace, kind.kind, target))
 
-    def alert(self, *, firing: bool) -> None:
-        """Have the source say whether the alert fires."""
-        labels = {"alertname": ALERT}
-        alerts = (Alert("id", ALERT, labels, AlertState.FIRING, self.now),) if firing else ()
+    def alert(self, *, firing: bool, series: int = 1) -> None:
+        """Have the source say whether the alert fires, and for how many series."""
+        alerts = tuple(
+            Alert(
+                f"id-{n}", ALERT, {"alertname": ALERT, "pod": str(n)}, AlertState.FIRING, self.now
+            )
+            for n in range(series if firing else 0)
+        )
         rule = RuleState(
             name=ALERT,
             labels={},
