@@ -92,7 +92,7 @@ def ledger(*, was_set: bool) -> Ledger:
 def target(spec: Object) -> Target:
     found = find_autoscaler(DEPLOYMENT, "api", [], [keda(spec)])
     assert isinstance(found, Autoscaler)
-    return Target("Deployment", "api", "t", 2, False, True, "x", found)
+    return Target("Deployment", "api", "t", 2, False, True, "x", autoscaler=found)
 
 
 def test_a_minimum_is_added_on_condition_that_it_is_still_missing() -> None:

@@ -650,3 +650,61 @@ def test_nobody_is_held_for_a_load_that_cannot_be_told() -> None:
         world.wait(10)
         world.step()
     assert world.end == (2, None)
+
+
+def escalating(**fields: Any) -> Responder:
+    further = {"by": 1, "every": "2m", "maxSteps": 3}
+    scale_up = {"by": 2, "maxReplicas": 6, "escalation": further}
+    return responder(spec=spec(actions=[{"scaleUp": scale_up}]), **fields)
+
+
+def test_a_step_follows_only_once_the_last_is_ready_and_has_not_helped() -> None:
+    world = World(TARGET, (escalating(),))
+    world.step()
+    world.wait(300)
+    world.step()
+    assert world.replicas == 4, "not all of them are ready"
+    assert world.target
+    world.target = replace(world.target, ready=4)
+    world.step()
+    assert world.replicas == 5
+    world.target = replace(world.target, ready=5)
+    world.wait(119)
+    world.step()
+    assert world.replicas == 5, "not yet"
+    world.wait(1)
+    world.step()
+    assert world.replicas == 6
+    world.target = replace(world.target, ready=6)
+    for _ in range(10):
+        world.wait(120)
+        world.step()
+    assert world.replicas == 6, "the maximum"
+    world.signal(RESOLVED)
+    for _ in range(10):
+        world.step()
+        world.wait(10)
+    assert world.end == (2, None)
+
+
+def test_steps_are_actions_and_limited_as_those() -> None:
+    world = World(TARGET, (escalating(),))
+    world.step()
+    world.wait(300)
+    assert world.target
+    world.target = replace(world.target, ready=4)
+    world.usage = Usage(on_target=3)
+    world.step()
+    assert world.replicas == 4
+
+
+def test_no_step_is_taken_for_an_alert_that_does_not_fire() -> None:
+    world = World(TARGET, (escalating(),))
+    world.step()
+    assert world.target
+    world.target = replace(world.target, ready=4)
+    world.signal(HOLD)
+    for _ in range(10):
+        world.wait(300)
+        world.step()
+    assert world.replicas == 4

@@ -18,7 +18,7 @@ def open_claim(responder: Responder, target: Target, ledger: Ledger, *, now: dat
     """
     alert = responder.signal.alert
     assert alert is not None
-    start = ledger.baseline if ledger.counted_from is None else ledger.counted_from
+    start = _start(ledger)
     return Claim(
         response=responder.name,
         uid=responder.uid,
@@ -62,12 +62,48 @@ def _updated(situation: Situation, ledger: Ledger, responder: Responder, claim: 
     return claim.model_copy(update={"resolved_at": resolved, "orphaned_at": orphaned})
 
 
+def escalated(situation: Situation, ledger: Ledger, target: Target) -> list[Claim]:
+    """Return the claims with the next step of those that the last one has not helped.
+
+    None is taken before the replicas of the last step are ready: until then it cannot have helped.
+    """
+    if target.ready < ledger.written:
+        return ledger.claims
+    return [
+        _escalated(claim, responder_of(situation, claim), ledger, target)
+        if _may_escalate(situation, ledger, claim)
+        else claim
+        for claim in ledger.claims
+    ]
+
+
+def _may_escalate(situation: Situation, ledger: Ledger, claim: Claim) -> bool:
+    responder = responder_of(situation, claim)
+    further = responder.scale_up.escalation
+    if further is None or claim.steps >= further.max_steps or not responder.asks:
+        return False
+    due = parse_time(ledger.changed_at) + timedelta(seconds=parse_duration(further.every))
+    # What the last step asked for is written, and not only wished for beyond a limit.
+    return claim.floor == ledger.written and situation.now >= due
+
+
+def _escalated(claim: Claim, responder: Responder, ledger: Ledger, target: Target) -> Claim:
+    steps = claim.steps + 1
+    floor = floor_of(responder.scale_up, _start(ledger), target.ceiling, steps)
+    return claim.model_copy(update={"floor": max(floor, claim.floor), "steps": steps})
+
+
+def _start(ledger: Ledger) -> int:
+    """Return the replicas from which steps are counted."""
+    return ledger.baseline if ledger.counted_from is None else ledger.counted_from
+
+
 def heavy(situation: Situation, ledger: Ledger, responder: Responder) -> str:
     """Return why the baseline would not carry the present load; nothing if it would."""
     load, target = responder.signal.load, situation.target
     if load is None or target is None:
         return ""
-    base = ledger.baseline if ledger.counted_from is None else ledger.counted_from
+    base = _start(ledger)
     if target.replicas <= base or load.allows(target.replicas, base):
         return ""
     return (

@@ -16,6 +16,7 @@ from firewatch.api.resource import parse_duration
 from firewatch.api.responses import Claim, Ledger, LedgerAutoscaler, LedgerTarget, State
 from firewatch.respond.claims import (
     current_claims,
+    escalated,
     heavy,
     highest,
     hold_ends,
@@ -78,6 +79,8 @@ def _go_on(situation: Situation, ledger: Ledger, target: Target) -> Decision:
         return _hold_still(situation, problem)
     settled, notes = _settle(ledger, target)
     settled = settled.model_copy(update={"claims": current_claims(situation, settled)})
+    if not settled.released_by:
+        settled = settled.model_copy(update={"claims": escalated(situation, settled, target)})
     decision = (
         _released(situation, settled, target)
         if settled.released_by

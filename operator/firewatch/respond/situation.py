@@ -96,6 +96,8 @@ class Target:
     opted_in: bool
     last_writer: str
     """Who last wrote the number of replicas, from managedFields."""
+    ready: int = 0
+    """How many replicas are ready."""
     autoscaler: Autoscaler | None = None
     """What scales it, if anything does."""
     ambiguity: str = ""

@@ -206,6 +206,7 @@ async def _read_target(context: RespondContext, key: Key) -> Target | None:
         paused=spec.get("paused", False),
         opted_in=await _opted_in(context, live),
         last_writer=last_writer(live, "replicas"),
+        ready=live.get("status", {}).get("readyReplicas", 0),
         autoscaler=found if isinstance(found, Autoscaler) else None,
         ambiguity=found if isinstance(found, str) else "",
     )
