@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.config import JsonDict
 
+from firewatch.api.alert_source import ExternalSource
 from firewatch.api.resource import (
     Column,
     Conditions,
@@ -194,11 +195,21 @@ class Mode(StrEnum):
     ENFORCE = "enforce"
 
 
-class AutoResponseSpec(Model):
+class AutoResponseSpec(
+    Model,
+    json_schema_extra=rules(
+        Rule(
+            "!has(self.stackRef) || !has(self.source)",
+            "set at most one of stackRef and source: alerts come from one place",
+        )
+    ),
+):
     """What the operator does by itself while an alert fires."""
 
     stack_ref: ObjectRef | None = None
     """The MonitoringStack whose alerts count; the only one of the namespace when left out."""
+    source: ExternalSource | None = None
+    """A Prometheus of your own instead of a MonitoringStack."""
     trigger: Trigger
     """Which alerts start the response."""
     target: TargetRef

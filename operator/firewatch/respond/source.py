@@ -23,6 +23,7 @@ from firewatch.respond.alerts import (
     polled_alert,
 )
 from firewatch.respond.context import RespondContext
+from firewatch.respond.external import external_prometheus, is_external
 from firewatch.respond.load import Limit, Sample, find_limit
 from firewatch.respond.presence import presence_queries
 from firewatch.respond.registry import Entry
@@ -90,12 +91,22 @@ class Sourcing:
             return SourceState(polled_at=started, error=why)
 
     async def _prometheus(self, key: Key) -> Prometheus:
-        """Return the stack's Prometheus; the cluster's DNS need not be reachable."""
+        """Return the source's Prometheus; for a stack's, DNS need not be reachable."""
+        if is_external(key):
+            return await self._external(key)
         service = await self.context.cluster.get(SERVICE, key.namespace, prometheus_name(key.name))
         trust = await self._trust(key)
         scheme = "https" if trust else "http"
         address = f"{scheme}://{service['spec']['clusterIP']}:{PROMETHEUS_PORT}"
         return Prometheus(self.session, address, trust)
+
+    async def _external(self, key: Key) -> Prometheus:
+        (entry,) = self.context.registry.of_source(key)
+        source = entry.spec.source
+        assert source is not None
+        return await external_prometheus(
+            self.context.cluster, self.session, key.namespace, source.prometheus
+        )
 
     async def _trust(self, key: Key) -> Trust | None:
         """Return by what the server is trusted, as the stack itself says; None if it serves HTTP.
