@@ -38,6 +38,8 @@ class Settings:
     """Namespaces whose stacks may read the whole cluster: the chart has bound rights there."""
     target_namespaces: tuple[str, ...]
     """Namespaces where AutoResponses may change workloads; ``("*",)`` is every namespace."""
+    source_namespaces: tuple[str, ...]
+    """Namespaces whose AutoResponses may name Secrets of a source of their own."""
     receiver: str
     """``host:port`` at which Prometheus reaches the operator's alert receiver."""
     receiver_port: int
@@ -59,6 +61,10 @@ class Settings:
         """Tell whether stacks may run in the namespace."""
         return _granted(self.stack_namespaces, namespace)
 
+    def grants_sources(self, namespace: str) -> bool:
+        """Tell whether AutoResponses of the namespace may name Secrets for a source."""
+        return _granted(self.source_namespaces, namespace)
+
     def grants_targets(self, namespace: str) -> bool:
         """Tell whether AutoResponses may change workloads in the namespace."""
         return _granted(self.target_namespaces, namespace)
@@ -77,6 +83,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         stack_namespaces=_names(environment, "FIREWATCH_STACK_NAMESPACES"),
         cluster_stack_namespaces=_names(environment, "FIREWATCH_CLUSTER_STACK_NAMESPACES"),
         target_namespaces=_names(environment, "FIREWATCH_TARGET_NAMESPACES"),
+        source_namespaces=_names(environment, "FIREWATCH_SOURCE_NAMESPACES"),
         receiver=environment.get(
             "FIREWATCH_RECEIVER", f"firewatch-receiver.{namespace}.svc:{receiver_port}"
         ),

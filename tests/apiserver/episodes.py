@@ -42,7 +42,12 @@ class Episodes:
         """Return what passes work with."""
         return RespondContext(
             cluster=self.cluster,
-            settings=parse_settings({"FIREWATCH_TARGET_NAMESPACES": self.namespace}),
+            settings=parse_settings(
+                {
+                    "FIREWATCH_TARGET_NAMESPACES": self.namespace,
+                    "FIREWATCH_SOURCE_NAMESPACES": self.namespace,
+                }
+            ),
             metrics=Metrics(),
             clock=lambda: self.now,
             wake=lambda _: None,

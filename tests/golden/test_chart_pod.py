@@ -51,6 +51,7 @@ def test_operator_understands_its_environment(helm: Helm) -> None:
         stack_namespaces=("platform", "shop"),
         cluster_stack_namespaces=("platform",),
         target_namespaces=("shop",),
+        source_namespaces=("shop",),
         receiver="firewatch-receiver.firewatch.svc:9095",
         receiver_port=9095,
         health_port=8080,

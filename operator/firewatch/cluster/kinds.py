@@ -87,6 +87,8 @@ class Scope(StrEnum):
     """In the namespaces of ``stacks.namespaces``."""
     TARGETS = "targets"
     """In the namespaces of ``targets.namespaces``."""
+    SOURCES = "sources"
+    """In the namespaces of ``sources.namespaces``."""
     OWN = "own"
     """In the operator's own namespace."""
 
@@ -141,6 +143,9 @@ RIGHTS: tuple[Right, ...] = (
     *(Right(Scope.TARGETS, kind, ("list", "patch")) for kind in AUTOSCALER_KINDS),
     Right(Scope.TARGETS, NAMESPACE, ("get",)),
     Right(Scope.TARGETS, EVENT, ("create",)),
+    # Credentials of a Prometheus that people run, and the token of its Alertmanager's webhook.
+    Right(Scope.SOURCES, SECRET, ("get",)),
+    Right(Scope.SOURCES, CONFIG_MAP, ("get",)),
 )
 
 RELEASE_RIGHTS: tuple[Right, ...] = (

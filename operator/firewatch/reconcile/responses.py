@@ -19,7 +19,7 @@ from firewatch.cluster.status import write_status
 from firewatch.reconcile.invalid import explain_invalid
 from firewatch.reconcile.stackref import resolve_stack
 from firewatch.respond.context import RespondContext
-from firewatch.respond.external import external_key
+from firewatch.respond.external import external_key, names_secrets
 from firewatch.respond.registry import Entry, source_key
 
 
@@ -78,7 +78,14 @@ async def _entry(context: RespondContext, live: Object, spec: AutoResponseSpec) 
 def _with_own_source(
     context: RespondContext, live: Object, spec: AutoResponseSpec, wanted: ExternalSource
 ) -> Entry:
-    source = external_key(live["metadata"]["namespace"], live["metadata"]["name"])
+    namespace, name = live["metadata"]["namespace"], live["metadata"]["name"]
+    if names_secrets(wanted) and not context.settings.grants_sources(namespace):
+        message = (
+            f"Firewatch may not read Secrets in namespace {namespace}, which source names; add it to"
+            " sources.namespaces of the chart"
+        )
+        return Entry(live, spec, bad("Accepted", "NamespaceNotGranted", message), None)
+    source = external_key(namespace, name)
     context.sources.configure(source, frozenset(wanted.external_labels))
     accepted = good("Accepted", "Accepted", f"alerts come from {wanted.prometheus.url}")
     return Entry(live, spec, accepted, source)

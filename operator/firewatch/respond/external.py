@@ -25,6 +25,13 @@ def external_key(namespace: str, response: str) -> Key:
     return Key("Source", namespace, _PREFIX + response)
 
 
+def names_secrets(source: ExternalSource) -> bool:
+    """Tell whether a source needs anything that stands in Secrets or ConfigMaps."""
+    server = source.prometheus
+    named = (source.webhook_token, server.authorization, server.basic_auth, server.tls_config)
+    return any(named)
+
+
 def is_external(key: Key) -> bool:
     """Tell whether a source is one that people run themselves."""
     return key.name.startswith(_PREFIX)
