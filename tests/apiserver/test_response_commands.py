@@ -137,3 +137,22 @@ async def test_who_may_not_is_told_so(
     assert "not found" in await Hand(control_plane.kubeconfig, namespace)("show", "x", status=2)
     nobody = Hand(Path("/nonexistent"), namespace)
     assert "no cluster is known" in await nobody("list", status=3)
+
+
+async def test_preflight_says_what_it_would_meet(
+    cluster: KubernetesCluster, namespace: str, hand: Hand
+) -> None:
+    episodes = await begin(cluster, namespace, "enforce")
+    found = await hand("preflight", "scale", status=1)
+    assert "has not looked at this AutoResponse yet" in found
+    episodes.alert(firing=False)
+    await episodes.step()
+    rows = json.loads(await hand("preflight", "scale", "-o", "json"))
+    said = {row["about"]: row["message"] for row in rows}
+    assert said["replicas"].startswith("2 → 4, last written by")
+    assert said["autoscaler"] == "none; its own replicas are changed"
+    annotations = {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:x/api"}
+    await episodes.patch(DEPLOYMENT, {"metadata": {"annotations": annotations}})
+    assert "RespectIgnoreDifferences=true" in await hand("preflight", "scale")
+    await episodes.patch(DEPLOYMENT, {"spec": {"replicas": 0}})
+    assert "somebody parked it" in await hand("preflight", "scale", status=1)

@@ -15,9 +15,10 @@ from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.metrics import Metrics
 from firewatch.runbook import responses
 from firewatch.runbook.kubeconfig import context_namespace, kubeconfig_path
+from firewatch.runbook.preflight import Check, Grade, check, gather
 from firewatch.runbook.printing import ListFormat, print_rows
 
-_USAGE, _UNREACHABLE, _DENIED = 2, 3, 4
+_FOUND, _USAGE, _UNREACHABLE, _DENIED = 1, 2, 3, 4
 _T = TypeVar("_T")
 
 RESPONSE = typer.Typer(
@@ -56,6 +57,19 @@ def show(name: Name, namespace: Namespace = "", output: Output = ListFormat.TABL
     live = _run(lambda cluster: _get(cluster, namespace, name))
     headings = ("TIME", "EVENT", "ALERT", "REPLICAS", "MESSAGE")
     print_rows(headings, [asdict(step) for step in responses.timeline(live)], output)
+
+
+@RESPONSE.command()
+def preflight(name: Name, namespace: Namespace = "", output: Output = ListFormat.TABLE) -> None:
+    """Say what an AutoResponse would meet: what it would change, and who else writes that."""
+
+    async def run(cluster: Cluster) -> list[Check]:
+        return check(await gather(cluster, await _get(cluster, namespace, name)))
+
+    found = _run(run)
+    print_rows(("ABOUT", "", "MESSAGE"), [asdict(each) for each in found], output)
+    if any(each.grade is Grade.BAD for each in found):
+        raise typer.Exit(_FOUND)
 
 
 @RESPONSE.command()
