@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 
 from firewatch.api.resource import Object
 from firewatch.cluster.client import Cluster, KubernetesCluster, Labels, Write
-from firewatch.cluster.kinds import DEPLOYMENT, Kind
+from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, Kind
 from tests.apiserver.conftest import Kubectl
 from tests.apiserver.episodes import Episodes
 
@@ -97,6 +98,30 @@ async def test_a_response_that_is_applied_while_its_alert_fires_acts_at_once(
         "create Event",
         "create Event",
     ]
+
+
+async def test_an_alert_that_was_seen_before_a_response_was_applied_proves_nothing(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    episodes = Episodes(cluster, namespace)
+    episodes.alert(firing=True)
+    episodes.now += timedelta(seconds=5)
+    await one(episodes)
+    await episodes.step()
+    assert (await episodes.spec(DEPLOYMENT))["replicas"] == 2
+    episodes.alert(firing=False)
+    await episodes.step()
+    assert (await episodes.status())["state"] == "Idle"
+    episodes.alert(firing=True)
+    await episodes.step()
+    assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4
+    target = {"name": "another"}
+    await episodes.patch(AUTO_RESPONSE, {"spec": {"target": target}}, "scale")
+    episodes.now += timedelta(seconds=1)
+    await episodes.workload(DEPLOYMENT, "another")
+    await episodes.step()
+    assert (await episodes.spec(DEPLOYMENT, "another"))["replicas"] == 2
+    assert (await episodes.spec(DEPLOYMENT))["replicas"] == 2, "given back at once"
 
 
 async def test_killed_before_and_after_every_write_the_end_is_the_same(

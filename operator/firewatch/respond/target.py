@@ -138,7 +138,7 @@ def _responder(context: RespondContext, key: Key, entry: Entry) -> Responder:
         uid=metadata["uid"],
         created=metadata["creationTimestamp"],
         spec=entry.spec,
-        signal=judge(entry.spec.trigger, context.sources.get(entry.source), context.clock()),
+        signal=judge(entry.spec.trigger, context.sources.known_to(entry), context.clock()),
         leaving=entry.deleting
         or not entry.is_accepted
         or entry.target != key
