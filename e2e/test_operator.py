@@ -120,7 +120,8 @@ def test_a_rollout_ends_well_although_the_api_server_is_restarted_in_its_middle(
     assert not is_rolling()
     pod = station.kubectl.get("pod", f"{STACK}-prometheus-0", station.namespace) or {}
     assert pod["metadata"]["labels"]["turn"] == "second"
-    assert _starts(testbed) == operator
+    before = ("logs", f"deployment/{RELEASE}", "-n", NAMESPACE, "--previous")
+    assert _starts(testbed) == operator, testbed.kubectl.run(*before, check=False)
 
 
 def _starts(testbed: Testbed) -> dict[str, int]:

@@ -1,9 +1,14 @@
 """What is remembered of AutoResponses, when two passes find out about one at the same time."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 from firewatch.api.conditions import Finding, bad, good
 from firewatch.api.resource import Object
 from firewatch.api.responses import AutoResponseSpec
-from firewatch.respond.registry import Entry, Registry, source_key
+from firewatch.respond.alerts import Alert, AlertState
+from firewatch.respond.registry import Entry, Registry, Sources, source_key
+from firewatch.respond.signals import Source, SourceState
 
 SPEC = AutoResponseSpec.model_validate(
     {
@@ -67,3 +72,15 @@ def test_one_that_is_forgotten_is_not_remembered_by_a_write() -> None:
     registry.drop("shop", "scale")
     registry.renew(live(2))
     assert registry.get("shop", "scale") is None
+
+
+def test_what_was_found_before_a_response_was_as_it_is_is_not_about_it() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    alert = Alert("id", "Hot", {"alertname": "Hot"}, AlertState.FIRING, now)
+    sources = Sources()
+    sources.polled(SOURCE, SourceState(now))
+    sources.push(SOURCE, alert, now)
+    older = replace(entry(1, FOUND), since=now)
+    newer = replace(entry(1, FOUND), since=now + timedelta(seconds=1))
+    assert sources.known_to(entry(1, FOUND)) == sources.known_to(older) == sources.get(SOURCE)
+    assert sources.known_to(newer) == Source()

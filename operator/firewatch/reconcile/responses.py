@@ -5,6 +5,8 @@ AutoResponse that cannot be read at all is answered here.
 """
 
 import math
+from dataclasses import replace
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -43,12 +45,25 @@ async def reconcile_response(context: RespondContext, key: Key) -> float | None:
         await _refuse(context, live, error)
         return None
     entry = await _entry(context, live, spec)
+    entry = replace(entry, since=_since(before, entry, context.clock()))
     context.registry.put(entry)
     if entry.source is not None:
         context.wake(entry.source)
     for target in entry.targets:
         context.wake(target)
     return None
+
+
+def _since(before: Entry | None, entry: Entry, now: datetime) -> datetime:
+    """Return since when an AutoResponse has been as it is."""
+    if before is None or _form(before) != _form(entry):
+        return now
+    return before.since
+
+
+def _form(entry: Entry) -> tuple[object, ...]:
+    metadata = entry.live["metadata"]
+    return (metadata["uid"], metadata["generation"], entry.source)
 
 
 async def _entry(context: RespondContext, live: Object, spec: AutoResponseSpec) -> Entry:

@@ -6,7 +6,7 @@ API server (resourceVersion) and decided again.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from firewatch.respond.alerts import Alert
 from firewatch.respond.signals import Pushed, Source, SourceState
 
 _PUSH_MEMORY = timedelta(minutes=5)
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 def target_key(namespace: str, kind: str, name: str) -> Key:
@@ -45,6 +46,8 @@ class Entry:
     accepted: Finding
     source: Key | None
     """Where its alerts come from; None if that cannot be told."""
+    since: datetime = _ALWAYS
+    """Since when it has been as it is: what was found about its alerts before is not about it."""
 
     @property
     def name(self) -> str:
@@ -179,6 +182,16 @@ class Sources:
     def get(self, key: Key | None) -> Source:
         """Return what is known about a source."""
         return self._sources.get(key, Source()) if key else Source()
+
+    def known_to(self, entry: Entry) -> Source:
+        """Return what has been found about the alerts of an AutoResponse since it is as it is.
+
+        An alert that fired when Prometheus was last asked may have resolved before it was applied.
+        """
+        source = self.get(entry.source)
+        state = source.state if source.state and source.state.polled_at >= entry.since else None
+        pushed = {i: p for i, p in source.pushed.items() if p.at >= entry.since}
+        return Source(state, pushed)
 
     def polled(self, key: Key, state: SourceState) -> None:
         """Take in a poll: it knows better than what was pushed before it began."""

@@ -157,7 +157,7 @@ def _outlook(
     now, generation = context.clock(), entry.live["metadata"]["generation"]
     findings = [entry.accepted]
     if view is not None and entry.is_accepted:
-        findings += [view.target, _source_finding(entry, context.sources.get(entry.source), now)]
+        findings += [view.target, _source_finding(entry, context.sources.known_to(entry), now)]
     return {
         "observed_generation": generation,
         "conditions": merge_conditions(before.conditions, findings, generation=generation, now=now),

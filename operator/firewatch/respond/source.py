@@ -63,7 +63,7 @@ class Sourcing:
 
     def _signal(self, entry: Entry, now: datetime) -> tuple[str, ...]:
         """Return all that a status says about the source, to see whether that has changed."""
-        source = self.context.sources.get(entry.source)
+        source = self.context.sources.known_to(entry)
         signal = judge(entry.spec.trigger, source, now, entry.spec.recovery)
         error = source.state.error if source.state else ""
         load = repr(signal.load) if entry.owed else ""

@@ -172,7 +172,7 @@ def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection
         created=metadata["creationTimestamp"],
         spec=entry.spec,
         signal=judge(
-            entry.spec.trigger, context.sources.get(entry.source), now, entry.spec.recovery
+            entry.spec.trigger, context.sources.known_to(entry), now, entry.spec.recovery
         ),
         leaving=entry.deleting
         or not entry.is_accepted
