@@ -1,6 +1,5 @@
 """Episodes at a real API server, with a clock of the test's own and alerts as a poll finds them."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +34,7 @@ class Episodes:
     sources: Sources = field(default_factory=Sources)
     responses: list[str] = field(default_factory=list)
     targets: set[Key] = field(default_factory=set)
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def context(self) -> RespondContext:
@@ -42,7 +42,7 @@ class Episodes:
         return RespondContext(
             cluster=self.cluster,
             settings=parse_settings({"FIREWATCH_TARGET_NAMESPACES": self.namespace}),
-            metrics=Metrics(),
+            metrics=self.metrics,
             clock=lambda: self.now,
             wake=lambda _: None,
             registry=self.registry,
@@ -59,30 +59,27 @@ class Episodes:
         """Create the stack whose alerts count."""
         await self.create(MONITORING_STACK, "main", spec={"metrics": {}})
 
-    async def workload(self, kind: Kind, name: str = "api", *, replicas: int = 2) -> Object:
-        """Create a target of a kind."""
+    async def workload(self, kind: Kind, name: str = "api") -> Object:
+        """Create a target of a kind, with two replicas."""
         labels = {"app": name}
         container = {"name": "c", "image": "example.org/none:1"}
         template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
-        spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+        spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
         opted_in = {"labels": {OPT_IN_LABEL: "enabled"}}
         return await self.create(kind, name, metadata=opted_in, spec=spec)
 
-    async def response(
-        self, name: str = "scale", kind: Kind = DEPLOYMENT, *, by: int | str = 2, **spec: Any
-    ) -> None:
-        """Create an AutoResponse on the target ``api``."""
+    async def response(self, name: str = "scale") -> None:
+        """Create an AutoResponse that has the Deployment ``api`` get two replicas more."""
         wanted = {
             "trigger": {"alert": ALERT},
-            "target": {"kind": kind.kind, "name": "api"},
-            "actions": [{"scaleUp": {"by": by, "maxReplicas": 10}}],
+            "target": {"name": "api"},
+            "actions": [{"scaleUp": {"by": 2, "maxReplicas": 10}}],
             "recovery": {"hold": "10s"},
             "mode": "enforce",
-            **spec,
         }
         await self.create(AUTO_RESPONSE, name, spec=wanted)
         self.responses.append(name)
-        self.targets.add(target_key(self.namespace, kind.kind, "api"))
+        self.targets.add(target_key(self.namespace, DEPLOYMENT.kind, "api"))
 
     def alert(self, *, firing: bool) -> None:
         """Have the source say whether the alert fires."""
@@ -118,13 +115,11 @@ class Episodes:
         """Forget all that a process remembers but the source's last word."""
         self.registry = Registry()
 
-    async def until_over(self, observe: Callable[[], Awaitable[Any]] | None = None) -> None:
+    async def until_over(self) -> None:
         """Let the alert be resolved and time pass until nothing is owed."""
         for _ in range(_FOREVER):
             self.alert(firing=False)
             await self.step()
-            if observe:
-                await observe()
             if not any([(await self.status(name)).get("ledger") for name in self.responses]):
                 return
             self.now += timedelta(seconds=6)

@@ -1,16 +1,16 @@
 """Episodes at a real API server: what is written, and that being killed changes nothing of it."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
 
 from firewatch.api.resource import Object
-from firewatch.cluster.client import Cluster, KubernetesCluster, Labels, Write
-from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, Kind
-from tests.apiserver.conftest import Kubectl
+from firewatch.cluster.client import KubernetesCluster, Write
+from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT
 from tests.apiserver.episodes import Episodes
+from tests.apiserver.world import Recorder
 
 pytestmark = pytest.mark.usefixtures("crds")
 
@@ -20,57 +20,29 @@ class Death(BaseException):
 
 
 @dataclass
-class Writes:
+class Mortal(Recorder):
     """The operator's writes, as they pass; ``die_at`` ends the process before or after one."""
 
-    inner: Cluster
-    seen: Sequence[str] = ()
     die_at: float | None = None
     """Before the write of this number, or after it if half is added."""
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
-        return await self.inner.get(kind, namespace, name)
-
-    async def list(
-        self,
-        kind: Kind,
-        namespace: str = "",
-        labels: Labels | None = None,
-        *,
-        fields: Mapping[str, str] | None = None,
-        metadata_only: bool = False,
-        keep: Callable[[Object], Object] = lambda item: item,
-    ) -> "list[Object]":
-        return await self.inner.list(
-            kind, namespace, labels, fields=fields, metadata_only=metadata_only, keep=keep
-        )
-
     async def write(self, write: Write) -> Object:
-        number = len(self.seen)
+        number = len(self.writes)
         if self.die_at == number:
             raise Death
-        self.seen = (*self.seen, f"{write.verb} {write.kind.kind} {write.subresource}".rstrip())
-        answer = await self.inner.write(write)
+        answer = await super().write(write)
         if self.die_at == number + 0.5:
             raise Death
         return answer
 
+    def seen(self) -> list[str]:
+        """Return what kind of writes there were."""
+        return [f"{w.verb} {w.kind.kind} {w.subresource}".rstrip() for w in self.writes]
+
     @property
     def on_target(self) -> int:
         """Return how many of them changed the target."""
-        return sum(DEPLOYMENT.kind in each for each in self.seen)
-
-
-@pytest.fixture
-def namespaces(kubectl: Kubectl, numbers: Iterator[int]) -> Callable[[], str]:
-    """Return a function that makes namespaces."""
-
-    def make() -> str:
-        name = f"test-{next(numbers)}"
-        kubectl("create", "namespace", name)
-        return name
-
-    return make
+        return sum(write.kind is DEPLOYMENT for write in self.writes)
 
 
 async def one(episodes: Episodes) -> None:
@@ -82,7 +54,7 @@ async def one(episodes: Episodes) -> None:
 async def test_a_response_that_is_applied_while_its_alert_fires_acts_at_once(
     cluster: KubernetesCluster, namespace: str
 ) -> None:
-    writes = Writes(cluster)
+    writes = Mortal(cluster)
     episodes = Episodes(writes, namespace)
     await one(Episodes(cluster, namespace, responses=episodes.responses, targets=episodes.targets))
     assert await episodes.status() == {}
@@ -90,7 +62,7 @@ async def test_a_response_that_is_applied_while_its_alert_fires_acts_at_once(
     await episodes.step()
     assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4
     assert (await episodes.status())["state"] == "Active"
-    assert list(writes.seen) == [
+    assert writes.seen() == [
         "jsonPatch AutoResponse",
         "jsonPatch AutoResponse status",
         "jsonPatch Deployment scale",
@@ -133,12 +105,12 @@ async def test_killed_before_and_after_every_write_the_end_is_the_same(
         calm = Episodes(cluster, namespaces())
         await one(calm)
         before = await calm.spec(DEPLOYMENT)
-        writes = Writes(cluster, die_at=die_at)
+        writes = Mortal(cluster, die_at=die_at)
         await _live(replace(calm, cluster=writes), writes)
         assert await calm.spec(DEPLOYMENT) == before
         assert [each for each in calm.responses if "ledger" in await calm.status(each)] == []
         return ([await calm.events(name) for name in calm.responses], writes.on_target), len(
-            writes.seen
+            writes.writes
         )
 
     undisturbed, count = await end(None)
@@ -149,7 +121,7 @@ async def test_killed_before_and_after_every_write_the_end_is_the_same(
     print(f"{len(points)} kill points")
 
 
-async def _live(episodes: Episodes, writes: Writes) -> None:
+async def _live(episodes: Episodes, writes: Mortal) -> None:
     """Take an episode from its alert to its end; begin again after a death."""
 
     async def survive(part: Callable[[], Awaitable[None]]) -> None:
