@@ -1,7 +1,7 @@
 """A real etcd and kube-apiserver for the whole run, with our CRDs; no controllers, no nodes."""
 
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -72,11 +72,21 @@ def numbers() -> Iterator[int]:
 
 
 @pytest.fixture
-def namespace(kubectl: Kubectl, numbers: Iterator[int]) -> str:
+def namespaces(kubectl: Kubectl, numbers: Iterator[int]) -> Callable[[], str]:
+    """Return a function that makes a namespace and returns its name."""
+
+    def make() -> str:
+        name = f"test-{next(numbers)}"
+        kubectl("create", "namespace", name)
+        return name
+
+    return make
+
+
+@pytest.fixture
+def namespace(namespaces: Callable[[], str]) -> str:
     """Return the name of a new namespace."""
-    name = f"test-{next(numbers)}"
-    kubectl("create", "namespace", name)
-    return name
+    return namespaces()
 
 
 @pytest.fixture(scope="module")

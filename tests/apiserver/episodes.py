@@ -1,7 +1,6 @@
 """Episodes at a real API server, with a clock of the test's own and alerts as a poll finds them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,6 +35,7 @@ class Episodes:
     sources: Sources = field(default_factory=Sources)
     responses: list[str] = field(default_factory=list)
     targets: set[Key] = field(default_factory=set)
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def context(self) -> RespondContext:
@@ -48,7 +48,7 @@ class Episodes:
                     "FIREWATCH_SOURCE_NAMESPACES": self.namespace,
                 }
             ),
-            metrics=Metrics(),
+            metrics=self.metrics,
             clock=lambda: self.now,
             wake=lambda _: None,
             registry=self.registry,
@@ -136,13 +136,11 @@ class Episodes:
         """Forget all that a process remembers but the source's last word."""
         self.registry = Registry()
 
-    async def until_over(self, observe: Callable[[], Awaitable[Any]] | None = None) -> None:
+    async def until_over(self) -> None:
         """Let the alert be resolved and time pass until nothing is owed."""
         for _ in range(_FOREVER):
             self.alert(firing=False)
             await self.step()
-            if observe:
-                await observe()
             if not any([(await self.status(name)).get("ledger") for name in self.responses]):
                 return
             self.now += timedelta(seconds=6)

@@ -7,7 +7,7 @@ import pytest
 from firewatch.cluster.client import KubernetesCluster
 from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT
 from tests.apiserver.episodes import Episodes
-from tests.apiserver.killing import Writes
+from tests.apiserver.killing import Mortal
 
 pytestmark = pytest.mark.usefixtures("crds")
 
@@ -21,7 +21,7 @@ async def one(episodes: Episodes) -> None:
 async def test_a_response_that_is_applied_while_its_alert_fires_acts_at_once(
     cluster: KubernetesCluster, namespace: str
 ) -> None:
-    writes = Writes(cluster)
+    writes = Mortal(cluster)
     episodes = Episodes(writes, namespace)
     await one(Episodes(cluster, namespace, responses=episodes.responses, targets=episodes.targets))
     assert await episodes.status() == {}
@@ -29,7 +29,7 @@ async def test_a_response_that_is_applied_while_its_alert_fires_acts_at_once(
     await episodes.step()
     assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4
     assert (await episodes.status())["state"] == "Active"
-    assert list(writes.seen) == [
+    assert writes.seen() == [
         "jsonPatch AutoResponse",
         "jsonPatch AutoResponse status",
         "jsonPatch Deployment scale",

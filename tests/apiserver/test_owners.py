@@ -3,7 +3,7 @@
 Named after what others have suffered: research in the issue threads of the projects in the names.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,31 +22,19 @@ from firewatch.cluster.kinds import (
 )
 from tests.apiserver.conftest import Kubectl
 from tests.apiserver.episodes import Episodes, autoscaler
-from tests.apiserver.killing import Writes, live
+from tests.apiserver.killing import Mortal, live
 from tests.apiserver.modules import KEDA, ROLLOUTS, install_crd
 
 pytestmark = pytest.mark.usefixtures("crds")
 
 
-@pytest.fixture
-def namespaces(kubectl: Kubectl, numbers: Iterator[int]) -> Callable[[], str]:
-    """Return a function that makes namespaces."""
-
-    def make() -> str:
-        name = f"test-{next(numbers)}"
-        kubectl("create", "namespace", name)
-        return name
-
-    return make
+@pytest_asyncio.fixture
+async def writes(cluster: KubernetesCluster) -> Mortal:
+    return Mortal(cluster)
 
 
 @pytest_asyncio.fixture
-async def writes(cluster: KubernetesCluster) -> Writes:
-    return Writes(cluster)
-
-
-@pytest_asyncio.fixture
-async def episodes(writes: Writes, cluster: KubernetesCluster, namespace: str) -> Episodes:
+async def episodes(writes: Mortal, cluster: KubernetesCluster, namespace: str) -> Episodes:
     found = Episodes(cluster, namespace)
     await found.stack()
     return replace(found, cluster=writes)
@@ -61,17 +49,17 @@ async def scaled(episodes: Episodes, minimum: int | None = 2, *, replicas: int =
 
 
 async def test_llmkube_485_the_minimum_of_an_autoscaler_is_raised_and_given_back(
-    episodes: Episodes, writes: Writes
+    episodes: Episodes, writes: Mortal
 ) -> None:
     await scaled(episodes)
     before = await episodes.spec(HORIZONTAL_POD_AUTOSCALER)
-    writes.seen = ()
+    writes.writes.clear()
     episodes.alert(firing=True)
     for _ in range(5):
         await episodes.step()
     assert (await episodes.spec(HORIZONTAL_POD_AUTOSCALER))["minReplicas"] == 5
     assert (await episodes.spec(DEPLOYMENT))["replicas"] == 5
-    assert writes.on(HORIZONTAL_POD_AUTOSCALER, DEPLOYMENT) == [
+    assert writes.seen(HORIZONTAL_POD_AUTOSCALER, DEPLOYMENT) == [
         "jsonPatch HorizontalPodAutoscaler",
         "jsonPatch Deployment scale",
     ]
@@ -131,7 +119,7 @@ async def test_a_stateful_set_goes_up_and_back(episodes: Episodes) -> None:
 
 
 async def test_robusta_736_a_reverter_is_answered_once_and_then_named(
-    episodes: Episodes, writes: Writes
+    episodes: Episodes, writes: Mortal
 ) -> None:
     await episodes.workload(DEPLOYMENT)
     await episodes.response()
@@ -141,7 +129,7 @@ async def test_robusta_736_a_reverter_is_answered_once_and_then_named(
         await episodes.patch(DEPLOYMENT, {"spec": {"replicas": 2}})
         episodes.now += timedelta(seconds=5)
     reverts = 60
-    ours = [each for each in writes.on(DEPLOYMENT) if each.endswith("scale")]
+    ours = [each for each in writes.seen(DEPLOYMENT) if each.endswith("scale")]
     assert len(ours) == 2, f"{reverts} reverts"
     status = await episodes.status()
     assert status["state"] == "Contested"
@@ -180,15 +168,15 @@ async def test_killed_before_and_after_every_write_the_end_is_the_same(
         await calm.stack()
         await begin(calm)  # type: ignore[misc]
         before = [await calm.spec(kind) for kind in _kinds(begin)]
-        writes = Writes(cluster, die_at=die_at)
+        writes = Mortal(cluster, die_at=die_at)
         episodes = replace(calm, cluster=writes)
         await live(episodes, writes)
         after = [await calm.spec(kind) for kind in _kinds(begin)]
         owed = [(await calm.status(name)).get("ledger") for name in calm.responses]
         events = [await calm.events(name) for name in calm.responses]
         assert not any(owed)
-        targets = writes.on(DEPLOYMENT, STATEFUL_SET, HORIZONTAL_POD_AUTOSCALER)
-        return (before == after, events, len(targets)), len(writes.seen)
+        targets = writes.seen(DEPLOYMENT, STATEFUL_SET, HORIZONTAL_POD_AUTOSCALER)
+        return (before == after, events, len(targets)), len(writes.writes)
 
     calm, count = await end(None)
     points = [number + part for number in range(count) for part in (0, 0.5)]

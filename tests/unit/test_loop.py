@@ -132,5 +132,5 @@ async def test_a_pass_that_does_not_move_is_found(monkeypatch: pytest.MonkeyPatc
 
     async with running(run) as loop:
         loop.wake(KEY)
-        await until(lambda: loop.stalled().startswith("the pass over Thing ns/a has not ended"))
+        await until(lambda: loop.stalled() == "the pass over Thing ns/a has not ended for 0 s")
         gate.set()

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 _QUIET = timedelta(seconds=0.3)
 """No policy having changed for so long, the others need not wait for more."""
 _LONGEST = timedelta(seconds=5)
-"""After so long they are handed out although more come, or after some deliveries' time."""
+"""After so long they are handed out although more come, if deliveries are quick."""
 _DELIVERIES = 5
+"""If they are slow, after the time that so many of them take."""
 _LONGEST_OF_ALL = timedelta(seconds=30)
 """However long deliveries take: a server may be down."""
 _REST = 3

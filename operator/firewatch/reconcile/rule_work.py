@@ -85,6 +85,7 @@ class Work:
     """Digests of the files that this pass has found to be refused, by name."""
     tests: TestResults
     began: datetime
+    """When the pass began, reading included."""
     slots: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     homeless: frozenset[str] = frozenset()
     faults: Mapping[int, Finding] = field(default_factory=dict)

@@ -32,25 +32,17 @@ async def write_ahead(context: RespondContext, keeper: Entry, ledger: Ledger) ->
 
 def _ledger_write(live: Object, ledger: Ledger) -> Write:
     metadata = live["metadata"]
-    status, added = live.get("status"), dump_status(ledger)
+    status, value = live.get("status"), dump_status(ledger)
+    path, known = "/status/ledger", (status or {}).get("ledger")
+    if status is None:
+        path, value = "/status", {"ledger": value}
     patch = [
         {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
         {"op": "test", "path": "/metadata/generation", "value": metadata["generation"]},
         # A path that is not there equals null, but what it leads through must be there.
-        *(
-            _set("/status", None, {"ledger": added})
-            if status is None
-            else _set("/status/ledger", status.get("ledger"), added)
-        ),
+        {"op": "test", "path": path, "value": known},
+        {"op": "add", "path": path, "value": value},
     ]
     return Write(
         Verb.JSON_PATCH, AUTO_RESPONSE, metadata["namespace"], metadata["name"], patch, "status"
     )
-
-
-def _set(path: str, known: Object | None, value: Object) -> list[Object]:
-    """Return the steps that set a part which is as it is known."""
-    return [
-        {"op": "test", "path": path, "value": known},
-        {"op": "add", "path": path, "value": value},
-    ]
