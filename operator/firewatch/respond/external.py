@@ -19,6 +19,8 @@ from firewatch.respond.sender import Remembered
 _PREFIX = "AutoResponse/"
 """In front of the name of the AutoResponse that says where its alerts come from: no stack is so named."""
 
+_TLS_FIELD = "spec.source.prometheus.tlsConfig"
+
 
 def external_key(namespace: str, response: str) -> Key:
     """Return the loop key of the source that an AutoResponse brings."""
@@ -59,7 +61,8 @@ async def _trust(cluster: Cluster, namespace: str, server: ExternalServer) -> Tr
     host = server.url.removeprefix("https://").partition("/")[0].partition(":")[0]
     context = trusting(await read_file(cluster, namespace, tls.ca), pinned=False)
     problem = "" if context else f"{where} holds no certificate in PEM form; create it"
-    return Trust(where, tls.server_name or host, context=context, problem=problem)
+    name = tls.server_name or host
+    return Trust(where, name, context=context, problem=problem, field=_TLS_FIELD)
 
 
 async def _authorization(cluster: Cluster, namespace: str, server: ExternalServer) -> str:
