@@ -30,7 +30,8 @@ class Hand:
         return found.output
 
     def _invoke(self, command: str, *arguments: str) -> Result:
-        call = ["response", command, *arguments, "-n", self._namespace]
+        group = [] if command == "preflight" else ["response"]
+        call = [*group, command, *arguments, "-n", self._namespace]
         return CliRunner().invoke(APP, call, env={"KUBECONFIG": str(self._kubeconfig)})
 
 

@@ -23,7 +23,7 @@ from firewatch.runbook.documents import Input, InputError, read_input
 from firewatch.runbook.printing import ListFormat, print_rows
 from firewatch.runbook.release import Release, release_by
 from firewatch.runbook.render import render as render_documents
-from firewatch.runbook.response_cli import RESPONSE
+from firewatch.runbook.response_cli import RESPONSE, preflight
 
 FOUND, USAGE = 1, 2
 _RECEIVER = "firewatch-receiver.firewatch.svc:9095"
@@ -46,6 +46,7 @@ class ObjectFormat(StrEnum):
 
 
 APP.add_typer(RESPONSE, name="response")
+APP.command()(preflight)
 
 Files = Annotated[
     list[str], typer.Argument(help="Files or folders with resources; - is standard input.")

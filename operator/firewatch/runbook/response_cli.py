@@ -1,4 +1,7 @@
-"""The commands ``firewatch response …``: thin, since all that can be decided is elsewhere."""
+"""The commands ``firewatch response …`` and ``firewatch preflight``.
+
+They are thin, since all that can be decided is elsewhere.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -59,7 +62,6 @@ def show(name: Name, namespace: Namespace = "", output: Output = ListFormat.TABL
     print_rows(headings, [asdict(step) for step in responses.timeline(live)], output)
 
 
-@RESPONSE.command()
 def preflight(name: Name, namespace: Namespace = "", output: Output = ListFormat.TABLE) -> None:
     """Say what an AutoResponse would meet: what it would change, and who else writes that."""
 
