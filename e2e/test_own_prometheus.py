@@ -29,7 +29,9 @@ PROMETHEUS = {
         "alertmanagers": [{"static_configs": [{"targets": ["own-alertmanager:9093"]}]}],
     },
 }
-RULES = {"groups": [{"name": "g", "rules": [{"alert": ALERT, "expr": "freeagentics_demo_load > 5"}]}]}
+RULES = {
+    "groups": [{"name": "g", "rules": [{"alert": ALERT, "expr": "freeagentics_demo_load > 5"}]}]
+}
 WEB = {"tls_server_config": {"cert_file": "/secret/tls.crt", "key_file": "/secret/tls.key"}}
 ALERTMANAGER = {
     "route": {"receiver": "firewatch", "group_wait": "0s", "group_interval": "1s"},
@@ -84,7 +86,10 @@ def server(name: str, image: str, port: int, *arguments: str) -> list[Object]:
     container = {
         "name": "server",
         "image": image,
-        "args": ["--storage.path=/data" if port == 9093 else "--storage.tsdb.path=/data", *arguments],
+        "args": [
+            "--storage.path=/data" if port == 9093 else "--storage.tsdb.path=/data",
+            *arguments,
+        ],
         "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
         "volumeMounts": [
             {"name": "config", "mountPath": "/config"},

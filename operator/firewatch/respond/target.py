@@ -171,9 +171,7 @@ def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection
         uid=metadata["uid"],
         created=metadata["creationTimestamp"],
         spec=entry.spec,
-        signal=judge(
-            entry.spec.trigger, context.sources.known_to(entry), now, entry.spec.recovery
-        ),
+        signal=judge(entry.spec.trigger, context.sources.known_to(entry), now, entry.spec.recovery),
         leaving=entry.deleting
         or not entry.is_accepted
         or entry.target != key
