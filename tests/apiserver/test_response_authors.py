@@ -91,6 +91,24 @@ def test_rights_on_one_kind_are_none_on_another(kubectl: Kubectl, namespace: str
         kubectl("apply", somebody, "-f", "-", text=response(namespace, kind="Rollout"))
 
 
+def test_who_may_not_read_secrets_cannot_have_them_sent_somewhere(
+    kubectl: Kubectl, namespace: str
+) -> None:
+    somebody = author(kubectl, namespace, SCALE, SCALERS)
+    body = json.loads(response(namespace))
+    credentials = {"name": "keys", "key": "token"}
+    server = {"url": "https://elsewhere.example", "authorization": {"credentials": credentials}}
+    body["spec"]["source"] = {"prometheus": server}
+    with pytest.raises(KubectlError, match="may not get secrets in namespace"):
+        kubectl("apply", somebody, "-f", "-", text=json.dumps(body))
+    here = ("--namespace", namespace)
+    kubectl(*here, "create", "role", "read", "--verb=get", "--resource=secrets")
+    kubectl(
+        *here, "create", "rolebinding", "read", "--role=read", somebody.replace("--as", "--user")
+    )
+    kubectl("apply", somebody, "-f", "-", text=json.dumps(body))
+
+
 @pytest.mark.parametrize("annotation", [APPROVED, REJECTED])
 def test_approving_takes_a_right_of_its_own(
     kubectl: Kubectl, namespace: str, annotation: str

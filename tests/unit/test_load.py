@@ -20,6 +20,7 @@ RUNBOOK = '100 - (avg by(instance) (irate(node_cpu_seconds_total{mode="idle"}[5m
         ("80 < a", 80),
         ("a > 0.8 and b > 5", 0.8),
         ("a > 0.8 unless b", 0.8),
+        ("rate(sent_bytes_total[5m]) > 1000", 1000),
     ],
 )
 def test_what_is_compared_with_a_number_is_found(expression: str, value: float) -> None:
@@ -30,7 +31,13 @@ def test_what_is_compared_with_a_number_is_found(expression: str, value: float) 
 
 
 @pytest.mark.parametrize(
-    "expression", ["a < 5", "5 > a", "a > b", "a", "absent(up)", "a == 1", "a > 0", "a or b", "a >"]
+    "expression",
+    [
+        *("a < 5", "5 > a", "a > b", "a", "absent(up)", "a == 1", "a > 0", "a or b", "a >"),
+        # Memory does not go from one replica to another.
+        "(1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes) * 100 > 85",
+        "max_over_time(container_memory_working_set_bytes[5m]) > 1e9",
+    ],
 )
 def test_what_says_nothing_about_a_load(expression: str) -> None:
     assert find_limit(expression) is None

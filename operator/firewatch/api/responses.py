@@ -159,7 +159,8 @@ class Recovery(Model):
     """More replicas lower what each of them carries, so an alert may be resolved only because of
     them. Therefore, where the alert's rule compares something with a number (``… > 0.8``), the
     target goes back only once the present value, times the present replicas and divided by the
-    baseline, is below nine tenths of that number.
+    baseline, is below nine tenths of that number. Not where it compares bytes that are held, as of
+    memory.
     """
     when: str | None = Field(default=None, min_length=1, max_length=4096)
     """A PromQL expression that says when the target may go back, instead of ``loadAware``: while it

@@ -50,7 +50,8 @@ class Load:
 def find_limit(expression: str) -> Limit | None:
     """Return what a rule compares with a positive number, if it fires above that.
 
-    None if that cannot be told: then being resolved is all that is known.
+    None if that cannot be told, or if it is bytes that are held: then being resolved is all that is
+    known. What is held does not move from one replica to another when there are fewer.
     """
     try:
         node = promql_parser.parse(expression)
@@ -64,7 +65,24 @@ def find_limit(expression: str) -> Limit | None:
         left, right, is_above = right, left, not is_above
     if not isinstance(right, promql_parser.NumberLiteral) or not is_above or right.val <= 0:
         return None
-    return Limit(left.prettify(), right.val)
+    return None if _is_held(left) else Limit(left.prettify(), right.val)
+
+
+def _is_held(node: promql_parser.Expr) -> bool:
+    """Tell whether an expression is made of a gauge in bytes, as memory and disks are.
+
+    By the conventions for names of metrics, a counter of bytes that flow ends in ``_total``.
+    """
+    names: list[str] = []
+
+    def visit(part: promql_parser.Expr) -> None:
+        if isinstance(part, promql_parser.MatrixSelector):
+            part = part.vector_selector
+        if isinstance(part, promql_parser.VectorSelector):
+            names.append(part.name or "")
+
+    promql_parser.walk(node, visit)
+    return any(name.endswith("_bytes") for name in names)
 
 
 def _comparison(
