@@ -84,9 +84,14 @@ class Side:
 
     def clear(self) -> None:
         """Delete all resources of the load."""
-        # As one request: kubectl itself deletes five a second.
+        # As one request: kubectl itself deletes five a second. The API server ends one that takes
+        # longer than a minute, as ten thousand can, and keeps what it has done.
         collection = f"/apis/{self.kind.api_version}/namespaces/{self.namespace}/{self.kind.plural}"
-        self.testbed.kubectl.run("delete", "--raw", collection)
+        wait_for(
+            "the API server to delete all of them",
+            lambda: bool(self.testbed.kubectl.run("delete", "--raw", collection)),
+            seconds=600,
+        )
 
     def prometheus(self) -> str:
         """Return the address of the API of its Prometheus."""
