@@ -104,15 +104,12 @@ async def test_a_policy_wins_over_the_stack_and_prometheus_confirms_it(
 
 
 async def until_loaded(scene: Scene, node: Node) -> None:
-    """Wait until the policy is in force, and have the stack say so as well."""
     async with asyncio.timeout(30):
         while (await scene.conditions())["Ready"] != ("True", "Ready"):
             await scene.world.go()
             await node.sync()
             await scene.go()
             await asyncio.sleep(0.2)
-    # The server may have taken it over between the stack's last look and the policy's.
-    await scene.world.go()
 
 
 async def test_of_two_policies_neither_is_followed_and_what_was_in_force_stays(

@@ -17,6 +17,8 @@ from firewatch.reconcile.stack import reconcile_stack
 from firewatch.settings import parse_settings
 from tests.apiserver.kubectl import Kubectl
 
+_TOLD_LATE = frozenset({"/status/largestMetrics", "/status/jobs", "/status/targets"})
+
 Objects = list[Object]
 Texts = list[str]
 
@@ -41,22 +43,23 @@ class Recorder:
         return await self.cluster.write(write)
 
     def written(self) -> Texts:
-        """Return what was written since the last call, but for sizes that a server tells late."""
+        """Return what was written since the last call, but for what a server tells late."""
         found = [
             f"{w.verb} {w.kind.kind}/{w.name}{w.subresource and '/'}{w.subresource}"
             for w in self.writes
-            if not _is_size(w)
+            if not _is_told_late(w)
         ]
         self.writes.clear()
         return found
 
 
-def _is_size(write: Write) -> bool:
-    """Tell whether a write says only how large metrics are, which is known 30 s after a start."""
+def _is_told_late(write: Write) -> bool:
+    """Tell whether a write says only what a server knows some time after its start.
+
+    How its scrapes go it knows with the first of each job, within 15 s, and sizes after 30 s.
+    """
     return write.verb is Verb.JSON_PATCH and all(
-        operation["path"].startswith("/status/largestMetrics")
-        for operation in write.body
-        if operation["op"] != "test"
+        operation["path"] in _TOLD_LATE for operation in write.body if operation["op"] != "test"
     )
 
 
