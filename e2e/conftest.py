@@ -22,6 +22,7 @@ VALUES = Values(
     NAMESPACES,
     {
         "clusterStacks": {"namespaces": ["e2e-exporters"]},
+        "sources": {"namespaces": ["e2e-own"]},
         # Waited for twice where something cannot be given back.
         "uninstall": {"timeoutSeconds": 10},
     },

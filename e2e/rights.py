@@ -40,6 +40,9 @@ class Right:
         return f"{self.account}: {self.verb} {self.resource} {self.name}".rstrip()
 
 
+_OTHERS = (
+    "neither Argo Rollouts nor KEDA is on the test cluster; tests/apiserver/test_owners.py uses it"
+)
 EXCEPTIONS: Mapping[Right, str] = {
     Right(RELEASE, "bind", f"{_RBAC}/clusterroles", "firewatch-prometheus"): (
         "the API server asks for it when a RoleBinding is written, and logs only that write"
@@ -48,6 +51,9 @@ EXCEPTIONS: Mapping[Right, str] = {
         "for a pod that holds up a rollout, which Kubernetes 1.36 replaces by itself, or that is left"
         " without an owner, which tests/apiserver/test_operations.py shows"
     ),
+    Right(RELEASE, "get", "argoproj.io/rollouts"): _OTHERS,
+    Right(RELEASE, "patch", "argoproj.io/rollouts/scale"): _OTHERS,
+    Right(RELEASE, "patch", "keda.sh/scaledobjects"): _OTHERS,
     Right("firewatch-prometheus", "get", "nodes/metrics"): (
         "kubelets ask for it at each scrape, in requests of their own"
     ),

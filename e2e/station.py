@@ -11,7 +11,7 @@ from e2e.kubectl import Kubectl, KubectlError, NeverError, Object, condition, wa
 
 NAMESPACES = (
     *("e2e-stack", "e2e-alerting", "e2e-response", "e2e-faults", "e2e-gone", "e2e-kill"),
-    *("e2e-messages", "e2e-exporters", "e2e-raw-scrapes", "e2e-pair", "e2e-web"),
+    *("e2e-messages", "e2e-exporters", "e2e-raw-scrapes", "e2e-pair", "e2e-web", "e2e-own"),
 )
 """Namespaces of the scenarios, all granted to the operator."""
 
@@ -41,14 +41,21 @@ class Station:
         """Create the namespace with a signal, a target, a stack and a policy; wait until ready."""
         self.kubectl.apply(
             namespace(self.namespace),
-            *_application(self.namespace, "signal", 1, self.testbed.images.example_app),
-            *_application(self.namespace, "api", 1, self.testbed.images.example_app),
+            *self.applications(),
             self.stack(node_exporter=node_exporter, **metrics),
             self.policy(),
         )
         self.wait_ready("mstack", STACK, seconds=120)
         self.wait_ready("apol", "load")
         wait_for("the signal's metrics", lambda: self.query("freeagentics_demo_load"))
+
+    def applications(self) -> list[Object]:
+        """Return a target, and the application with the gauge that the policy watches."""
+        image = self.testbed.images.example_app
+        return [
+            *_application(self.namespace, "signal", 1, image),
+            *_application(self.namespace, "api", 1, image),
+        ]
 
     def stack(self, *, node_exporter: bool = False, **metrics: Any) -> Object:
         """Return a MonitoringStack that scrapes and evaluates every second."""
@@ -85,7 +92,7 @@ class Station:
             "target": {"name": "api"},
             "actions": [{"scaleUp": {"by": "100%", "maxReplicas": 4}}],
             "recovery": {"hold": "2s"},
-            "rails": {"cooldown": "0s"},
+            "rails": {"cooldown": "0s", "actionsPerHour": 60},
             "mode": "enforce",
         }
         return self.resource("AutoResponse", name, spec | overrides)

@@ -94,6 +94,10 @@ class Operator:
         loop = self._responses if self._responses.knows(key.kind) else self._stacks
         loop.wake(key)
 
+    async def settle(self, target: Key) -> bool:
+        """Take a pass over a target; return whether it succeeded."""
+        return await self._responses.pass_over(target)
+
     def wake_all(self, kind: str, namespace: str) -> None:
         """Wake all keys of a kind in a namespace."""
         for loop in (self._stacks, self._responses):
@@ -123,7 +127,7 @@ async def serve(settings: Settings) -> int:
             return 1
         operator = Operator(cluster, session, settings, metrics)
         health = Health(cluster, metrics, operator.stalled)
-        receiver = Receiver(operator.responses)
+        receiver = Receiver(operator.responses, operator.settle)
         async with (
             _listening(health.application(), settings.health_port),
             _listening(receiver.application(), settings.receiver_port),

@@ -15,6 +15,7 @@ import aiohttp
 import kopf
 
 from firewatch.api.resource import Key
+from firewatch.api.responses import ANNOTATIONS
 from firewatch.build.names import COMPONENT_LABEL
 from firewatch.build.names import RULES as RULES_COMPONENT
 from firewatch.cluster.apply import HASH_ANNOTATION
@@ -65,7 +66,8 @@ def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll) -> Callable[..., Any
         # What only the status or the finalizers have changed in is our own doing: waking for it
         # would have every write followed by reads, in the midst of an answer to an alert.
         labels = hash(frozenset(meta.get("labels", {}).items()))
-        version = (meta["uid"], meta["generation"], "deletionTimestamp" in meta, labels)
+        said = tuple(meta.get("annotations", {}).get(name) for name in ANNOTATIONS)
+        version = (meta["uid"], meta["generation"], "deletionTimestamp" in meta, labels, said)
         before = seen.pop((namespace, name), None)
         is_gone = type == "DELETED"
         if not is_gone:

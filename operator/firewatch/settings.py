@@ -38,6 +38,8 @@ class Settings:
     """Namespaces whose stacks may read the whole cluster: the chart has bound rights there."""
     target_namespaces: tuple[str, ...]
     """Namespaces where AutoResponses may change workloads; ``("*",)`` is every namespace."""
+    source_namespaces: tuple[str, ...]
+    """Namespaces whose AutoResponses may name Secrets of a source of their own."""
     receiver: str
     """``host:port`` at which Prometheus reaches the operator's alert receiver."""
     receiver_port: int
@@ -48,10 +50,20 @@ class Settings:
     """Path of a kubeconfig; empty means the pod's own ServiceAccount."""
     workers: int
     """How many resources are worked on at the same time."""
+    namespace_actions: int
+    """How many targets of a namespace AutoResponses may raise within an hour."""
+    cluster_actions: int
+    """The same for the whole cluster."""
+    max_targets: int
+    """How many targets of a namespace may be changed at the same time."""
 
     def grants_stacks(self, namespace: str) -> bool:
         """Tell whether stacks may run in the namespace."""
         return _granted(self.stack_namespaces, namespace)
+
+    def grants_sources(self, namespace: str) -> bool:
+        """Tell whether AutoResponses of the namespace may name Secrets for a source."""
+        return _granted(self.source_namespaces, namespace)
 
     def grants_targets(self, namespace: str) -> bool:
         """Tell whether AutoResponses may change workloads in the namespace."""
@@ -71,6 +83,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         stack_namespaces=_names(environment, "FIREWATCH_STACK_NAMESPACES"),
         cluster_stack_namespaces=_names(environment, "FIREWATCH_CLUSTER_STACK_NAMESPACES"),
         target_namespaces=_names(environment, "FIREWATCH_TARGET_NAMESPACES"),
+        source_namespaces=_names(environment, "FIREWATCH_SOURCE_NAMESPACES"),
         receiver=environment.get(
             "FIREWATCH_RECEIVER", f"firewatch-receiver.{namespace}.svc:{receiver_port}"
         ),
@@ -78,6 +91,9 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         health_port=_port(environment, "FIREWATCH_HEALTH_PORT", 8080),
         kubeconfig=environment.get("KUBECONFIG", ""),
         workers=_number(environment, "FIREWATCH_WORKERS", 16),
+        namespace_actions=_number(environment, "FIREWATCH_NAMESPACE_ACTIONS_PER_HOUR", 10),
+        cluster_actions=_number(environment, "FIREWATCH_CLUSTER_ACTIONS_PER_HOUR", 30),
+        max_targets=_number(environment, "FIREWATCH_MAX_TARGETS", 5),
     )
 
 

@@ -1,5 +1,6 @@
 """Episodes at a real API server, with a clock of the test's own and alerts as a poll finds them."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import OPT_IN_LABEL
 from firewatch.cluster.client import Cluster, Verb, Write
-from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, MONITORING_STACK, Kind
+from firewatch.cluster.kinds import AUTO_RESPONSE, MONITORING_STACK, TARGET_KINDS, Kind
 from firewatch.metrics import Metrics
 from firewatch.reconcile.responses import reconcile_response
 from firewatch.respond.alerts import Alert, AlertState
@@ -41,7 +42,12 @@ class Episodes:
         """Return what passes work with."""
         return RespondContext(
             cluster=self.cluster,
-            settings=parse_settings({"FIREWATCH_TARGET_NAMESPACES": self.namespace}),
+            settings=parse_settings(
+                {
+                    "FIREWATCH_TARGET_NAMESPACES": self.namespace,
+                    "FIREWATCH_SOURCE_NAMESPACES": self.namespace,
+                }
+            ),
             metrics=self.metrics,
             clock=lambda: self.now,
             wake=lambda _: None,
@@ -59,32 +65,45 @@ class Episodes:
         """Create the stack whose alerts count."""
         await self.create(MONITORING_STACK, "main", spec={"metrics": {}})
 
-    async def workload(self, kind: Kind, name: str = "api") -> Object:
-        """Create a target of a kind, with two replicas."""
+    async def workload(self, kind: Kind, name: str = "api", *, replicas: int = 2) -> Object:
+        """Create a target of a kind."""
         labels = {"app": name}
         container = {"name": "c", "image": "example.org/none:1"}
         template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
-        spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
+        spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
         opted_in = {"labels": {OPT_IN_LABEL: "enabled"}}
         return await self.create(kind, name, metadata=opted_in, spec=spec)
 
-    async def response(self, name: str = "scale") -> None:
-        """Create an AutoResponse that has the Deployment ``api`` get two replicas more."""
+    async def response(
+        self,
+        name: str = "scale",
+        kind: Kind = TARGET_KINDS[0],
+        *,
+        target: str = "api",
+        by: int | str = 2,
+        **spec: Any,
+    ) -> None:
+        """Create an AutoResponse."""
         wanted = {
             "trigger": {"alert": ALERT},
-            "target": {"name": "api"},
-            "actions": [{"scaleUp": {"by": 2, "maxReplicas": 10}}],
+            "target": {"kind": kind.kind, "name": target},
+            "actions": [{"scaleUp": {"by": by, "maxReplicas": 10}}],
             "recovery": {"hold": "10s"},
             "mode": "enforce",
+            **spec,
         }
         await self.create(AUTO_RESPONSE, name, spec=wanted)
         self.responses.append(name)
-        self.targets.add(target_key(self.namespace, DEPLOYMENT.kind, "api"))
+        self.targets.add(target_key(self.namespace, kind.kind, target))
 
-    def alert(self, *, firing: bool) -> None:
-        """Have the source say whether the alert fires."""
-        labels = {"alertname": ALERT}
-        alerts = (Alert("id", ALERT, labels, AlertState.FIRING, self.now),) if firing else ()
+    def alert(self, *, firing: bool, series: int = 1) -> None:
+        """Have the source say whether the alert fires, and for how many series."""
+        alerts = tuple(
+            Alert(
+                f"id-{n}", ALERT, {"alertname": ALERT, "pod": str(n)}, AlertState.FIRING, self.now
+            )
+            for n in range(series if firing else 0)
+        )
         rule = RuleState(
             name=ALERT,
             labels={},
@@ -103,13 +122,15 @@ class Episodes:
         """Read the AutoResponses anew and take passes until nothing is to be done at once."""
         for name in self.responses:
             await reconcile_response(self.context, Key(AUTO_RESPONSE.kind, self.namespace, name))
-        for target in sorted(self.targets):
-            for _ in range(_FOREVER):
-                seconds = await reconcile_target(self.context, target)
-                if seconds is None or seconds > _SOON:
-                    break
-            else:
-                raise AssertionError(f"{target} does not come to rest")
+        # At the same time, as the loop does.
+        await asyncio.gather(*(self._rest(target) for target in sorted(self.targets)))
+
+    async def _rest(self, target: Key) -> None:
+        for _ in range(_FOREVER):
+            seconds = await reconcile_target(self.context, target)
+            if seconds is None or seconds > _SOON:
+                return
+        raise AssertionError(f"{target} does not come to rest")
 
     def restart(self) -> None:
         """Forget all that a process remembers but the source's last word."""
@@ -143,3 +164,11 @@ class Episodes:
     async def patch(self, kind: Kind, change: Object, name: str = "api") -> None:
         """Change an object as somebody else does."""
         await self.cluster.write(Write(Verb.MERGE, kind, self.namespace, name, change))
+
+
+def autoscaler(kind: Kind, **spec: Any) -> Object:
+    """Return the spec of a HorizontalPodAutoscaler of the target ``api``."""
+    reference = {"apiVersion": kind.api_version, "kind": kind.kind, "name": "api"}
+    resource = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
+    metrics = [{"type": "Resource", "resource": resource}]
+    return {"scaleTargetRef": reference, "maxReplicas": 10, "metrics": metrics, **spec}

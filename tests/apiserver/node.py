@@ -100,6 +100,11 @@ def _status(*, ready: bool, restarts: int = 0) -> Object:
     }
 
 
+def loopback(network: int, number: int) -> str:
+    """Return an address of this machine that no other test has: 127, a network, and a number in it."""
+    return f"127.{network}.{number // 250 % 250}.{number % 250 + 1}"
+
+
 @asynccontextmanager
 async def running_node(world: World, folder: Path, address: str) -> AsyncIterator[Node]:
     """Run a Prometheus on an address of its own, with its files kept in step."""

@@ -25,7 +25,7 @@ from firewatch.reconcile.loop import Loop, Pass
 from firewatch.reconcile.notifications import NotificationsReconciler
 from firewatch.reconcile.rules import RulesReconciler
 from firewatch.reconcile.stack import reconcile_stack
-from tests.apiserver.node import Node, running_node
+from tests.apiserver.node import Node, loopback, running_node
 from tests.apiserver.world import World
 
 
@@ -149,9 +149,8 @@ async def stop(task: asyncio.Task[None]) -> None:
 
 @pytest_asyncio.fixture
 async def scene(world: World, tmp_path: Path, numbers: Iterator[int]) -> AsyncIterator[Scene]:
-    address = f"127.13.0.{next(numbers) + 1}"
     async with (
-        running_node(world, tmp_path, address) as node,
+        running_node(world, tmp_path, loopback(17, next(numbers))) as node,
         operating(world) as (loop, task),
     ):
         yield Scene(world, node, loop, task)

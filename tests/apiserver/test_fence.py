@@ -20,9 +20,11 @@ from firewatch.cluster.kinds import (
     AUTO_RESPONSE,
     CONFIG_MAP,
     DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
     JOB,
     PERSISTENT_VOLUME_CLAIM,
     POD,
+    SCALED_OBJECT,
     SECRET,
     SERVICE_ACCOUNT,
     Kind,
@@ -33,6 +35,7 @@ from firewatch.respond.finalizer import add_finalizer, remove_finalizer
 from firewatch.settings import MANAGED_BY
 from tests.apiserver.conftest import ROOT, Kubectl
 from tests.apiserver.installed import installed, policies
+from tests.apiserver.modules import KEDA, install_crd
 
 OPERATOR = "system:serviceaccount:firewatch:firewatch"
 LABEL = "app.kubernetes.io/managed-by"
@@ -201,6 +204,57 @@ async def test_a_target_is_scaled(
     change = {"spec": {"replicas": 3}}
     await operator.write(Write(Verb.MERGE, DEPLOYMENT, namespace, "x", change, "scale"))
     assert (await cluster.get(DEPLOYMENT, namespace, "x"))["spec"]["replicas"] == 3
+
+
+SCALER = {
+    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"},
+    "minReplicas": 2,
+    "maxReplicas": 9,
+}
+SCALED = {
+    "scaleTargetRef": {"name": "x"},
+    "triggers": [{"type": "cpu", "metadata": {"value": "80"}}],
+}
+
+
+@pytest.mark.parametrize(
+    "scaler",
+    [
+        (
+            HORIZONTAL_POD_AUTOSCALER,
+            SCALER,
+            "minReplicas",
+            [{"maxReplicas": 20}, {"scaleTargetRef": {"name": "y"}}, {"behavior": {}}],
+        ),
+        (
+            SCALED_OBJECT,
+            SCALED,
+            "minReplicaCount",
+            [{"maxReplicaCount": 20}, {"scaleTargetRef": {"name": "y"}}, {"pollingInterval": 5}],
+        ),
+    ],
+    ids=["HorizontalPodAutoscaler", "ScaledObject"],
+)
+async def test_of_an_autoscaler_only_its_minimum_is_changed(
+    operator: KubernetesCluster,
+    cluster: KubernetesCluster,
+    kubectl: Kubectl,
+    namespace: str,
+    *,
+    scaler: tuple[Kind, Object, str, list[Object]],
+) -> None:
+    kind, spec, lever, neighbours = scaler
+    install_crd(kubectl, KEDA)
+    metadata = {"name": "x", "namespace": namespace, "labels": {"team": "sre"}}
+    wanted = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": spec}
+    await make(cluster, kind, wanted)
+    for value in (4, None if kind is SCALED_OBJECT else 2):
+        await operator.write(Write(Verb.MERGE, kind, namespace, "x", {"spec": {lever: value}}))
+    changes: list[Object] = [{"spec": {**each, lever: 5}} for each in neighbours]
+    changes += [{"metadata": {"labels": MANAGED_BY}}, {"metadata": {"annotations": {"a": "b"}}}]
+    for change in changes:
+        with pytest.raises(ForbiddenError, match=f"nothing but {lever} of autoscalers"):
+            await operator.write(Write(Verb.MERGE, kind, namespace, "x", change))
 
 
 async def test_others_are_not_held_to_it(cluster: KubernetesCluster, namespace: str) -> None:

@@ -13,7 +13,7 @@ from firewatch.build import names
 from firewatch.cluster.kinds import CONFIG_MAP, JOB
 from firewatch.reconcile.last_good import choose_configuration
 from tests.apiserver.jobs import running_jobs
-from tests.apiserver.node import Node, running_node
+from tests.apiserver.node import Node, loopback, running_node
 from tests.apiserver.world import World
 
 pytestmark = pytest.mark.usefixtures("crds", "role")
@@ -21,9 +21,7 @@ pytestmark = pytest.mark.usefixtures("crds", "role")
 
 @pytest_asyncio.fixture
 async def node(world: World, tmp_path: Path, numbers: Iterator[int]) -> AsyncIterator[Node]:
-    number = next(numbers)
-    address = f"127.15.{number // 250 % 250}.{number % 250 + 1}"
-    async with running_node(world, tmp_path, address) as running:
+    async with running_node(world, tmp_path, loopback(15, next(numbers))) as running:
         yield running
 
 

@@ -7,17 +7,16 @@ are in a release of prometheus-operator from the time when that shipped them com
 import json
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 
 import aiohttp
 import pytest
 import yaml
 
-from e2e.cluster.binaries import run_go
 from e2e.cluster.programs import program
 from e2e.cluster.progress import SilentProgress
 from firewatch.api.resource import Object
 from firewatch.build import names
+from tests.apiserver.modules import module_folder
 from tests.apiserver.scene import Scene
 
 pytestmark = pytest.mark.usefixtures("crds", "role")
@@ -48,10 +47,6 @@ _MIXINS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 }
 _KUBERNETES = "github.com/coreos/prometheus-operator@v0.29.0"
 _KUBERNETES_FILE = "contrib/kube-prometheus/manifests/prometheus-rules.yaml"
-
-
-def module_folder(module: str) -> Path:
-    return Path(json.loads(run_go(["mod", "download", "-json", module], Path("/")))["Dir"])
 
 
 def mixin_groups(name: str) -> Groups:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from firewatch.api.resource import Object
 from firewatch.build import names
 from firewatch.cluster.kinds import CONFIG_MAP, MONITORING_STACK, SECRET
-from tests.apiserver.node import Node, running_node
+from tests.apiserver.node import Node, loopback, running_node
 from tests.apiserver.world import World
 
 pytestmark = pytest.mark.usefixtures("crds", "role")
@@ -25,9 +25,7 @@ OURS = "main-prometheus-scrapes"
 
 @pytest_asyncio.fixture
 async def node(world: World, tmp_path: Path, numbers: Iterator[int]) -> AsyncIterator[Node]:
-    number = next(numbers)
-    address = f"127.16.{number // 250 % 250}.{number % 250 + 1}"
-    async with running_node(world, tmp_path, address) as running:
+    async with running_node(world, tmp_path, loopback(16, next(numbers))) as running:
         yield running
 
 

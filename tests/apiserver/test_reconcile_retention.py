@@ -17,7 +17,7 @@ from firewatch.cluster.kinds import CONFIG_MAP, MONITORING_STACK, RETENTION_POLI
 from firewatch.cluster.prometheus import Prometheus
 from firewatch.reconcile.retention import reconcile_retention
 from tests.apiserver.conftest import Kubectl
-from tests.apiserver.node import Node, running_node
+from tests.apiserver.node import Node, loopback, running_node
 from tests.apiserver.volumes import make_claim
 from tests.apiserver.world import Recorder, World, make_world
 
@@ -72,8 +72,7 @@ async def scene(
 async def test_a_policy_wins_over_the_stack_and_prometheus_confirms_it(
     scene: Scene, tmp_path: Path, numbers: Iterator[int]
 ) -> None:
-    number = next(numbers)
-    address = f"127.14.{number // 250 % 250}.{number % 250 + 1}"
+    address = loopback(14, next(numbers))
     async with running_node(scene.world, tmp_path, address) as node:
         scene.world.apply({"metrics": {"storage": {"size": "10Gi"}, "retention": {"size": "1GB"}}})
         make_claim(scene.world, "20Gi")

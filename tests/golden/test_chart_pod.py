@@ -51,11 +51,15 @@ def test_operator_understands_its_environment(helm: Helm) -> None:
         stack_namespaces=("platform", "shop"),
         cluster_stack_namespaces=("platform",),
         target_namespaces=("shop",),
+        source_namespaces=("shop",),
         receiver="firewatch-receiver.firewatch.svc:9095",
         receiver_port=9095,
         health_port=8080,
         kubeconfig="",
         workers=16,
+        namespace_actions=10,
+        cluster_actions=30,
+        max_targets=5,
     )
 
 

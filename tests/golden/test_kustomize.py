@@ -70,7 +70,7 @@ def test_the_operator_is_the_charts_rendering(
     check_golden(CONFIG / "operator.yaml", write(rendered))
 
 
-@pytest.mark.parametrize("scope", ["stacks", "targets"])
+@pytest.mark.parametrize("scope", ["stacks", "targets", "sources"])
 def test_a_grant_is_that_of_the_chart_for_any_namespace(
     helm: Helm, check_golden: Callable[[Path, str], None], scope: str
 ) -> None:

@@ -4,7 +4,9 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
+from pydantic.config import JsonDict
 
+from firewatch.api.alert_source import ExternalSource
 from firewatch.api.resource import (
     Column,
     Conditions,
@@ -21,6 +23,21 @@ from firewatch.api.resource import (
 
 OPT_IN_LABEL = "monitoring.freeagentics.io/auto-response"
 """On a target or its namespace, with the value ``enabled``: AutoResponses may change it."""
+
+
+APPROVED = "monitoring.freeagentics.io/approved"
+REJECTED = "monitoring.freeagentics.io/rejected"
+"""Annotations of an AutoResponse: the id of the request that is approved or rejected. Whoever writes
+them must have the verb ``approve`` on it.
+"""
+UNDO = "monitoring.freeagentics.io/undo"
+"""Annotation of an AutoResponse: ``since`` of a claim of it that is to be given up at once."""
+PAUSED_UNTIL = "monitoring.freeagentics.io/paused-until"
+"""Annotation of an AutoResponse: until this time (RFC 3339), or for ever if it is ``true``, nothing is
+done for it and nothing is undone.
+"""
+ANNOTATIONS = (APPROVED, REJECTED, UNDO, PAUSED_UNTIL)
+"""Annotations by which people steer an AutoResponse."""
 
 
 class Preset(StrEnum):
@@ -60,36 +77,56 @@ class TargetKind(StrEnum):
     """Kinds that can be acted on."""
 
     DEPLOYMENT = "Deployment"
+    STATEFUL_SET = "StatefulSet"
+    ROLLOUT = "Rollout"
 
 
 class TargetRef(Model):
     """What is acted on, in the namespace of this resource."""
 
     kind: TargetKind = TargetKind.DEPLOYMENT
-    """``Deployment``."""
+    """``Deployment``, ``StatefulSet``, or ``Rollout`` (Argo Rollouts). If a HorizontalPodAutoscaler
+    or a KEDA ScaledObject scales it, that one's minimum is raised instead of its replicas.
+    """
     name: Name
     """Name of the target."""
+
+
+_MORE: JsonDict = {
+    "x-kubernetes-int-or-string": True,
+    "maxLength": 5,
+    "x-kubernetes-validations": [
+        {
+            "rule": "type(self) == int ? self >= 1 && self <= 1000"
+            " : self.matches('^[1-9][0-9]{0,3}%$')",
+            "message": "by is a number of replicas from 1 to 1000, or a percentage like 50%",
+        }
+    ],
+}
+
+
+class Escalation(Model):
+    """Further steps, while the first was not enough."""
+
+    by: int | str = Field(json_schema_extra=_MORE)
+    """How many replicas more in each step: a number, or a percentage of the baseline, rounded up."""
+    every: Duration = "2m"
+    """How long after a step the next may follow, if the alert still fires and all replicas of the
+    last step are ready.
+    """
+    max_steps: int = Field(default=3, ge=1, le=10)
+    """How many further steps there may be."""
 
 
 class ScaleUp(Model):
     """More replicas while the alert fires, counted from what the target had before."""
 
-    by: int | str = Field(
-        json_schema_extra={
-            "x-kubernetes-int-or-string": True,
-            "maxLength": 5,
-            "x-kubernetes-validations": [
-                {
-                    "rule": "type(self) == int ? self >= 1 && self <= 1000"
-                    " : self.matches('^[1-9][0-9]{0,3}%$')",
-                    "message": "by is a number of replicas from 1 to 1000, or a percentage like 50%",
-                }
-            ],
-        }
-    )
+    by: int | str = Field(json_schema_extra=_MORE)
     """How many replicas more: a number, or a percentage of the baseline, rounded up (``50%``)."""
     max_replicas: int = Field(ge=1, le=1000)
     """Never more replicas than this."""
+    escalation: Escalation | None = None
+    """Further steps while the alert goes on firing; none if it is left out."""
 
 
 class Action(
@@ -118,6 +155,17 @@ class Recovery(Model):
     """How long the alert must stay resolved first."""
     ramp_down: RampDown = RampDown()
     """How the replicas go back."""
+    load_aware: bool = True
+    """More replicas lower what each of them carries, so an alert may be resolved only because of
+    them. Therefore, where the alert's rule compares something with a number (``… > 0.8``), the
+    target goes back only once the present value, times the present replicas and divided by the
+    baseline, is below nine tenths of that number. Not where it compares bytes that are held, as of
+    memory.
+    """
+    when: str | None = Field(default=None, min_length=1, max_length=4096)
+    """A PromQL expression that says when the target may go back, instead of ``loadAware``: while it
+    returns nothing, the target is held. The alert must have resolved all the same.
+    """
     orphan_after: Duration = "1h"
     """If the alert's rule disappears while the response is active, the replicas are held this long,
     then put back as if the alert had resolved.
@@ -129,6 +177,14 @@ class Rails(Model):
 
     cooldown: Duration = "5m"
     """After a response has ended, none starts on the same target for this long."""
+    actions_per_hour: int = Field(default=3, ge=1, le=60)
+    """How often within an hour the target may be raised, whatever AutoResponse asks for it. How often
+    targets of a namespace and of the cluster may be is set in the chart (``rails``).
+    """
+    approval_expires: Duration = "1h"
+    """With ``mode: approve``: how long a request can be approved; if its alert still fires then,
+    another takes its place.
+    """
 
 
 class Mode(StrEnum):
@@ -136,14 +192,25 @@ class Mode(StrEnum):
 
     OBSERVE = "observe"
     DRY_RUN = "dryRun"
+    APPROVE = "approve"
     ENFORCE = "enforce"
 
 
-class AutoResponseSpec(Model):
+class AutoResponseSpec(
+    Model,
+    json_schema_extra=rules(
+        Rule(
+            "!has(self.stackRef) || !has(self.source)",
+            "set at most one of stackRef and source: alerts come from one place",
+        )
+    ),
+):
     """What the operator does by itself while an alert fires."""
 
     stack_ref: ObjectRef | None = None
     """The MonitoringStack whose alerts count; the only one of the namespace when left out."""
+    source: ExternalSource | None = None
+    """A Prometheus of your own instead of a MonitoringStack."""
     trigger: Trigger
     """Which alerts start the response."""
     target: TargetRef
@@ -165,8 +232,10 @@ class AutoResponseSpec(Model):
     """Limits that hold whatever the alerts say."""
     mode: Mode = Mode.OBSERVE
     """``observe`` only says what it would do; ``dryRun`` also sends the change as a dry run, which
-    proves rights and admission; ``enforce`` does it, if the target or its namespace carries the
-    label ``monitoring.freeagentics.io/auto-response: enabled``.
+    proves rights and admission; ``approve`` does it once somebody has approved it, which takes the
+    verb ``approve`` on this AutoResponse; ``enforce`` does it at once. The last two need the label
+    ``monitoring.freeagentics.io/auto-response: enabled`` on the target or its namespace. Putting
+    things back needs no approval.
     """
 
 
@@ -183,6 +252,8 @@ class Claim(Status):
     """Name of that alert."""
     floor: int = Field(ge=1)
     """Replicas that this claim asks for, computed from the baseline."""
+    steps: int = Field(default=0, ge=0)
+    """How many steps it has escalated."""
     since: str = Field(max_length=32)
     """When the claim was opened (RFC 3339, UTC)."""
     resolved_at: str | None = Field(default=None, max_length=32)
@@ -202,6 +273,19 @@ class LedgerTarget(Status):
     """Uid of the target: an object of the same name made anew is not this one."""
 
 
+class LedgerAutoscaler(Status):
+    """The very autoscaler whose minimum was raised."""
+
+    kind: str = Field(max_length=64)
+    """HorizontalPodAutoscaler or ScaledObject."""
+    name: str = Field(max_length=253)
+    """Name of the autoscaler."""
+    uid: str = Field(max_length=64)
+    """Uid of the autoscaler."""
+    was_set: bool = True
+    """Whether the minimum was written in it before; if not, it is removed again."""
+
+
 class Ledger(Status):
     """What the operator changed on the target, written before the change itself."""
 
@@ -209,18 +293,43 @@ class Ledger(Status):
     """Version of this record; an operator that does not know it holds still."""
     target: LedgerTarget
     """The very object that was changed."""
+    autoscaler: LedgerAutoscaler | None = None
+    """The autoscaler whose minimum was raised; if there is none, the target's own replicas were."""
     baseline: int
-    """Replicas before the first claim: what the target goes back to."""
+    """Replicas, or the autoscaler's minimum, before the first claim: what it goes back to."""
     written: int
-    """Replicas after the operator's last confirmed write."""
+    """The same after the operator's last confirmed write."""
     intended: int
-    """Replicas that the operator is writing; differs from ``written`` only during a write."""
+    """What the operator is writing; differs from ``written`` only during a write."""
+    counted_from: int | None = Field(default=None, ge=0)
+    """Replicas from which steps are counted, where they are not the baseline: those that an
+    autoscaler had set.
+    """
     changed_at: str = Field(max_length=32)
     """When the operator last wrote to the target (RFC 3339, UTC)."""
     released_by: str = Field(default="", max_length=256)
     """Who else changed the target during the episode; the operator then leaves it alone."""
+    reverts: int = Field(default=0, ge=0)
+    """How often somebody else has put the baseline back during the episode."""
+    reverted_by: str = Field(default="", max_length=256)
+    """Who did that last."""
     claims: list[Claim] = Field(default=[], max_length=64)
     """Who asks for how much."""
+
+
+class Request(Status):
+    """What waits for an approval."""
+
+    id: str = Field(max_length=64)
+    """What to write into the annotation that approves or rejects it."""
+    alert: str = Field(max_length=256)
+    """Name of the alert."""
+    message: str = Field(max_length=1024)
+    """What would be done."""
+    since: str = Field(max_length=32)
+    """When it was made (RFC 3339, UTC)."""
+    expires_at: str = Field(max_length=32)
+    """Until when it can be approved."""
 
 
 class HistoryEntry(Status):
@@ -229,8 +338,8 @@ class HistoryEntry(Status):
     time: str = Field(max_length=32)
     """When (RFC 3339, UTC)."""
     event: str = Field(max_length=64)
-    """ScaledUp, RampedDown, Restored, Released, RestoreSkipped, TargetGone, Observed, DryRun,
-    Refused.
+    """ScaledUp, RampedDown, Restored, Rewritten (after a revert), Contested, Released, RestoreSkipped, TargetGone,
+    AutoscalerChanged, Observed, DryRun, Requested, Rejected, Limited, Refused.
     """
     alert: str = Field(default="", max_length=256)
     """Name of the alert."""
@@ -247,11 +356,16 @@ class State(StrEnum):
 
     IDLE = "Idle"
     WOULD_ACT = "WouldAct"
+    WAITING = "WaitingForApproval"
+    REJECTED = "Rejected"
     ACTIVE = "Active"
     HOLDING = "Holding"
     RESTORING = "Restoring"
     RELEASED = "Released"
+    CONTESTED = "Contested"
     COOLDOWN = "Cooldown"
+    LIMITED = "Limited"
+    PAUSED = "Paused"
     REFUSED = "Refused"
 
 
@@ -263,14 +377,18 @@ class AutoResponseStatus(Status):
     conditions: Conditions = Field(default=[])
     """Accepted, TargetReady (it can be acted on), AlertSourceHealthy, Ready (all of them)."""
     state: State = State.IDLE
-    """Idle, WouldAct (the alert fires, but ``mode`` is not ``enforce``), Active (more replicas),
-    Holding (resolved, waiting), Restoring, Released (somebody else changed the target), Cooldown,
-    Refused.
+    """Idle, WouldAct (the alert fires, but ``mode`` lets nothing be done), WaitingForApproval,
+    Rejected (until the alert fires anew), Active (more replicas),
+    Holding (resolved, waiting), Restoring, Released (somebody else changed the target), Contested
+    (somebody else has put it back twice), Cooldown, Limited (enough has been done within an hour),
+    Paused (by its annotation), Refused.
     """
     message: str = Field(default="", max_length=1024)
     """What the state means right now, for people."""
     ledger: Ledger | None = None
     """What is changed at present; kept by the oldest AutoResponse with a claim on the target."""
+    request: Request | None = None
+    """What waits for an approval at present, or was rejected."""
     cooldown_until: str | None = Field(default=None, max_length=32)
     """No response starts on the target before this time."""
     history: list[HistoryEntry] = Field(default=[], max_length=20)

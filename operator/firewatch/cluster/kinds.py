@@ -43,6 +43,11 @@ EVENT = Kind("v1", "Event", "events")
 STATEFUL_SET = Kind("apps/v1", "StatefulSet", "statefulsets")
 DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+ROLLOUT = Kind("argoproj.io/v1alpha1", "Rollout", "rollouts")
+HORIZONTAL_POD_AUTOSCALER = Kind(
+    "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"
+)
+SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
 POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 JOB = Kind("batch/v1", "Job", "jobs")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
@@ -67,6 +72,12 @@ STACK_CHILDREN = (
 """Kinds of objects that a stack is made of, in the order in which they are applied."""
 
 
+TARGET_KINDS = (DEPLOYMENT, STATEFUL_SET, ROLLOUT)
+"""Kinds that an AutoResponse can act on."""
+AUTOSCALER_KINDS = (HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT)
+"""Kinds that scale them."""
+
+
 class Scope(StrEnum):
     """Where a right is bound."""
 
@@ -76,6 +87,8 @@ class Scope(StrEnum):
     """In the namespaces of ``stacks.namespaces``."""
     TARGETS = "targets"
     """In the namespaces of ``targets.namespaces``."""
+    SOURCES = "sources"
+    """In the namespaces of ``sources.namespaces``."""
     OWN = "own"
     """In the operator's own namespace."""
 
@@ -125,10 +138,14 @@ RIGHTS: tuple[Right, ...] = (
     # Why pods of a DaemonSet are refused stands in Events only.
     Right(Scope.STACKS, EVENT, ("create", "list")),
     Right(Scope.STACKS, CLUSTER_ROLE, ("bind",), names=(PROMETHEUS_ROLE,)),
-    Right(Scope.TARGETS, DEPLOYMENT, ("get",)),
-    Right(Scope.TARGETS, DEPLOYMENT, ("patch",), "scale"),
+    *(Right(Scope.TARGETS, kind, ("get",)) for kind in TARGET_KINDS),
+    *(Right(Scope.TARGETS, kind, ("patch",), "scale") for kind in TARGET_KINDS),
+    *(Right(Scope.TARGETS, kind, ("list", "patch")) for kind in AUTOSCALER_KINDS),
     Right(Scope.TARGETS, NAMESPACE, ("get",)),
     Right(Scope.TARGETS, EVENT, ("create",)),
+    # Credentials of a Prometheus that people run, and the token of its Alertmanager's webhook.
+    Right(Scope.SOURCES, SECRET, ("get",)),
+    Right(Scope.SOURCES, CONFIG_MAP, ("get",)),
 )
 
 RELEASE_RIGHTS: tuple[Right, ...] = (

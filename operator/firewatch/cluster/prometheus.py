@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -78,6 +78,8 @@ class Prometheus:
     """Base URL, without a slash at the end."""
     trust: Trust | None = None
     """By what the server's certificate is checked, if it serves HTTPS."""
+    authorization: str = field(default="", repr=False)
+    """Header by which the operator proves itself; empty for none."""
 
     async def configuration(self) -> str:
         """Return the configuration that the server runs, as YAML."""
@@ -113,6 +115,11 @@ class Prometheus:
         """Tell whether an instant query returns anything."""
         data = await self._get("/api/v1/query", [("query", query)])
         return bool(data["result"])
+
+    async def samples(self, query: str) -> list[tuple[dict[str, str], float]]:
+        """Return labels and values of the series of an instant query."""
+        data = await self._get("/api/v1/query", [("query", query)])
+        return [(each["metric"], float(each["value"][1])) for each in data["result"]]
 
     async def value(self, query: str) -> float | None:
         """Return the value of the one series of an instant query; None if there is none."""
@@ -179,13 +186,20 @@ class Prometheus:
                 self.url + path,
                 limit=_ANSWER_LIMIT,
                 **self._security(),
-                **options,
+                **self._signed(options),
             )
         except UntrustedError as error:
             words = self.trust.explain(error.code, str(error)) if self.trust else str(error)
             raise CertificateError(words) from error
         except NoAnswerError as error:
             raise PrometheusError(str(error)) from error
+
+    def _signed(self, options: dict[str, Any]) -> dict[str, Any]:
+        if not self.authorization:
+            return options
+        headers = {**options.get("headers", {}), "Authorization": self.authorization}
+        # Not to whomever an answer may point to: the credentials are for this server alone.
+        return {**options, "headers": headers, "allow_redirects": False}
 
     def _security(self) -> dict[str, Any]:
         """Return how aiohttp is to check the server's certificate."""

@@ -1,4 +1,4 @@
-"""By what the certificate of a stack's Prometheus is checked."""
+"""By what the certificate of a Prometheus is checked."""
 
 import re
 import ssl
@@ -36,6 +36,8 @@ class Trust:
     """None if there is nothing that could be trusted."""
     problem: str = ""
     """Why there is nothing; empty if there is."""
+    field: str = "metrics.web.tlsConfig"
+    """Where the user has said so."""
 
     def explain(self, code: int, words: str) -> str:
         """Return why a server's certificate is refused, and what helps, from OpenSSL's verdict."""
@@ -51,12 +53,11 @@ class Trust:
             )
         if code in _OTHER_NAME:
             return (
-                f"{refused}; issue one with this name, or set metrics.web.tlsConfig.serverName to a"
+                f"{refused}; issue one with this name, or set {self.field}.serverName to a"
                 " name that it has"
             )
         return (
-            f"{refused}; no authority in {self.source}, which metrics.web.tlsConfig.ca names, has"
-            " signed it"
+            f"{refused}; no authority in {self.source}, which {self.field}.ca names, has signed it"
         )
 
 

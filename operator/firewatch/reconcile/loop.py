@@ -43,6 +43,8 @@ class _Entry:
     again: bool = False
     failures: int = 0
     started: float = field(default=0.0)
+    waiting: list[asyncio.Future[bool]] = field(default_factory=list)
+    """Who waits for the end of the next pass that begins."""
 
 
 class Loop:
@@ -73,6 +75,13 @@ class Loop:
             entry.again = True
         else:
             self._schedule(key, entry, time.monotonic())
+
+    async def pass_over(self, key: Key) -> bool:
+        """Have a pass over the key begin as soon as possible; return whether it succeeded."""
+        ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._entry(key).waiting.append(ended)
+        self.wake(key)
+        return await ended
 
     def knows(self, kind: str) -> bool:
         """Tell whether there is a pass for keys of this kind."""
@@ -149,8 +158,12 @@ class Loop:
     async def _work(self, key: Key, entry: _Entry) -> None:
         async with self._limit:
             entry.started = time.monotonic()
+            waiting, entry.waiting = entry.waiting, []
             result = await self._run_pass(key, entry)
         entry.running = False
+        for each in waiting:
+            if not each.done():  # whoever waited may have given up
+                each.set_result(not entry.failures)
         if entry.again:
             entry.again = False
             self._schedule(key, entry, time.monotonic())

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from firewatch.api.alert_source import ExternalSource
 from firewatch.api.conditions import Finding, bad, good, merge_conditions
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import AutoResponseSpec, AutoResponseStatus
@@ -20,6 +21,7 @@ from firewatch.cluster.status import write_status
 from firewatch.reconcile.invalid import explain_invalid
 from firewatch.reconcile.stackref import resolve_stack
 from firewatch.respond.context import RespondContext
+from firewatch.respond.external import external_key, names_secrets
 from firewatch.respond.registry import Entry, source_key
 
 
@@ -72,6 +74,8 @@ async def _entry(context: RespondContext, live: Object, spec: AutoResponseSpec) 
             " targets.namespaces of the chart"
         )
         return Entry(live, spec, bad("Accepted", "NamespaceNotGranted", message), None)
+    if spec.source is not None:
+        return _with_own_source(context, live, spec, spec.source)
     stacks = await context.cluster.list(MONITORING_STACK, namespace)
     names = [stack["metadata"]["name"] for stack in stacks]
     stack = resolve_stack(spec.stack_ref.name if spec.stack_ref else None, names)
@@ -83,6 +87,22 @@ async def _entry(context: RespondContext, live: Object, spec: AutoResponseSpec) 
         source, frozenset({*metrics.get("externalLabels", {}), REPLICA_LABEL})
     )
     accepted = good("Accepted", "Accepted", f"alerts come from MonitoringStack {stack}")
+    return Entry(live, spec, accepted, source)
+
+
+def _with_own_source(
+    context: RespondContext, live: Object, spec: AutoResponseSpec, wanted: ExternalSource
+) -> Entry:
+    namespace, name = live["metadata"]["namespace"], live["metadata"]["name"]
+    if names_secrets(wanted) and not context.settings.grants_sources(namespace):
+        message = (
+            f"Firewatch may not read Secrets in namespace {namespace}, which source names; add it to"
+            " sources.namespaces of the chart"
+        )
+        return Entry(live, spec, bad("Accepted", "NamespaceNotGranted", message), None)
+    source = external_key(namespace, name)
+    context.sources.configure(source, frozenset(wanted.external_labels))
+    accepted = good("Accepted", "Accepted", f"alerts come from {wanted.prometheus.url}")
     return Entry(live, spec, accepted, source)
 
 

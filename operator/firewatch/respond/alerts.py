@@ -65,6 +65,19 @@ def parse_pushed(item: Any, *, external: Collection[str], now: datetime) -> Aler
     return _alert(labels, external, state, _time(item.get("startsAt")) or now)
 
 
+def parse_webhook_alert(item: Any, *, external: Collection[str], now: datetime) -> Alert:
+    """Read an alert of Alertmanager's webhook, which says itself whether it fires.
+
+    ``ValueError`` if it is not an alert.
+    """
+    if not isinstance(item, Mapping) or not isinstance(item.get("labels"), Mapping):
+        raise ValueError("an alert is an object with labels")  # noqa: TRY004 - one error for bad input
+    if item.get("status") not in (AlertState.FIRING, AlertState.RESOLVED):
+        raise ValueError("the status of an alert is firing or resolved")
+    state = AlertState(item["status"])
+    return _alert(_strings(item["labels"]), external, state, _time(item.get("startsAt")) or now)
+
+
 def polled_alert(
     labels: Mapping[str, str], *, state: str, active_at: datetime, external: Collection[str]
 ) -> Alert:

@@ -8,19 +8,23 @@ from firewatch.api.resource import parse_duration
 from firewatch.api.responses import Claim, Ledger
 from firewatch.respond.scaling import floor_of
 from firewatch.respond.signals import Kind
-from firewatch.respond.situation import Responder, Situation
+from firewatch.respond.situation import Responder, Situation, Target
 
 
-def open_claim(responder: Responder, *, baseline: int, now: datetime) -> Claim:
-    """Return the claim of a responder whose alert fires."""
+def open_claim(responder: Responder, target: Target, ledger: Ledger, *, now: datetime) -> Claim:
+    """Return the claim of a responder whose alert fires: never less than the baseline.
+
+    (A target that is just starting has fewer replicas than its autoscaler's minimum.)
+    """
     alert = responder.signal.alert
     assert alert is not None
+    start = _start(ledger)
     return Claim(
         response=responder.name,
         uid=responder.uid,
         alert=alert.identity,
         alert_name=alert.name[:256],
-        floor=floor_of(responder.scale_up, baseline),
+        floor=max(floor_of(responder.scale_up, start, target.ceiling), ledger.baseline),
         since=format_instant(now),
     )
 
@@ -36,18 +40,19 @@ def current_claims(situation: Situation, ledger: Ledger) -> list[Claim]:
     for responder in situation.responders:
         claim = held.get(responder.uid)
         if claim is not None:
-            claims.append(_updated(responder, claim, situation.now))
-        elif responder.may_write and responder.fires and not ledger.released_by:
-            baseline = ledger.baseline
-            claims.append(open_claim(responder, baseline=baseline, now=situation.now))
+            claims.append(_updated(situation, ledger, responder, claim))
+        elif responder.may_write and responder.asks and not ledger.released_by:
+            assert situation.target is not None
+            claims.append(open_claim(responder, situation.target, ledger, now=situation.now))
     return claims
 
 
-def _updated(responder: Responder, claim: Claim, now: datetime) -> Claim:
-    kind, moment = responder.signal.kind, format_instant(now)
+def _updated(situation: Situation, ledger: Ledger, responder: Responder, claim: Claim) -> Claim:
+    now, kind = situation.now, responder.signal.kind
+    moment = format_instant(now)
     resolved: str | None = None
     orphaned: str | None = None
-    if kind is Kind.RESOLVED:
+    if kind is Kind.RESOLVED and not heavy(situation, ledger, responder):
         resolved = claim.resolved_at or moment
     elif kind is Kind.RULE_GONE:
         orphaned = claim.orphaned_at or moment
@@ -55,6 +60,57 @@ def _updated(responder: Responder, claim: Claim, now: datetime) -> Claim:
         if now >= parse_time(orphaned) + wait:
             resolved = claim.resolved_at or moment
     return claim.model_copy(update={"resolved_at": resolved, "orphaned_at": orphaned})
+
+
+def escalated(situation: Situation, ledger: Ledger, target: Target) -> list[Claim]:
+    """Return the claims with the next step of those that the last one has not helped.
+
+    None is taken before the replicas of the last step are ready: until then it cannot have helped.
+    """
+    if target.ready < ledger.written:
+        return ledger.claims
+    return [
+        _escalated(claim, responder_of(situation, claim), ledger, target)
+        if _may_escalate(situation, ledger, claim)
+        else claim
+        for claim in ledger.claims
+    ]
+
+
+def _may_escalate(situation: Situation, ledger: Ledger, claim: Claim) -> bool:
+    responder = responder_of(situation, claim)
+    further = responder.scale_up.escalation
+    if further is None or claim.steps >= further.max_steps or not responder.asks:
+        return False
+    due = parse_time(ledger.changed_at) + timedelta(seconds=parse_duration(further.every))
+    # What the last step asked for is written, and not only wished for beyond a limit.
+    return claim.floor == ledger.written and situation.now >= due
+
+
+def _escalated(claim: Claim, responder: Responder, ledger: Ledger, target: Target) -> Claim:
+    steps = claim.steps + 1
+    floor = floor_of(responder.scale_up, _start(ledger), target.ceiling, steps)
+    return claim.model_copy(update={"floor": max(floor, claim.floor), "steps": steps})
+
+
+def _start(ledger: Ledger) -> int:
+    """Return the replicas from which steps are counted."""
+    return ledger.baseline if ledger.counted_from is None else ledger.counted_from
+
+
+def heavy(situation: Situation, ledger: Ledger, responder: Responder) -> str:
+    """Return why the baseline would not carry the present load; nothing if it would."""
+    load, target = responder.signal.load, situation.target
+    if load is None or target is None:
+        return ""
+    base = _start(ledger)
+    if target.replicas <= base or load.allows(target.replicas, base):
+        return ""
+    return (
+        f"resolved, but {load.value:.4g} on {target.replicas} replicas would be"
+        f" {load.projected(target.replicas, base):.4g} on {base}, and the alert's limit is"
+        f" {load.limit:.4g}"
+    )
 
 
 def responder_of(situation: Situation, claim: Claim) -> Responder:
@@ -71,14 +127,21 @@ def hold_ends(situation: Situation, claim: Claim) -> datetime | None:
 
 
 def is_withdrawn(situation: Situation, claim: Claim) -> bool:
-    """Tell whether the claim's AutoResponse goes away or may not write any more."""
-    return not responder_of(situation, claim).may_write
+    """Tell whether the claim's AutoResponse goes away or may not write any more, or it is undone."""
+    responder = responder_of(situation, claim)
+    return not responder.may_write or responder.undo == claim.since
 
 
 def is_over(situation: Situation, claim: Claim) -> bool:
-    """Tell whether the claim was withdrawn, or its alert has stayed resolved long enough."""
+    """Tell whether the claim was withdrawn, or its alert has stayed resolved long enough.
+
+    While its AutoResponse is paused, nothing is undone.
+    """
+    if is_withdrawn(situation, claim):
+        return True
     ends = hold_ends(situation, claim)
-    return is_withdrawn(situation, claim) or (ends is not None and situation.now >= ends)
+    is_paused = responder_of(situation, claim).pause is not None
+    return ends is not None and situation.now >= ends and not is_paused
 
 
 def highest(claims: Iterable[Claim], default: int) -> int:

@@ -13,9 +13,11 @@ from datetime import timedelta
 
 from firewatch.api.conditions import bad, format_instant, format_time, good, parse_time
 from firewatch.api.resource import parse_duration
-from firewatch.api.responses import Claim, Ledger, LedgerTarget, State
+from firewatch.api.responses import Claim, Ledger, LedgerAutoscaler, LedgerTarget, State
 from firewatch.respond.claims import (
     current_claims,
+    escalated,
+    heavy,
     highest,
     hold_ends,
     is_over,
@@ -23,10 +25,18 @@ from firewatch.respond.claims import (
     open_claim,
     responder_of,
 )
-from firewatch.respond.idle import RECHECK_SECONDS, idle, idle_view, openers, would_notes
+from firewatch.respond.idle import (
+    RECHECK_SECONDS,
+    idle,
+    idle_view,
+    limit_of,
+    openers,
+    would_notes,
+)
 from firewatch.respond.scaling import next_down
 from firewatch.respond.signals import Kind
 from firewatch.respond.situation import (
+    AUTOSCALER_SCHEMA,
     LEDGER_SCHEMA,
     TARGET_READY,
     Decision,
@@ -39,6 +49,10 @@ from firewatch.respond.situation import (
 
 WATCH_SECONDS = 2.0
 """How often a changed target is compared with what was written to it."""
+_REVERTS = 2
+"""After so many the target is contested: whoever reverts will not stop."""
+_NUDGE = timedelta(seconds=30)
+"""How long after a write a target is helped to the minimum of its autoscaler: two of its periods."""
 
 
 def decide(situation: Situation) -> Decision:
@@ -53,11 +67,20 @@ def decide(situation: Situation) -> Decision:
         return idle(situation)
     if target is None or target.uid != ledger.target.uid:
         return _target_gone(situation, ledger)
+    return _go_on(situation, ledger, target)
+
+
+def _go_on(situation: Situation, ledger: Ledger, target: Target) -> Decision:
+    """Return what to do about a target that is changed at present."""
+    if _autoscaler_changed(ledger, target):
+        return _leave_to_autoscaler(situation, ledger, target)
     problem = _ledger_problem(situation, ledger)
     if problem:
         return _hold_still(situation, problem)
     settled, notes = _settle(ledger, target)
     settled = settled.model_copy(update={"claims": current_claims(situation, settled)})
+    if not settled.released_by:
+        settled = settled.model_copy(update={"claims": escalated(situation, settled, target)})
     decision = (
         _released(situation, settled, target)
         if settled.released_by
@@ -77,24 +100,55 @@ def _everyone(situation: Situation, view: View) -> dict[str, View]:
 
 
 def _open(situation: Situation, starters: list[Responder], target: Target) -> Decision:
-    claims = [open_claim(r, baseline=target.replicas, now=situation.now) for r in starters]
     ledger = Ledger(
-        schema_version=LEDGER_SCHEMA,
+        schema_version=AUTOSCALER_SCHEMA if target.autoscaler else LEDGER_SCHEMA,
         target=LedgerTarget(kind=target.kind, name=target.name, uid=target.uid),
-        baseline=target.replicas,
-        written=target.replicas,
-        intended=target.replicas,
+        autoscaler=_autoscaler_in_ledger(target),
+        baseline=target.level,
+        written=target.level,
+        intended=target.level,
+        counted_from=target.replicas if target.autoscaler else None,
         changed_at=format_instant(situation.now),
-        claims=claims,
     )
-    return _write(situation, ledger, highest(claims, target.replicas))
+    claims = [open_claim(r, target, ledger, now=situation.now) for r in starters]
+    ledger = ledger.model_copy(update={"claims": claims})
+    return _write(situation, ledger, highest(claims, target.level))
+
+
+def _autoscaler_in_ledger(target: Target) -> LedgerAutoscaler | None:
+    found = target.autoscaler
+    if found is None:
+        return None
+    return LedgerAutoscaler(kind=found.kind, name=found.name, uid=found.uid, was_set=found.is_set)
+
+
+def _autoscaler_changed(ledger: Ledger, target: Target) -> bool:
+    """Tell whether another autoscaler scales the target than when it was changed, or none does."""
+    before = ledger.autoscaler.uid if ledger.autoscaler else None
+    return before != (target.autoscaler.uid if target.autoscaler else None)
+
+
+def _leave_to_autoscaler(situation: Situation, ledger: Ledger, target: Target) -> Decision:
+    """End the episode: what was changed is gone, or is somebody else's business now."""
+    name = f"{target.kind} {target.name}"
+    if target.autoscaler:
+        by = f"{target.autoscaler.kind} {target.autoscaler.name}"
+        message = f"{by} scales {name} now and decides its replicas; nothing is restored"
+    else:
+        message = f"nothing scales {name} any more; its replicas stay as they are"
+    notes = tuple(
+        Note("AutoscalerChanged", message, claim.response, warning=True) for claim in ledger.claims
+    )
+    return replace(_close(situation), notes=notes)
 
 
 def _ledger_problem(situation: Situation, ledger: Ledger) -> str:
     maximum = max((r.scale_up.max_replicas for r in situation.responders), default=ledger.baseline)
-    if not 1 <= ledger.baseline <= maximum:
+    minimum = 0 if ledger.autoscaler else 1  # a ScaledObject may go down to none
+    if not minimum <= ledger.baseline <= maximum:
         return (
-            f"the ledger's baseline {ledger.baseline} is not between 1 and maxReplicas {maximum};"
+            f"the ledger's baseline {ledger.baseline} is not between {minimum} and maxReplicas"
+            f" {maximum};"
             " nothing is changed until maxReplicas is raised"
         )
     return ""
@@ -102,23 +156,49 @@ def _ledger_problem(situation: Situation, ledger: Ledger) -> str:
 
 def _settle(ledger: Ledger, target: Target) -> tuple[Ledger, tuple[Note, ...]]:
     """Take in what became of the last write, and of the target since."""
-    if ledger.released_by or target.replicas == ledger.written == ledger.intended:
+    if ledger.released_by or target.level == ledger.written == ledger.intended:
         return ledger, ()
-    if target.replicas == ledger.intended:
-        return ledger.model_copy(update={"written": ledger.intended}), _written_notes(ledger)
-    if target.replicas == ledger.written:  # the operator stopped before its write
+    if target.level == ledger.intended:
+        written = ledger.model_copy(update={"written": ledger.intended})
+        return written, _written_notes(ledger, target)
+    if target.level == ledger.written:  # the operator stopped before its write
         return ledger.model_copy(update={"intended": ledger.written}), ()
-    released = ledger.model_copy(update={"released_by": target.last_writer[:256]})
+    if target.level == ledger.baseline and ledger.reverts + 1 < _REVERTS:
+        return _reverted(ledger, target), ()
+    released = ledger.model_copy(
+        update={
+            "released_by": target.level_writer[:256],
+            "reverts": ledger.reverts + (target.level == ledger.baseline),
+        }
+    )
+    event = "Contested" if _is_contested(released) else "Released"
     message = _released_message(released, target)
     return released, tuple(
-        Note("Released", message, claim.response, warning=True) for claim in ledger.claims
+        Note(event, message, claim.response, warning=True) for claim in ledger.claims
     )
 
 
-def _written_notes(ledger: Ledger) -> tuple[Note, ...]:
+def _reverted(ledger: Ledger, target: Target) -> Ledger:
+    """Take in that somebody has put the baseline back, perhaps without knowing better."""
+    update = {
+        "written": ledger.baseline,
+        "intended": ledger.baseline,
+        "reverts": ledger.reverts + 1,
+        "reverted_by": target.level_writer[:256],
+    }
+    return ledger.model_copy(update=update)
+
+
+def _is_contested(ledger: Ledger) -> bool:
+    return bool(ledger.released_by) and ledger.reverts >= _REVERTS
+
+
+def _written_notes(ledger: Ledger, target: Target) -> tuple[Note, ...]:
     """Tell of a write that has succeeded."""
-    before, after, name = ledger.written, ledger.intended, ledger.target.name
-    if after > before:
+    before, after = ledger.written, ledger.intended
+    if after > before == ledger.baseline and ledger.reverts:
+        event, verb = "Rewritten", f"{ledger.reverted_by} had put it back: scaled"
+    elif after > before:
         event, verb = "ScaledUp", "scaled"
     elif after > ledger.baseline:
         event, verb = "RampedDown", "ramped down"
@@ -127,11 +207,13 @@ def _written_notes(ledger: Ledger) -> tuple[Note, ...]:
     return tuple(
         Note(
             event,
-            f"{claim.alert_name}: {verb} {name} {before} → {after} (baseline {ledger.baseline})",
+            f"{claim.alert_name}: {verb} {target.lever} {before} → {after}"
+            f" (baseline {ledger.baseline})",
             claim.response,
             claim.alert_name,
             before,
             after,
+            at=ledger.changed_at,
         )
         for claim in ledger.claims
     )
@@ -139,9 +221,9 @@ def _written_notes(ledger: Ledger) -> tuple[Note, ...]:
 
 def _episode(situation: Situation, ledger: Ledger) -> Decision:
     active = [claim for claim in ledger.claims if not is_over(situation, claim)]
-    wanted = [claim for claim in active if responder_of(situation, claim).fires]
+    wanted = [claim for claim in active if responder_of(situation, claim).asks]
     goal = highest(active, ledger.baseline)
-    if highest(wanted, ledger.written) > ledger.written:
+    if highest(wanted, ledger.written) > ledger.written and _may_raise(situation, wanted):
         return _write(situation, ledger, highest(wanted, ledger.written))
     if goal < ledger.written:
         return _down(situation, ledger, goal)
@@ -153,8 +235,23 @@ def _episode(situation: Situation, ledger: Ledger) -> Decision:
         ledger,
         views=_views(situation, ledger),
         notes=tuple(would_notes(replace(situation, responders=bystanders))),
+        nudge_to=_nudge(situation, ledger),
         seconds=_seconds(situation, ledger),
     )
+
+
+def _may_raise(situation: Situation, claims: list[Claim]) -> bool:
+    """Tell whether any of the AutoResponses may still have the target raised."""
+    return not all(limit_of(situation, responder_of(situation, claim)) for claim in claims)
+
+
+def _nudge(situation: Situation, ledger: Ledger) -> int | None:
+    """Return the replicas that an autoscaler's target lacks right after its minimum was raised."""
+    target = situation.target
+    recent = situation.now - parse_time(ledger.changed_at) < _NUDGE
+    if target is None or target.autoscaler is None or not recent:
+        return None
+    return ledger.written if 0 < target.replicas < ledger.written else None
 
 
 def _write(situation: Situation, ledger: Ledger, replicas: int) -> Decision:
@@ -173,8 +270,9 @@ def _write(situation: Situation, ledger: Ledger, replicas: int) -> Decision:
 def _down(situation: Situation, ledger: Ledger, goal: int) -> Decision:
     """Take the next step down, or wait until it is due."""
     over = [claim for claim in ledger.claims if is_over(situation, claim)]
-    if not over or any(is_withdrawn(situation, claim) for claim in over):
-        return _write(situation, ledger, goal)  # nobody is left who asks to go slowly
+    if ledger.autoscaler or not over or any(is_withdrawn(situation, claim) for claim in over):
+        # An autoscaler goes down by its own rules, or nobody is left who asks to go slowly.
+        return _write(situation, ledger, goal)
     ramp = responder_of(situation, over[0]).spec.recovery.ramp_down
     peak = highest(ledger.claims, ledger.written)
     due = parse_time(ledger.changed_at) + timedelta(seconds=parse_duration(ramp.every))
@@ -219,14 +317,23 @@ def _released(situation: Situation, ledger: Ledger, target: Target) -> Decision:
             for claim in situation.ledger.claims
         )
         return replace(_close(situation), notes=notes)
-    view = View(State.RELEASED, message, bad(TARGET_READY, "ChangedByOthers", message))
+    contested = _is_contested(ledger)
+    state = State.CONTESTED if contested else State.RELEASED
+    reason = "Contested" if contested else "ChangedByOthers"
+    view = View(state, message, bad(TARGET_READY, reason, message))
     return Decision(ledger, views=_everyone(situation, view), seconds=WATCH_SECONDS)
 
 
 def _released_message(ledger: Ledger, target: Target) -> str:
+    if _is_contested(ledger):
+        return (
+            f"{ledger.released_by} has put {target.lever} back {ledger.reverts} times during the"
+            " episode; it is left alone. If that is a GitOps controller, have it ignore this field"
+            " (firewatch preflight shows how)"
+        )
     return (
-        f"{ledger.released_by} set {ledger.target.name} to {target.replicas} replicas during the"
-        " episode; it is left alone and will not be restored"
+        f"{ledger.released_by} set {target.lever} to {target.level} during the episode; it is left"
+        " alone and will not be restored"
     )
 
 
@@ -243,12 +350,17 @@ def _views(situation: Situation, ledger: Ledger) -> dict[str, View]:
 def _claim_view(situation: Situation, ledger: Ledger, claim: Claim) -> View:
     target = ledger.target
     finding = good(TARGET_READY, "Changed", f"{target.kind} {target.name} is changed at present")
-    stands = f"{target.name} stands at {ledger.intended} (baseline {ledger.baseline})"
+    scaled = ledger.autoscaler
+    what = f"the minimum of {scaled.kind} {scaled.name}" if scaled else target.name
+    stands = f"{what} stands at {ledger.intended} (baseline {ledger.baseline})"
     if is_over(situation, claim):
         return View(State.RESTORING, f"{claim.alert_name} is over; {stands}", finding)
+    if pause := responder_of(situation, claim).pause:
+        return View(State.PAUSED, f"{pause.message}; {stands}", finding)
     ends = hold_ends(situation, claim)
     if ends is None:
-        says = responder_of(situation, claim).signal.message
+        responder = responder_of(situation, claim)
+        says = heavy(situation, ledger, responder) or responder.signal.message
         return View(State.ACTIVE, f"{says}; {stands}", finding)
     message = f"{claim.alert_name} has resolved; {stands} until {format_time(ends)}"
     return View(State.HOLDING, message, finding)

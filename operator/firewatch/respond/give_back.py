@@ -15,7 +15,7 @@ from firewatch.api.resource import Key, Object
 from firewatch.api.responses import AutoResponseSpec
 from firewatch.cluster.errors import ClusterError, NotFoundError
 from firewatch.cluster.events import post_event
-from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT
+from firewatch.cluster.kinds import AUTO_RESPONSE, TARGET_KINDS
 from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import has_finalizer
 from firewatch.respond.registry import Entry, Registry
@@ -123,7 +123,7 @@ async def tell_targets(context: RespondContext, owed: list[Owed]) -> None:
             continue
         target, namespace = ledger["target"], each.live["metadata"]["namespace"]
         involved = {
-            "apiVersion": DEPLOYMENT.api_version,
+            "apiVersion": next(k.api_version for k in TARGET_KINDS if k.kind == target["kind"]),
             "kind": target["kind"],
             "metadata": {"namespace": namespace, "name": target["name"], "uid": target["uid"]},
         }

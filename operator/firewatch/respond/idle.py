@@ -1,9 +1,9 @@
 """A target that is not changed at present (pure): whether a response may start, and why not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from firewatch.api.conditions import Finding, bad, format_time, good
+from firewatch.api.conditions import Finding, bad, format_time, good, parse_time
 from firewatch.api.responses import OPT_IN_LABEL, Mode, State
 from firewatch.respond.scaling import floor_of
 from firewatch.respond.situation import (
@@ -15,6 +15,7 @@ from firewatch.respond.situation import (
     Target,
     View,
 )
+from firewatch.respond.waiting import waiting_view
 
 RECHECK_SECONDS = 30.0
 """How often a target that cannot be acted on is looked at again."""
@@ -26,7 +27,7 @@ def idle(situation: Situation) -> Decision:
     views = {r.name: idle_view(situation, r) for r in situation.responders}
     target = situation.target
     dry_runs = [
-        floor_of(r.scale_up, target.replicas)
+        floor_of(r.scale_up, target.replicas, target.ceiling)
         for r in situation.responders
         if target is not None and r.spec.mode is Mode.DRY_RUN and _would_act(situation, r)
     ]
@@ -44,7 +45,11 @@ def openers(situation: Situation) -> list[Responder]:
     return [
         r
         for r in situation.responders
-        if r.may_write and r.fires and not _cooling_until(situation, r) and can_act(situation, r)
+        if r.may_write
+        and r.asks
+        and not _cooling_until(situation, r)
+        and not limit_of(situation, r)
+        and can_act(situation, r)
     ]
 
 
@@ -59,23 +64,36 @@ def refusal(situation: Situation, responder: Responder) -> Finding:
     if target is None:
         ref = responder.spec.target
         return _no("TargetNotFound", f"there is no {ref.kind} {ref.name} here; create it")
+    obstacle = next(_obstacles(target, responder), None)
+    if obstacle:
+        return _no(*obstacle)
+    by = f" by {target.lever}" if target.autoscaler else ""
+    return good(TARGET_READY, _REACHABLE, f"{target.kind} {target.name} can be scaled{by}")
+
+
+def _obstacles(target: Target, responder: Responder) -> Iterator[tuple[str, str]]:
+    """Yield what stands in the way of more replicas: reason, and message with the remedy."""
     who = f"{target.kind} {target.name}"
-    if responder.spec.mode is Mode.ENFORCE and not target.opted_in:
-        return _no(
+    if responder.is_armed and not target.opted_in:
+        yield (
             "NotOptedIn",
             f"neither {who} nor its namespace has the label {OPT_IN_LABEL}=enabled; set it on one",
         )
     if target.paused:
-        return _no("TargetPaused", f"{who} is paused; resume it")
+        yield "TargetPaused", f"{who} is paused; resume it"
     if target.replicas == 0:
-        return _no("ScaledToZero", f"{who} has 0 replicas: somebody parked it; scale it to 1")
-    maximum = responder.scale_up.max_replicas
+        yield "ScaledToZero", f"{who} has 0 replicas: somebody parked it; scale it to 1"
+    maximum, has = responder.scale_up.max_replicas, f"{who} has {target.replicas} replicas"
     if target.replicas >= maximum:
-        return _no(
-            "MaximumReached",
-            f"{who} has {target.replicas} replicas and maxReplicas is {maximum}; raise maxReplicas",
-        )
-    return good(TARGET_READY, _REACHABLE, f"{who} can be scaled")
+        yield "MaximumReached", f"{has} and maxReplicas is {maximum}; raise maxReplicas"
+    if target.ambiguity:
+        yield "AmbiguousAutoscaler", target.ambiguity
+    if scaler := target.autoscaler:
+        by = f"{scaler.kind} {scaler.name}"
+        if scaler.paused:
+            yield "AutoscalerPaused", f"{by}, which scales {who}, is paused; resume it"
+        if target.replicas >= scaler.maximum:
+            yield "CappedByAutoscaler", f"{has} and {by} allows {scaler.maximum}; raise its maximum"
 
 
 def _no(reason: str, message: str) -> Finding:
@@ -84,17 +102,30 @@ def _no(reason: str, message: str) -> Finding:
 
 def _cooling_until(situation: Situation, responder: Responder) -> datetime | None:
     # The cooldown protects the target: one that any response on it has left behind counts for all.
-    if responder.spec.mode is not Mode.ENFORCE:
+    if not responder.is_armed:
         return None
     moments = [r.cooldown_until for r in situation.responders if r.cooldown_until]
     return max((m for m in moments if situation.now < m), default=None)
 
 
+def limit_of(situation: Situation, responder: Responder) -> str:
+    """Return why enough has been done for now; nothing if more may be done."""
+    if not responder.is_armed:
+        return ""
+    usage, most = situation.usage, responder.spec.rails.actions_per_hour
+    if usage.on_target >= most:
+        return (
+            f"the target was raised {usage.on_target} times within an hour, and"
+            f" rails.actionsPerHour is {most}; look after it"
+        )
+    return usage.limit
+
+
 def _would_act(situation: Situation, responder: Responder) -> bool:
     return (
-        responder.spec.mode is not Mode.ENFORCE
+        not responder.is_armed
         and not responder.leaving
-        and responder.fires
+        and responder.asks
         and can_act(situation, responder)
     )
 
@@ -102,42 +133,70 @@ def _would_act(situation: Situation, responder: Responder) -> bool:
 def idle_view(situation: Situation, responder: Responder) -> View:
     """Return what the status of a responder without a claim says."""
     finding, says = refusal(situation, responder), responder.signal.message
+    if responder.pause:
+        return View(State.PAUSED, f"{responder.pause.message}; {says}", finding)
     if not responder.fires:
         return View(State.IDLE, says, finding)
+    if not_now := _not_now(situation, responder, finding):
+        state, why = not_now
+        return View(state, f"{says}{why}", finding)
+    plan = f"{says}; {_plan(situation, responder)}"
+    if responder.is_armed:
+        return waiting_view(situation, responder, finding, plan)
+    return View(State.WOULD_ACT, plan, finding)
+
+
+def _not_now(
+    situation: Situation, responder: Responder, finding: Finding
+) -> tuple[State, str] | None:
+    """Return why nothing is done although the alert fires, if that is so."""
     if finding.reason != _REACHABLE:
-        return View(State.REFUSED, f"{says}, but {finding.message}", finding)
-    until = _cooling_until(situation, responder)
-    if until is not None:
-        message = f"{says}; nothing is done before {format_time(until)} (cooldown)"
-        return View(State.COOLDOWN, message, finding)
-    return View(State.WOULD_ACT, f"{says}; {_plan(situation, responder)}", finding)
+        return State.REFUSED, f", but {finding.message}"
+    if until := _cooling_until(situation, responder):
+        return State.COOLDOWN, f"; nothing is done before {format_time(until)} (cooldown)"
+    if limit := limit_of(situation, responder):
+        return State.LIMITED, f", but {limit}"
+    return None
 
 
 def _plan(situation: Situation, responder: Responder) -> str:
     target = situation.target
     assert target is not None
-    floor = floor_of(responder.scale_up, target.replicas)
+    floor = floor_of(responder.scale_up, target.replicas, target.ceiling)
     return f"would scale {target.name} {target.replicas} → {floor} (mode {responder.spec.mode})"
 
 
 def would_notes(situation: Situation) -> Iterable[Note]:
     """Return what is worth telling of responders that fire and do nothing."""
     for responder in situation.responders:
-        if not responder.fires or responder.leaving:
+        if not responder.asks or responder.leaving:
             continue
         alert = responder.signal.alert.name if responder.signal.alert else ""
         finding = refusal(situation, responder)
         if finding.reason != _REACHABLE:
             message = f"{alert} fires, but {finding.message}"
             yield Note("Refused", message, responder.name, alert, warning=True)
+        elif limit := limit_of(situation, responder):
+            message = f"{alert} fires, but {limit}"
+            yield Note("Limited", message, responder.name, alert, warning=True)
+        elif responder.is_armed and not responder.may_write:
+            yield from _request_notes(situation, responder, alert)
         elif _would_act(situation, responder) and situation.target is not None:
             yield _would_note(situation, responder, situation.target, alert)
+
+
+def _request_notes(situation: Situation, responder: Responder, alert: str) -> Iterable[Note]:
+    if _cooling_until(situation, responder):
+        return
+    view = idle_view(situation, responder)
+    event = "Rejected" if view.state is State.REJECTED else "Requested"
+    yield Note(event, view.message, responder.name, alert)
 
 
 def _would_note(situation: Situation, responder: Responder, target: Target, alert: str) -> Note:
     event = "DryRun" if responder.spec.mode is Mode.DRY_RUN else "Observed"
     message = f"{alert} fires; {_plan(situation, responder)}"
-    floor = floor_of(responder.scale_up, target.replicas)
+    floor = floor_of(responder.scale_up, target.replicas, target.ceiling)
     return Note(event, message, responder.name, alert, target.replicas, floor)
 
 
@@ -148,8 +207,14 @@ def _seconds(situation: Situation, views: Iterable[View]) -> float | None:
         for r in situation.responders
         if r.fires and (until := _cooling_until(situation, r)) is not None
     ]
+    ends += [
+        parse_time(view.request.expires_at)
+        for view in views
+        if view.request and view.state is State.WAITING
+    ]
+    ends += [r.pause.until for r in situation.responders if r.pause and r.pause.until]
     if ends:
         return max(0.05, (min(ends) - situation.now).total_seconds())
-    if any(view.target.reason != _REACHABLE for view in views):
+    if any(v.target.reason != _REACHABLE or v.state is State.LIMITED for v in views):
         return RECHECK_SECONDS
     return None

@@ -1,11 +1,15 @@
-"""The receiver: Prometheus pushes its alerts here as if to an Alertmanager.
+"""The receiver: Prometheus pushes its alerts here as if to an Alertmanager, Alertmanager its webhook.
 
-A push is only a hint. It is answered once it is authenticated, read and noted; Prometheus never
-sends one again, and need not, since the poll finds whatever was lost.
+Both are only hints. A push of Prometheus is answered once it is authenticated, read and noted: it is
+never sent again, and need not be, since the poll finds whatever was lost. A webhook is answered once
+all that it leads to stands in a ledger, and otherwise with 503: then Alertmanager sends it again,
+which it does for no other refusal.
 """
 
+import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -15,54 +19,83 @@ from firewatch.api.resource import Key
 from firewatch.cluster.errors import ClusterError
 from firewatch.respond.alerts import Alert, AlertState, matches, parse_pushed
 from firewatch.respond.context import RespondContext
+from firewatch.respond.external import WebhookSenders
 from firewatch.respond.sender import Senders
+from firewatch.respond.webhook import parse_message
 
 _log = logging.getLogger(__name__)
 
 _BODY_LIMIT = 4 * 1024 * 1024
 _ALERT_LIMIT = 10_000
+_READ_SECONDS = 5.0
+"""A body that takes longer holds a connection for nothing."""
+_PASS_SECONDS = 5.0
+"""How long a webhook waits for what it leads to; below Alertmanager's own patience of 10 s."""
+
+Settle = Callable[[Key], Awaitable[bool]]
+"""Takes a pass over a target and returns whether it succeeded."""
 
 
 class Receiver:
-    """Takes in pushed alerts and wakes the targets that they concern."""
+    """Takes in alerts and wakes the targets that they concern."""
 
-    def __init__(self, context: RespondContext) -> None:
+    def __init__(self, context: RespondContext, settle: Settle) -> None:
         self._context = context
+        self._settle = settle
         self._senders = Senders(context.cluster, context.settings)
+        self._webhooks = WebhookSenders(context.cluster, context.registry)
 
     def application(self) -> web.Application:
         """Return the web application."""
         application = web.Application(client_max_size=_BODY_LIMIT)
         application.router.add_post("/api/v2/alerts", self.post)
+        application.router.add_post("/webhook/{namespace}", self.webhook)
         return application
 
     async def post(self, request: web.Request) -> web.Response:
-        """Take in one push."""
+        """Take in one push of Prometheus."""
         try:
-            source = await self._authenticate(request)
+            token = _token(request)
+            source = await self._senders.identify(token) if token else None
         except ClusterError as error:
-            _log.warning("a push could not be authenticated: %s", error)
-            return self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
+            return self._unavailable(error)
         if source is None:
             return self._answer(HTTPStatus.UNAUTHORIZED, "unauthenticated")
         try:
-            items = _read_list(await request.read())
+            items = _read_list(await _body(request))
         except (ValueError, RecursionError) as error:
             return self._answer(HTTPStatus.BAD_REQUEST, "malformed", str(error))
-        self._take(source, items)
+        self._take_pushed(source, items)
         return self._answer(HTTPStatus.OK, "accepted")
 
-    async def _authenticate(self, request: web.Request) -> Key | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            return None
-        return await self._senders.identify(token.strip())
+    async def webhook(self, request: web.Request) -> web.Response:
+        """Take in one message of an Alertmanager that people run themselves."""
+        namespace = request.match_info["namespace"]
+        try:
+            token = _token(request)
+            sources = await self._webhooks.identify(namespace, token) if token else None
+        except ClusterError as error:
+            return self._unavailable(error)
+        if sources is None:
+            return self._answer(HTTPStatus.UNAUTHORIZED, "unauthenticated")
+        try:
+            body = await _body(request)
+            targets = {t for source in sorted(sources) for t in self._take_message(source, body)}
+        except (ValueError, RecursionError) as error:
+            return self._answer(HTTPStatus.BAD_REQUEST, "malformed", str(error))
+        if not await self._settled(targets):
+            return self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "unsettled", "try again")
+        return self._answer(HTTPStatus.OK, "accepted")
 
     def _answer(self, status: HTTPStatus, result: str, text: str = "") -> web.Response:
         self._context.metrics.alerts.requests.labels(result).inc()
         return web.Response(status=status, text=text or status.phrase)
 
-    def _take(self, source: Key, items: list[Any]) -> None:
+    def _unavailable(self, error: ClusterError) -> web.Response:
+        _log.warning("a message could not be authenticated: %s", error)
+        return self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
+
+    def _take_pushed(self, source: Key, items: list[Any]) -> None:
         """Note the alerts one by one, so that a bad one does not cost the others."""
         now, external = self._context.clock(), self._context.sources.external(source)
         alerts: list[Alert] = []
@@ -70,27 +103,64 @@ class Receiver:
             try:
                 alerts.append(parse_pushed(item, external=external, now=now))
             except ValueError as error:
-                self._context.metrics.alerts.received.labels("malformed").inc()
-                _log.warning("an alert from %s was left out: %s", source, error)
+                self._left_out(source, str(error))
+        for target in self._note(source, alerts):
+            self._context.wake(target)
+
+    def _take_message(self, source: Key, body: bytes) -> set[Key]:
+        """Note the alerts of a webhook; return the targets that they concern."""
+        external = self._context.sources.external(source)
+        message = parse_message(body, external=external, now=self._context.clock())
+        for problem in message.problems:
+            self._left_out(source, problem)
+        if message.truncated:  # Prometheus knows the rest
+            self._context.wake(source)
+        return self._note(source, message.alerts)
+
+    def _left_out(self, source: Key, problem: str) -> None:
+        self._context.metrics.alerts.received.labels("malformed").inc()
+        _log.warning("an alert from %s was left out: %s", source, problem)
+
+    def _note(self, source: Key, alerts: Iterable[Alert]) -> set[Key]:
+        """Note alerts; a resolved one is only a reason to ask Prometheus."""
+        alerts, now = list(alerts), self._context.clock()
         for alert in alerts:
             self._context.metrics.alerts.received.labels(alert.state).inc()
             if alert.state is AlertState.FIRING:
                 self._context.sources.push(source, alert, now)
-        self._wake(source, alerts)
-
-    def _wake(self, source: Key, alerts: list[Alert]) -> None:
-        """Wake the targets of firing alerts; a resolved one is only a reason to ask Prometheus."""
-        resolved = False
+        targets: set[Key] = set()
         for entry in self._context.registry.of_source(source):
             hits = [alert for alert in alerts if matches(entry.spec.trigger, alert.labels)]
             firing = [alert for alert in hits if alert.state is AlertState.FIRING]
-            resolved = resolved or len(firing) < len(hits)
+            if len(firing) < len(hits):
+                self._context.wake(source)
             if firing:
-                lag = (self._context.clock() - firing[0].starts_at).total_seconds()
+                lag = (now - firing[0].starts_at).total_seconds()
                 self._context.metrics.responses.detection_seconds.observe(max(0.0, lag))
-                self._context.wake(entry.target)
-        if resolved:
-            self._context.wake(source)
+                targets.add(entry.target)
+        return targets
+
+    async def _settled(self, targets: Iterable[Key]) -> bool:
+        """Take a pass over each target; tell whether all have succeeded in time."""
+        try:
+            async with asyncio.timeout(_PASS_SECONDS):
+                return all(await asyncio.gather(*map(self._settle, targets)))
+        except TimeoutError:
+            return False
+
+
+def _token(request: web.Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+async def _body(request: web.Request) -> bytes:
+    """Return the body; ``ValueError`` if it does not come in time."""
+    try:
+        async with asyncio.timeout(_READ_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise ValueError(f"the body did not come within {_READ_SECONDS:.0f} s") from None
 
 
 def _read_list(body: bytes) -> list[Any]:

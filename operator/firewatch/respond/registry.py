@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from firewatch.api.conditions import Finding, parse_time
 from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.responses import AutoResponseSpec, LedgerTarget
+from firewatch.cluster.kinds import TARGET_KINDS, Kind
 from firewatch.respond.alerts import Alert
 from firewatch.respond.signals import Pushed, Source, SourceState
 
@@ -23,6 +24,12 @@ _ALWAYS = datetime.min.replace(tzinfo=UTC)
 def target_key(namespace: str, kind: str, name: str) -> Key:
     """Return the loop key of a target."""
     return Key("Target", namespace, f"{kind}/{name}")
+
+
+def target_of(key: Key) -> tuple[Kind, str]:
+    """Return kind and name of the target that a key means."""
+    kind, _, name = key.name.partition("/")
+    return next(each for each in TARGET_KINDS if each.kind == kind), name
 
 
 def source_key(namespace: str, stack: str) -> Key:
@@ -97,6 +104,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
+        self.reserved: set[Key] = set()
+        """Targets that are about to be changed, before that stands in a ledger."""
 
     def put(self, entry: Entry) -> None:
         """Remember what has been made out of an AutoResponse.

@@ -20,15 +20,16 @@ from firewatch.api.resource import Key, Object, parse_duration
 from firewatch.api.responses import AutoResponseStatus, HistoryEntry, Ledger, State
 from firewatch.cluster.errors import ClusterError
 from firewatch.cluster.events import post_event
-from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT
+from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.cluster.status import dump_status, write_status
-from firewatch.respond.actuator import scale_write
+from firewatch.respond.actuator import level_write
 from firewatch.respond.ahead import put_live, write_ahead
 from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import add_finalizer, has_finalizer, remove_finalizer
-from firewatch.respond.registry import Entry
+from firewatch.respond.registry import Entry, target_of
 from firewatch.respond.signals import UNREACHABLE, Kind, Source, judge
 from firewatch.respond.situation import (
+    AUTOSCALER_SCHEMA,
     LEDGER_SCHEMA,
     TARGET_READY,
     Decision,
@@ -41,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 _HISTORY = 20
 """Every entry makes each write to the object slower, the ledger's included: 50 cost 5 ms."""
-_NOT_DONE = frozenset({"Observed", "DryRun", "Refused"})
+_NOT_DONE = frozenset({"Observed", "DryRun", "Requested", "Rejected", "Limited", "Refused"})
 """Events about something that was not done: told once, not each time it is found again."""
 
 
@@ -54,7 +55,7 @@ def read_ledger(key: Key, entries: Iterable[Entry]) -> tuple[Ledger | None, str]
     if not keepers:
         return None, ""
     raw = keepers[0].live["status"]["ledger"]
-    if raw.get("schema") != LEDGER_SCHEMA:
+    if raw.get("schema") not in (LEDGER_SCHEMA, AUTOSCALER_SCHEMA):
         return None, (
             f"the ledger has schema {raw.get('schema')}, which this operator does not know;"
             " nothing is changed until an operator that knows it runs"
@@ -85,12 +86,24 @@ async def report(
     notes = _news(entries, decision)
     notes = await _try_dry_run(context, key, situation, decision, notes)
     decision = replace(decision, notes=tuple(notes))
-    for entry in sorted(entries, key=lambda e: keeper is None or e.name != keeper.name):
+    for entry in _in_order(key, entries, keeper):
         is_keeper = keeper is not None and entry.name == keeper.name
         current = keeper if is_keeper and keeper is not None else entry
         await _write_status(context, key, current, decision, keeper=is_keeper)
     await _tell(context, key, situation, decision)
     await _release_finalizers(context, key)
+
+
+def _in_order(key: Key, entries: Iterable[Entry], keeper: Entry | None) -> list[Entry]:
+    """Return the AutoResponses in the order in which they are told.
+
+    With the ledger it is settled what has happened, so it comes last: whoever is not told before a
+    crash is told afterwards. But where it moves, it must not be missing in between.
+    """
+    if keeper is None:
+        return sorted(entries, key=lambda entry: entry.owed == key)
+    moves = keeper.owed != key
+    return sorted(entries, key=lambda entry: (entry.name == keeper.name) is not moves)
 
 
 def _keeper(key: Key, entries: list[Entry], ledger: Ledger | None) -> Entry | None:
@@ -126,7 +139,8 @@ def _status(context: RespondContext, key: Key, entry: Entry, decision: Decision)
     raw["history"] = raw.get("history", [])[:_HISTORY]
     before = AutoResponseStatus.model_validate(raw)
     now = context.clock()
-    told = [_history_entry(n, now) for n in decision.notes if n.responder == entry.name]
+    news = (n for n in decision.notes if n.responder == entry.name)
+    told = [_history_entry(n, now) for n in news if not _is_told(n, before)]
     update: dict[str, object] = {"history": [*told, *before.history][:_HISTORY]}
     if entry.name in decision.ended:
         cooldown = timedelta(seconds=parse_duration(entry.spec.rails.cooldown))
@@ -147,6 +161,7 @@ def _outlook(
     return {
         "observed_generation": generation,
         "conditions": merge_conditions(before.conditions, findings, generation=generation, now=now),
+        "request": view.request if view else None,
         "state": view.state if view else State.IDLE,
         "message": (view.message if view else entry.accepted.message)[:1024],
     }
@@ -167,9 +182,15 @@ def _source_finding(entry: Entry, source: Source, now: datetime) -> Finding:
     return good(kind, "Polled", "Prometheus evaluates the alert's rule")
 
 
+def _is_told(note: Note, before: AutoResponseStatus) -> bool:
+    """Tell whether the history has this write already, so that a crash doubles nothing."""
+    told = ((entry.event, entry.time) for entry in before.history)
+    return bool(note.at) and (note.event, note.at) in told
+
+
 def _history_entry(note: Note, now: datetime) -> HistoryEntry:
     return HistoryEntry(
-        time=format_instant(now),
+        time=note.at or format_instant(now),
         event=note.event,
         alert=note.alert[:256],
         replicas_from=note.replicas_from,
@@ -202,7 +223,7 @@ async def _try_dry_run(
     if not is_news or target is None or replicas is None:
         return notes
     try:
-        await context.cluster.write(scale_write(target, key.namespace, replicas, dry_run=True))
+        await context.cluster.write(level_write(target, key.namespace, replicas, dry_run=True))
     except ClusterError as error:
         return [
             replace(n, message=f"{n.message}; it would be refused: {error}", warning=True)
@@ -230,9 +251,9 @@ async def _tell(
 
 
 def _reference(key: Key, uid: str) -> Object:
-    kind, _, name = key.name.partition("/")
+    kind, name = target_of(key)
     metadata = {"namespace": key.namespace, "name": name, "uid": uid}
-    return {"apiVersion": DEPLOYMENT.api_version, "kind": kind, "metadata": metadata}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
 
 
 async def _post(context: RespondContext, involved: Object, note: Note) -> None:

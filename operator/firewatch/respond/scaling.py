@@ -3,14 +3,22 @@
 from firewatch.api.responses import RampDown, ScaleUp
 
 
-def floor_of(action: ScaleUp, baseline: int) -> int:
-    """Return the replicas that the action asks for, within its maximum."""
-    if isinstance(action.by, int):
-        more = action.by
-    else:
-        percent = int(action.by.removesuffix("%"))
-        more = -(-baseline * percent // 100)
-    return min(baseline + more, action.max_replicas)
+def floor_of(action: ScaleUp, baseline: int, ceiling: int | None = None, steps: int = 0) -> int:
+    """Return the replicas that the action asks for after so many steps of its escalation.
+
+    It stays within the action's maximum and the autoscaler's.
+    """
+    more = _more(action.by, baseline)
+    if action.escalation:
+        more += steps * _more(action.escalation.by, baseline)
+    floor = min(baseline + more, action.max_replicas)
+    return floor if ceiling is None else min(floor, ceiling)
+
+
+def _more(by: int | str, baseline: int) -> int:
+    if isinstance(by, int):
+        return by
+    return -(-baseline * int(by.removesuffix("%")) // 100)
 
 
 def next_down(ramp: RampDown, *, baseline: int, peak: int, current: int, goal: int) -> int:

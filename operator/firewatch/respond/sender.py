@@ -3,7 +3,9 @@
 import hashlib
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Generic, TypeVar
 
 from firewatch.api.resource import Key, Object
 from firewatch.cluster.client import Cluster, Verb, Write
@@ -17,12 +19,28 @@ _REFUSED_CACHE_SECONDS = 10.0
 _CACHE_SIZE = 1000
 _POD_NAME = "authentication.kubernetes.io/pod-name"
 _POD_UID = "authentication.kubernetes.io/pod-uid"
+_T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class _Known:
-    source: Key | None
-    until: float
+class Remembered(Generic[_T]):
+    """What has been found out about tokens, by their hashes, for a while."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, tuple[_T | None, float]] = OrderedDict()
+
+    async def find(self, token: str, ask: Callable[[], Awaitable[_T | None]]) -> _T | None:
+        """Return what is known of a token, or ask; None if it may not send alerts."""
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        found, until = self._known.get(digest, (None, 0.0))
+        if until > time.monotonic():
+            return found
+        found = await ask()
+        seconds = _REFUSED_CACHE_SECONDS if found is None else _CACHE_SECONDS
+        self._known[digest] = (found, time.monotonic() + seconds)
+        self._known.move_to_end(digest)
+        while len(self._known) > _CACHE_SIZE:
+            self._known.popitem(last=False)
+        return found
 
 
 class Senders:
@@ -31,24 +49,14 @@ class Senders:
     def __init__(self, cluster: Cluster, settings: Settings) -> None:
         self._cluster = cluster
         self._settings = settings
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: Remembered[Key] = Remembered()
 
     async def identify(self, token: str) -> Key | None:
         """Return the source that a token belongs to; None if it may not send alerts.
 
         ``ClusterError`` if the API server cannot be asked.
         """
-        digest = hashlib.sha256(token.encode()).hexdigest()
-        known = self._known.get(digest)
-        if known is not None and known.until > time.monotonic():
-            return known.source
-        source = await self._ask(token)
-        seconds = _CACHE_SECONDS if source else _REFUSED_CACHE_SECONDS
-        self._known[digest] = _Known(source, time.monotonic() + seconds)
-        self._known.move_to_end(digest)
-        while len(self._known) > _CACHE_SIZE:
-            self._known.popitem(last=False)
-        return source
+        return await self._known.find(token, partial(self._ask, token))
 
     async def _ask(self, token: str) -> Key | None:
         body = {

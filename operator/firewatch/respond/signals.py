@@ -4,13 +4,14 @@ Resolved is only what Prometheus itself shows as resolved while it demonstrably 
 else holds: a response is never undone because something could not be seen.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from firewatch.api.responses import Trigger
+from firewatch.api.responses import Recovery, Trigger
 from firewatch.respond.alerts import Alert, AlertState, matches, may_match
+from firewatch.respond.load import Limit, Load, Sample, find_load
 
 UNREACHABLE = "SourceUnreachable"
 """Reason of whatever follows from a Prometheus that cannot be asked."""
@@ -37,6 +38,8 @@ class Signal:
     alert: Alert | None = None
     count: int = 0
     """How many matching alerts fire."""
+    load: Load | None = None
+    """What the target carries, where the alert's rule says that."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class RuleState:
     has_data: bool | None
     """Whether every metric of the expression has a series; None when that could not be told."""
     alerts: tuple[Alert, ...]
+    limit: Limit | None = None
+    """What it compares with a number."""
+    samples: tuple[Sample, ...] = ()
+    """What that is at present."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ class SourceState:
     started_at: datetime | None = None
     """When the Prometheus process started."""
     rules: tuple[RuleState, ...] = ()
+    answers: Mapping[str, bool] = field(default_factory=dict)
+    """Whether expressions of ``recovery.when`` return something."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +94,10 @@ class Source:
     pushed: dict[str, Pushed] = field(default_factory=dict)
 
 
-def judge(trigger: Trigger, source: Source, now: datetime) -> Signal:
-    """Return what a response with this trigger may conclude."""
+def judge(
+    trigger: Trigger, source: Source, now: datetime, recovery: Recovery | None = None
+) -> Signal:
+    """Return what a response with this trigger may conclude, and when it is to recover."""
     firing = sorted(_firing(trigger, source), key=lambda alert: alert.starts_at)
     if firing:
         return Signal(
@@ -104,8 +115,35 @@ def judge(trigger: Trigger, source: Source, now: datetime) -> Signal:
             "RuleGone",
             f"no rule named {trigger.alert or trigger.preset} is loaded in Prometheus",
         )
-    return _unsettled(trigger, rules, state, now) or Signal(
-        Kind.RESOLVED, "Resolved", "no matching alert is active"
+    return (
+        _unsettled(trigger, rules, state, now)
+        or _not_yet(recovery or Recovery(), state)
+        or Signal(
+            Kind.RESOLVED,
+            "Resolved",
+            "no matching alert is active",
+            load=_load(trigger, rules, recovery or Recovery()),
+        )
+    )
+
+
+def _not_yet(recovery: Recovery, state: SourceState) -> Signal | None:
+    """Return that the user's own condition does not hold, if so."""
+    if recovery.when is None:
+        return None
+    answer = state.answers.get(recovery.when)
+    if answer is None:
+        return _hold("RecoveryUnknown", "recovery.when could not be asked")
+    return None if answer else _hold("RecoveryWhen", "recovery.when returns nothing yet")
+
+
+def _load(trigger: Trigger, rules: Iterable[RuleState], recovery: Recovery) -> Load | None:
+    """Return the load that comes nearest to its limit."""
+    if recovery.when is not None or not recovery.load_aware:
+        return None
+    found = (find_load(rule.limit, rule.samples, trigger.labels) for rule in rules)
+    return max(
+        (load for load in found if load), key=lambda load: load.value / load.limit, default=None
     )
 
 

@@ -1,14 +1,19 @@
 """What a decision is made from, and what it says (data only)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from firewatch.api.conditions import Finding
-from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, ScaleUp, State
+from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, Request, ScaleUp, State
+from firewatch.respond.approval import Verdict
+from firewatch.respond.limits import Usage
+from firewatch.respond.pausing import Pause
 from firewatch.respond.signals import Kind, Signal
 
 LEDGER_SCHEMA = 1
-"""Version of the ledger that this operator writes."""
+"""Version of a ledger about a target's own replicas."""
+AUTOSCALER_SCHEMA = 2
+"""Version of a ledger about an autoscaler: an operator that knows none must not restore it."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,15 @@ class Responder:
     leaving: bool = False
     """It is being deleted, or no longer names this target: its claim is to be given up."""
     cooldown_until: datetime | None = None
+    pause: Pause | None = None
+    request: Request | None = None
+    """Its request for an approval, from its status."""
+    verdict: Verdict = Verdict.NONE
+    """What people have said of that."""
+    undo: str = ""
+    """When the claim was opened that somebody wants to be given up."""
+    holds_claim: bool = False
+    """What was begun with an approval needs none to go on."""
 
     @property
     def scale_up(self) -> ScaleUp:
@@ -34,12 +48,40 @@ class Responder:
     @property
     def may_write(self) -> bool:
         """Tell whether it may hold a claim."""
-        return self.spec.mode is Mode.ENFORCE and not self.leaving
+        is_approved = self.verdict is Verdict.APPROVED or self.holds_claim
+        may_act = self.spec.mode is Mode.ENFORCE or (self.spec.mode is Mode.APPROVE and is_approved)
+        return may_act and not self.leaving
+
+    @property
+    def is_armed(self) -> bool:
+        """Tell whether its mode lets it change something, if need be after an approval."""
+        return self.spec.mode in (Mode.APPROVE, Mode.ENFORCE)
 
     @property
     def fires(self) -> bool:
         """Tell whether its alert fires."""
         return self.signal.kind is Kind.FIRING
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether more may be done for it now."""
+        return self.fires and self.pause is None
+
+
+@dataclass(frozen=True)
+class Autoscaler:
+    """What keeps a target at a number of replicas, and from how many on."""
+
+    kind: str
+    name: str
+    uid: str
+    minimum: int
+    is_set: bool
+    """Whether the minimum stands in its spec, and is not only the default."""
+    maximum: int
+    paused: bool
+    last_writer: str
+    """Who last wrote the minimum, from managedFields."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +96,40 @@ class Target:
     opted_in: bool
     last_writer: str
     """Who last wrote the number of replicas, from managedFields."""
+    ready: int = 0
+    """How many replicas are ready."""
+    autoscaler: Autoscaler | None = None
+    """What scales it, if anything does."""
+    ambiguity: str = ""
+    """Why it cannot be told what scales it."""
+
+    @property
+    def level(self) -> int:
+        """Return the number that is raised and put back: replicas, or an autoscaler's minimum."""
+        return self.autoscaler.minimum if self.autoscaler else self.replicas
+
+    @property
+    def ceiling(self) -> int | None:
+        """Return the replicas above which an autoscaler does not let it."""
+        return self.autoscaler.maximum if self.autoscaler else None
+
+    @property
+    def lever(self) -> str:
+        """Return what that number is, for people."""
+        if self.autoscaler:
+            return f"the minimum of {self.autoscaler.kind} {self.autoscaler.name}"
+        return self.name
+
+    @property
+    def level_writer(self) -> str:
+        """Return who last wrote that number."""
+        return self.autoscaler.last_writer if self.autoscaler else self.last_writer
+
+    def at_level(self, level: int) -> "Target":
+        """Return the target after its level was written."""
+        if self.autoscaler is None:
+            return replace(self, replicas=level)
+        return replace(self, autoscaler=replace(self.autoscaler, minimum=level, is_set=True))
 
 
 @dataclass(frozen=True)
@@ -66,6 +142,8 @@ class Situation:
     responders: tuple[Responder, ...]
     """Oldest first."""
     ledger: Ledger | None = None
+    usage: Usage = field(default_factory=Usage)
+    """How much has been done lately."""
     unreadable: str = ""
     """Why there is a ledger that cannot be understood; it is then left exactly as it is."""
 
@@ -85,6 +163,8 @@ class Note:
     replicas_from: int | None = None
     replicas_to: int | None = None
     warning: bool = False
+    at: str = ""
+    """Instant of the write that it tells of, as the ledger has it; empty for now."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +174,8 @@ class View:
     state: State
     message: str
     target: Finding
+    request: Request | None = None
+    """What waits for an approval."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +187,9 @@ class Decision:
     keeps_ledger: bool = False
     """Leave whatever ledger there is exactly as it is."""
     scale_to: int | None = None
-    """Replicas to write to the target; None: leave it."""
+    """Level to write to the target or its autoscaler; None: leave it."""
+    nudge_to: int | None = None
+    """Replicas to write to a target whose autoscaler would get there by itself, and later."""
     views: dict[str, View] = field(default_factory=dict)
     """By name of the AutoResponse."""
     notes: tuple[Note, ...] = ()

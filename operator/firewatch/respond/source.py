@@ -1,5 +1,6 @@
 """A pass over one source of alerts: ask Prometheus what is true, wake the targets it concerns."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +23,8 @@ from firewatch.respond.alerts import (
     polled_alert,
 )
 from firewatch.respond.context import RespondContext
+from firewatch.respond.external import external_prometheus, is_external
+from firewatch.respond.load import Limit, Sample, find_limit
 from firewatch.respond.presence import presence_queries
 from firewatch.respond.registry import Entry
 from firewatch.respond.signals import RuleState, SourceState, judge
@@ -61,19 +64,25 @@ class Sourcing:
     def _signal(self, entry: Entry, now: datetime) -> tuple[str, ...]:
         """Return all that a status says about the source, to see whether that has changed."""
         source = self.context.sources.known_to(entry)
-        signal = judge(entry.spec.trigger, source, now)
+        signal = judge(entry.spec.trigger, source, now, entry.spec.recovery)
         error = source.state.error if source.state else ""
-        return (signal.kind, signal.reason, signal.message, error)
+        load = repr(signal.load) if entry.owed else ""
+        return (signal.kind, signal.reason, signal.message, load, error)
 
     async def _ask(self, key: Key, entries: list[Entry], started: datetime) -> SourceState:
         try:
             prometheus = await self._prometheus(key)
             rules = await _rules(prometheus, entries)
             external = self.context.sources.external(key)
+            # Only what is changed at present is to go back, and only then the load matters.
+            is_owed = any(entry.owed is not None for entry in entries)
             return SourceState(
                 polled_at=started,
                 started_at=await prometheus.started_at(),
-                rules=tuple([await _rule_state(prometheus, r, external) for r in rules]),
+                rules=tuple(
+                    [await _rule_state(prometheus, r, external, load=is_owed) for r in rules]
+                ),
+                answers=await _answers(prometheus, entries) if is_owed else {},
             )
         except (PrometheusError, ClusterError) as error:
             return SourceState(polled_at=started, error=str(error))
@@ -82,12 +91,22 @@ class Sourcing:
             return SourceState(polled_at=started, error=why)
 
     async def _prometheus(self, key: Key) -> Prometheus:
-        """Return the stack's Prometheus; the cluster's DNS need not be reachable."""
+        """Return the source's Prometheus; for a stack's, DNS need not be reachable."""
+        if is_external(key):
+            return await self._external(key)
         service = await self.context.cluster.get(SERVICE, key.namespace, prometheus_name(key.name))
         trust = await self._trust(key)
         scheme = "https" if trust else "http"
         address = f"{scheme}://{service['spec']['clusterIP']}:{PROMETHEUS_PORT}"
         return Prometheus(self.session, address, trust)
+
+    async def _external(self, key: Key) -> Prometheus:
+        (entry,) = self.context.registry.of_source(key)
+        source = entry.spec.source
+        assert source is not None
+        return await external_prometheus(
+            self.context.cluster, self.session, key.namespace, source.prometheus
+        )
 
     async def _trust(self, key: Key) -> Trust | None:
         """Return by what the server is trusted, as the stack itself says; None if it serves HTTP.
@@ -117,8 +136,9 @@ async def _rules(prometheus: Prometheus, entries: list[Entry]) -> list[RuntimeRu
 
 
 async def _rule_state(
-    prometheus: Prometheus, rule: RuntimeRule, external: frozenset[str]
+    prometheus: Prometheus, rule: RuntimeRule, external: frozenset[str], *, load: bool
 ) -> RuleState:
+    limit = find_limit(rule.expression) if load else None
     return RuleState(
         name=rule.name,
         labels=dict(rule.labels),
@@ -129,7 +149,24 @@ async def _rule_state(
         hold=rule.hold,
         has_data=await _has_data(prometheus, rule.expression),
         alerts=tuple(_alerts(rule, external)),
+        limit=limit,
+        samples=await _samples(prometheus, limit) if limit else (),
     )
+
+
+async def _samples(prometheus: Prometheus, limit: Limit) -> tuple[Sample, ...]:
+    found = await prometheus.samples(limit.query)
+    return tuple(Sample(labels, value) for labels, value in found)
+
+
+async def _answers(prometheus: Prometheus, entries: list[Entry]) -> dict[str, bool]:
+    """Return which conditions for recovery hold; those that Prometheus refuses are missing."""
+    wanted = {entry.spec.recovery.when for entry in entries if entry.owed} - {None}
+    found: dict[str, bool] = {}
+    for query in sorted(filter(None, wanted)):
+        with suppress(BadQueryError):
+            found[query] = await prometheus.has_series(query)
+    return found
 
 
 def _alerts(rule: RuntimeRule, external: frozenset[str]) -> list[Alert]:

@@ -4,28 +4,41 @@ Whatever the order in which the operator is stopped, the ledger says before each
 to be written, so the next pass can tell what became of it.
 """
 
+import asyncio
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import Key, Object
-from firewatch.api.responses import OPT_IN_LABEL
+from firewatch.api.responses import OPT_IN_LABEL, UNDO, Request
 from firewatch.cluster.errors import (
     ConflictError,
     ForbiddenError,
     InvalidError,
     NotFoundError,
 )
-from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, NAMESPACE
-from firewatch.respond.actuator import scale_write
+from firewatch.cluster.kinds import (
+    AUTO_RESPONSE,
+    HORIZONTAL_POD_AUTOSCALER,
+    NAMESPACE,
+    SCALED_OBJECT,
+    Kind,
+)
+from firewatch.respond.actuator import level_write, replicas_write
+from firewatch.respond.approval import find_verdict
+from firewatch.respond.autoscalers import find_autoscaler
 from firewatch.respond.context import RespondContext
 from firewatch.respond.decide import decide
 from firewatch.respond.idle import RECHECK_SECONDS
-from firewatch.respond.registry import Entry
+from firewatch.respond.limits import Limits, Usage, measure_usage
+from firewatch.respond.managers import last_writer
+from firewatch.respond.pausing import find_pause
+from firewatch.respond.registry import Entry, target_of
 from firewatch.respond.report import abandon, read_ledger, report, report_problem
 from firewatch.respond.signals import judge
-from firewatch.respond.situation import Responder, Situation, Target
+from firewatch.respond.situation import Autoscaler, Decision, Responder, Situation, Target
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +72,8 @@ async def _attend(context: RespondContext, key: Key, entries: list[Entry]) -> fl
         return await _act(context, key, situation)
     except ForbiddenError as error:
         return await _without_rights(context, key, error)
+    finally:
+        context.registry.reserved.discard(key)
 
 
 async def _without_rights(context: RespondContext, key: Key, error: ForbiddenError) -> float:
@@ -93,11 +108,15 @@ def _is_blind(situation: Situation) -> bool:
 async def _act(context: RespondContext, key: Key, situation: Situation) -> float | None:
     for _ in range(_MOST_WRITES):
         decision = decide(situation)
+        if decision.scale_to is not None:
+            # Before anything is awaited, so that targets that act at once know of each other.
+            context.registry.reserved.add(key)
+        await _nudge(context, key, situation, decision)
         await report(context, key, situation, decision)
         if decision.scale_to is None or situation.target is None:
             break
         try:
-            await _scale(context, key, situation, decision.scale_to)
+            await _scale(context, key, situation, decision)
         except (ForbiddenError, InvalidError) as error:
             message = f"the API server refuses the change of replicas: {error}"
             await report_problem(context, key, "WriteRefused", message)
@@ -105,7 +124,7 @@ async def _act(context: RespondContext, key: Key, situation: Situation) -> float
         situation = replace(
             situation,
             ledger=decision.ledger,
-            target=replace(situation.target, replicas=decision.scale_to),
+            target=situation.target.at_level(decision.scale_to),
         )
     return decision.seconds
 
@@ -114,7 +133,7 @@ async def _gather(context: RespondContext, key: Key, entries: list[Entry]) -> Si
     ledger, unreadable = read_ledger(key, entries)
     held = {claim.uid for claim in ledger.claims} if ledger else set[str]()
     responders = tuple(
-        _responder(context, key, entry)
+        _responder(context, key, entry, held)
         for entry in entries
         if entry.is_accepted or entry.live["metadata"]["uid"] in held
     )
@@ -126,43 +145,83 @@ async def _gather(context: RespondContext, key: Key, entries: list[Entry]) -> Si
         target=await _read_target(context, key) if is_owed or may_act else None,
         responders=responders,
         ledger=ledger,
+        usage=_usage(context, key),
         unreadable=unreadable,
     )
 
 
-def _responder(context: RespondContext, key: Key, entry: Entry) -> Responder:
+def _usage(context: RespondContext, key: Key) -> Usage:
+    """Return what AutoResponses have done lately; right before it is decided what more to do."""
+    settings, registry = context.settings, context.registry
+    limits = Limits(
+        namespace_actions=settings.namespace_actions,
+        cluster_actions=settings.cluster_actions,
+        targets=settings.max_targets,
+    )
+    return measure_usage(key, registry, registry.reserved, limits, context.clock())
+
+
+def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection[str]) -> Responder:
     metadata, status = entry.live["metadata"], entry.live.get("status", {})
+    now, raw = context.clock(), status.get("request")
+    request = Request.model_validate(raw) if raw else None
     cooldown = status.get("cooldownUntil")
     return Responder(
         name=entry.name,
         uid=metadata["uid"],
         created=metadata["creationTimestamp"],
         spec=entry.spec,
-        signal=judge(entry.spec.trigger, context.sources.known_to(entry), context.clock()),
+        signal=judge(entry.spec.trigger, context.sources.known_to(entry), now, entry.spec.recovery),
         leaving=entry.deleting
         or not entry.is_accepted
         or entry.target != key
         or entry.owed not in (None, key),
         cooldown_until=parse_time(cooldown) if cooldown else None,
+        pause=find_pause(entry.live, now),
+        request=request,
+        verdict=find_verdict(entry.live, request, now),
+        undo=(metadata.get("annotations") or {}).get(UNDO, ""),
+        holds_claim=metadata["uid"] in held,
     )
 
 
 async def _read_target(context: RespondContext, key: Key) -> Target | None:
-    kind, _, name = key.name.partition("/")
-    try:
-        live = await context.cluster.get(DEPLOYMENT, key.namespace, name)
-    except NotFoundError:
+    kind, name = target_of(key)
+    # At the same time, since all of this stands between an alert and its answer.
+    live, scalers, scaled_objects = await asyncio.gather(
+        _read(context, kind, key.namespace, name),
+        context.cluster.list(HORIZONTAL_POD_AUTOSCALER, key.namespace),
+        _scaled_objects(context, key.namespace),
+    )
+    if live is None:
         return None
-    spec = live["spec"]
+    spec, found = live["spec"], find_autoscaler(kind, name, scalers, scaled_objects)
     return Target(
-        kind=kind,
+        kind=kind.kind,
         name=name,
         uid=live["metadata"]["uid"],
-        replicas=spec["replicas"],
+        replicas=spec.get("replicas", 1),
         paused=spec.get("paused", False),
         opted_in=await _opted_in(context, live),
-        last_writer=_last_writer(live),
+        last_writer=last_writer(live, "replicas"),
+        ready=live.get("status", {}).get("readyReplicas", 0),
+        autoscaler=found if isinstance(found, Autoscaler) else None,
+        ambiguity=found if isinstance(found, str) else "",
     )
+
+
+async def _read(context: RespondContext, kind: Kind, namespace: str, name: str) -> Object | None:
+    try:
+        return await context.cluster.get(kind, namespace, name)
+    except NotFoundError:
+        return None
+
+
+async def _scaled_objects(context: RespondContext, namespace: str) -> list[Object]:
+    try:
+        return await context.cluster.list(SCALED_OBJECT, namespace)
+    except NotFoundError:  # KEDA is not installed
+        return []
 
 
 async def _opted_in(context: RespondContext, live: Object) -> bool:
@@ -174,23 +233,29 @@ async def _opted_in(context: RespondContext, live: Object) -> bool:
     return bool(namespace["metadata"].get("labels", {}).get(OPT_IN_LABEL) == "enabled")
 
 
-def _last_writer(live: Object) -> str:
-    """Return the field manager that owns ``spec.replicas``, the latest if there are several."""
-    owners = [
-        entry
-        for entry in live["metadata"].get("managedFields", ())
-        if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
-    ]
-    latest: Object = max(owners, key=lambda entry: str(entry.get("time", "")), default={})
-    return str(latest.get("manager") or "somebody else")
+async def _nudge(
+    context: RespondContext, key: Key, situation: Situation, decision: Decision
+) -> None:
+    """Help a target to the minimum of its autoscaler, which looks every 15 seconds only.
+
+    That is not owed: an autoscaler goes down again by itself.
+    """
+    if decision.nudge_to is not None and situation.target is not None:
+        await context.cluster.write(
+            replicas_write(situation.target, key.namespace, decision.nudge_to)
+        )
 
 
-async def _scale(context: RespondContext, key: Key, situation: Situation, replicas: int) -> None:
-    """Write the replicas, on condition that they still are as they were when it was decided."""
-    target = situation.target
+async def _scale(
+    context: RespondContext, key: Key, situation: Situation, decision: Decision
+) -> None:
+    """Write the level, on condition that it still is as it was when that was decided."""
+    target, level, ledger = situation.target, decision.scale_to, decision.ledger
     assert target is not None
-    await context.cluster.write(scale_write(target, key.namespace, replicas))
-    if replicas > target.replicas:
+    assert level is not None
+    assert ledger is not None
+    await context.cluster.write(level_write(target, key.namespace, level, ledger))
+    if level > target.level:
         starts = [r.signal.alert.starts_at for r in situation.responders if r.signal.alert]
         latency = (context.clock() - min(starts)).total_seconds()
         context.metrics.responses.latency_seconds.observe(max(0.0, latency))

@@ -1,4 +1,7 @@
 """The program ``firewatch``, also called ``kubectl-firewatch``: the runbook's procedures by hand."""
 
-COMMANDS = ("firewatch lint", "firewatch release", "firewatch render")
+COMMANDS = (
+    *("firewatch lint", "firewatch preflight", "firewatch release", "firewatch render"),
+    "firewatch response",
+)
 """Every command line that there is, without its options."""

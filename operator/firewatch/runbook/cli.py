@@ -6,7 +6,6 @@ Exit status: 0 all is well, 1 something was found, 2 the call or a file is wrong
 import asyncio
 import json
 import os
-import sys
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -15,22 +14,21 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from firewatch.api.resource import Object
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.yaml_text import dump_yaml
-from firewatch.runbook.advice import Advice, advise
+from firewatch.runbook.advice import advise
 from firewatch.runbook.documents import Input, InputError, read_input
+from firewatch.runbook.printing import ListFormat, print_rows
 from firewatch.runbook.release import Release, release_by
 from firewatch.runbook.render import render as render_documents
+from firewatch.runbook.response_cli import RESPONSE, preflight
 
 FOUND, USAGE = 1, 2
 _RECEIVER = "firewatch-receiver.firewatch.svc:9095"
 _ALL_FILES = "config"
-_WIDE = 500
-"""Columns where nobody looks on: a line each, for grep."""
+_ADVICE = ("FILE", "POLICY", "RULE", "CODE", "MESSAGE")
 
 APP = typer.Typer(
     no_args_is_help=True,
@@ -47,14 +45,8 @@ class ObjectFormat(StrEnum):
     JSON = "json"
 
 
-class ListFormat(StrEnum):
-    """How a list is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    YAML = "yaml"
-    MARKDOWN = "markdown"
-
+APP.add_typer(RESPONSE, name="response")
+APP.command()(preflight)
 
 Files = Annotated[
     list[str], typer.Argument(help="Files or folders with resources; - is standard input.")
@@ -127,7 +119,7 @@ def lint(
 ) -> None:
     """Print advice on alert rules and names of metrics; none of it keeps a rule from running."""
     found = [*advise(_read(files, namespace).documents)]
-    _print_advice(found, output)
+    print_rows(_ADVICE, [asdict(each) for each in found], output)
     if found:
         raise typer.Exit(FOUND)
 
@@ -198,29 +190,3 @@ def _texts(item: Object) -> Iterator[tuple[str, str]]:
     """Yield the files in an object; in Secrets they stand encoded."""
     for name, text in item.get("data", {}).items():
         yield name, b64decode(text).decode() if item["kind"] == "Secret" else text
-
-
-def _print_advice(found: Sequence[Advice], output: ListFormat) -> None:
-    rows = [asdict(each) for each in found]
-    match output:
-        case ListFormat.JSON:
-            typer.echo(json.dumps(rows, indent=2))
-        case ListFormat.YAML:
-            typer.echo(dump_yaml(rows), nl=False)
-        case ListFormat.MARKDOWN:
-            typer.echo(_markdown([tuple(row.values()) for row in rows]), nl=False)
-        case ListFormat.TABLE if rows:
-            table = Table(*_HEADINGS, box=None, pad_edge=False)
-            for row in rows:
-                table.add_row(*row.values())
-            Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
-
-
-_HEADINGS = ("FILE", "POLICY", "RULE", "CODE", "MESSAGE")
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = [_HEADINGS, ["---"] * len(_HEADINGS), *rows]
-    return "".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
-    )

@@ -1,0 +1,124 @@
+"""Sources that people run themselves: their address, their credentials, and who may send for them."""
+
+import hmac
+from base64 import b64decode, b64encode
+from functools import partial
+
+import aiohttp
+
+from firewatch.api.alert_source import ExternalServer, ExternalSource
+from firewatch.api.resource import Key, SecretKeySelector
+from firewatch.cluster.client import Cluster
+from firewatch.cluster.find import find
+from firewatch.cluster.kinds import SECRET
+from firewatch.cluster.prometheus import Prometheus, PrometheusError
+from firewatch.cluster.trust import Trust, read_file, trusting
+from firewatch.respond.registry import Registry
+from firewatch.respond.sender import Remembered
+
+_PREFIX = "AutoResponse/"
+"""In front of the name of the AutoResponse that says where its alerts come from: no stack is so named."""
+
+_TLS_FIELD = "spec.source.prometheus.tlsConfig"
+
+
+def external_key(namespace: str, response: str) -> Key:
+    """Return the loop key of the source that an AutoResponse brings."""
+    return Key("Source", namespace, _PREFIX + response)
+
+
+def names_secrets(source: ExternalSource) -> bool:
+    """Tell whether a source needs anything that stands in Secrets or ConfigMaps."""
+    server = source.prometheus
+    named = (source.webhook_token, server.authorization, server.basic_auth, server.tls_config)
+    return any(named)
+
+
+def is_external(key: Key) -> bool:
+    """Tell whether a source is one that people run themselves."""
+    return key.name.startswith(_PREFIX)
+
+
+async def external_prometheus(
+    cluster: Cluster, session: aiohttp.ClientSession, namespace: str, server: ExternalServer
+) -> Prometheus:
+    """Return the client of a server; ``PrometheusError`` if its credentials are missing."""
+    return Prometheus(
+        session,
+        server.url.rstrip("/"),
+        await _trust(cluster, namespace, server),
+        await _authorization(cluster, namespace, server),
+    )
+
+
+async def _trust(cluster: Cluster, namespace: str, server: ExternalServer) -> Trust | None:
+    tls = server.tls_config
+    if tls is None:
+        return None
+    named = tls.ca.secret or tls.ca.config_map
+    assert named is not None
+    where = f"key {named.key} of {named.name}"
+    host = server.url.removeprefix("https://").partition("/")[0].partition(":")[0]
+    context = trusting(await read_file(cluster, namespace, tls.ca), pinned=False)
+    problem = "" if context else f"{where} holds no certificate in PEM form; create it"
+    name = tls.server_name or host
+    return Trust(where, name, context=context, problem=problem, field=_TLS_FIELD)
+
+
+async def _authorization(cluster: Cluster, namespace: str, server: ExternalServer) -> str:
+    if server.authorization:
+        token = await _secret(cluster, namespace, server.authorization.credentials)
+        return f"{server.authorization.type} {token}"
+    if server.basic_auth:
+        user = await _secret(cluster, namespace, server.basic_auth.username)
+        password = await _secret(cluster, namespace, server.basic_auth.password)
+        return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+    return ""
+
+
+async def _secret(cluster: Cluster, namespace: str, ref: SecretKeySelector) -> str:
+    live = await find(cluster, SECRET, namespace, ref.name) or {}
+    value = b64decode((live.get("data") or {}).get(ref.key, "")).decode(errors="replace").strip()
+    if not value:
+        raise PrometheusError(f"key {ref.key} of Secret {ref.name} is missing; create it")
+    if any(ord(sign) < ord(" ") for sign in value):
+        raise PrometheusError(f"key {ref.key} of Secret {ref.name} holds more than one line")
+    return value
+
+
+class WebhookSenders:
+    """Tells for which sources a webhook may speak."""
+
+    def __init__(self, cluster: Cluster, registry: Registry) -> None:
+        self._cluster = cluster
+        self._registry = registry
+        self._known: Remembered[frozenset[Key]] = Remembered()
+
+    async def identify(self, namespace: str, token: str) -> frozenset[Key] | None:
+        """Return the sources of a namespace that a token belongs to; None if there are none.
+
+        ``ClusterError`` if the API server cannot be asked.
+        """
+        return await self._known.find(f"{namespace}/{token}", partial(self._ask, namespace, token))
+
+    async def _ask(self, namespace: str, token: str) -> frozenset[Key] | None:
+        found: set[Key] = set()
+        for entry in self._registry:
+            source = entry.spec.source
+            if entry.namespace != namespace or source is None or entry.source is None:
+                continue
+            if await is_sender(self._cluster, namespace, source, token):
+                found.add(entry.source)
+        return frozenset(found) or None
+
+
+async def is_sender(cluster: Cluster, namespace: str, source: ExternalSource, token: str) -> bool:
+    """Tell whether a token is one of those by which a source's Alertmanager proves itself."""
+    ref = source.webhook_token
+    if ref is None:
+        return False
+    live = await find(cluster, SECRET, namespace, ref.name) or {}
+    text = b64decode((live.get("data") or {}).get(ref.key, ""))
+    valid = [line.strip() for line in text.splitlines() if line.strip()]
+    # All of them are compared, so that the time tells nothing.
+    return sum(hmac.compare_digest(each, token.encode()) for each in valid) > 0

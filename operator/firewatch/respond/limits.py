@@ -1,0 +1,93 @@
+"""How much is enough (pure): actions of the last hour, and targets that are changed at present.
+
+Counted from what stands in the statuses, histories and ledgers, so that a restart forgets nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from firewatch.api.conditions import parse_time
+from firewatch.api.resource import Key
+from firewatch.respond.registry import Entry
+
+_HOUR = timedelta(hours=1)
+_ACTIONS = frozenset({"ScaledUp", "Rewritten"})
+"""Events of writes that an alert has led to; putting things back is never limited."""
+
+
+class Action(NamedTuple):
+    """A write to a target; all AutoResponses that it was for tell it with the same instant."""
+
+    target: Key
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What holds for all AutoResponses together, whatever they say."""
+
+    namespace_actions: int
+    """Actions within an hour in one namespace."""
+    cluster_actions: int
+    """Actions within an hour in the cluster."""
+    targets: int
+    """Targets of one namespace that are changed at the same time."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How much has been done, as far as one target is concerned."""
+
+    on_target: int = 0
+    """Actions within the last hour."""
+    limit: str = ""
+    """Why no target of the namespace may be changed now, for people."""
+
+
+def measure_usage(
+    key: Key, entries: Iterable[Entry], reserved: Iterable[Key], limits: Limits, now: datetime
+) -> Usage:
+    """Return what has been done; ``reserved`` are targets that are about to be written to."""
+    entries, reserved = list(entries), set(reserved) - {key}
+    recent = {a for entry in entries for a in _actions(entry) if now - a.at < _HOUR}
+    in_namespace = sum(action.target.namespace == key.namespace for action in recent)
+    changed = {entry.owed for entry in entries if entry.owed} | reserved
+    others = {each for each in changed if each.namespace == key.namespace and each != key}
+    return Usage(
+        on_target=sum(action.target == key for action in recent),
+        limit=_limit(
+            key, limits, in_namespace + len(reserved), len(recent) + len(reserved), len(others)
+        ),
+    )
+
+
+def _actions(entry: Entry) -> Iterator[Action]:
+    status = entry.live.get("status", {})
+    for told in status.get("history", ()):
+        if told.get("event") in _ACTIONS:
+            yield Action(entry.target, parse_time(told["time"]))
+    ledger = status.get("ledger") or {}
+    if entry.owed and ledger.get("intended", 0) > ledger.get("written", 0):
+        yield Action(entry.owed, parse_time(ledger["changedAt"]))  # not told yet
+
+
+def _limit(key: Key, limits: Limits, namespace: int, cluster: int, targets: int) -> str:
+    remedy = "look after it, or raise the chart's rails"
+    if targets >= limits.targets:
+        return (
+            f"{targets} other targets in namespace {key.namespace} are changed at present, and"
+            f" {limits.targets} may be at the same time; {remedy}.maxTargets"
+        )
+    if namespace >= limits.namespace_actions:
+        return (
+            f"there were {namespace} actions in namespace {key.namespace} within an hour, and"
+            f" {limits.namespace_actions} are allowed; {remedy}.actionsPerHour.namespace"
+        )
+    if cluster >= limits.cluster_actions:
+        return (
+            f"there were {cluster} actions in the cluster within an hour, and"
+            f" {limits.cluster_actions} are allowed; {remedy}.actionsPerHour.cluster"
+        )
+    return ""

@@ -1,0 +1,186 @@
+"""``firewatch preflight``: what an AutoResponse would meet, before an alert fires at night."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from firewatch.api.resource import Object
+from firewatch.api.responses import OPT_IN_LABEL, AutoResponseSpec, Mode
+from firewatch.cluster.client import Cluster
+from firewatch.cluster.errors import ForbiddenError, NotFoundError
+from firewatch.cluster.find import find
+from firewatch.cluster.kinds import (
+    AUTOSCALER_KINDS,
+    HORIZONTAL_POD_AUTOSCALER,
+    NAMESPACE,
+    SCALED_OBJECT,
+    TARGET_KINDS,
+    Kind,
+)
+from firewatch.respond.autoscalers import MINIMUM_FIELD, find_autoscaler
+from firewatch.respond.gitops import Field, find_keeper, remedy
+from firewatch.respond.managers import last_writer
+from firewatch.respond.scaling import floor_of
+from firewatch.respond.situation import Autoscaler
+
+
+class Grade(StrEnum):
+    """How bad it is."""
+
+    FINE = "ok"
+    LOOK = "look"
+    """It works, but somebody should know."""
+    BAD = "bad"
+    """The response would do nothing, or be undone."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    about: str
+    grade: Grade
+    message: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What was found in the cluster."""
+
+    response: Object
+    kind: Kind
+    target: Object | None
+    namespace: Object | None
+    """None if it may not be read."""
+    scaler: Autoscaler | str | None
+    scaler_object: Object | None
+
+
+async def gather(cluster: Cluster, response: Object) -> Scene:
+    """Read everything that the response has to do with, with the user's own rights."""
+    spec, namespace = response["spec"], response["metadata"]["namespace"]
+    wanted, name = spec["target"].get("kind", "Deployment"), spec["target"]["name"]
+    kind = next(each for each in TARGET_KINDS if each.kind == wanted)
+    scalers = await cluster.list(HORIZONTAL_POD_AUTOSCALER, namespace)
+    scaled_objects = await _list(cluster, SCALED_OBJECT, namespace)
+    found = find_autoscaler(kind, name, scalers, scaled_objects)
+    scaler = next(
+        (
+            each
+            for each in (*scalers, *scaled_objects)
+            if isinstance(found, Autoscaler) and each["metadata"]["uid"] == found.uid
+        ),
+        None,
+    )
+    return Scene(
+        response,
+        kind,
+        await find(cluster, kind, namespace, name),
+        await _namespace(cluster, namespace),
+        found,
+        scaler,
+    )
+
+
+async def _list(cluster: Cluster, kind: Kind, namespace: str) -> list[Object]:
+    try:
+        return await cluster.list(kind, namespace)
+    except NotFoundError:  # not installed
+        return []
+
+
+async def _namespace(cluster: Cluster, name: str) -> Object | None:
+    try:
+        return await find(cluster, NAMESPACE, "", name)
+    except ForbiddenError:
+        return None
+
+
+def check(scene: Scene) -> list[Check]:
+    """Return what there is to say (pure)."""
+    return [*_checks(scene)]
+
+
+def _checks(scene: Scene) -> Iterator[Check]:
+    spec = AutoResponseSpec.model_validate(scene.response["spec"], extra="ignore")
+    yield from _accepted(scene.response)
+    if scene.target is None:
+        yield Check("target", Grade.BAD, f"there is no {scene.kind.kind} {spec.target.name} here")
+        return
+    yield _mode(spec, scene)
+    yield from _replicas(spec, scene.target)
+    yield _scaled_by(scene)
+    yield from _kept(scene, scene.target)
+
+
+def _accepted(response: Object) -> Iterator[Check]:
+    conditions = response.get("status", {}).get("conditions") or []
+    if not conditions:
+        yield Check(
+            "operator", Grade.BAD, "it has not looked at this AutoResponse yet; does it run?"
+        )
+    for each in conditions:
+        grade = Grade.FINE if each["status"] == "True" else Grade.BAD
+        yield Check(each["type"], grade, each.get("message", ""))
+
+
+def _mode(spec: AutoResponseSpec, scene: Scene) -> Check:
+    if spec.mode not in (Mode.ENFORCE, Mode.APPROVE):
+        return Check("mode", Grade.LOOK, f"mode is {spec.mode}: it only says what it would do")
+    for live in (scene.target, scene.namespace):
+        value = ((live or {}).get("metadata", {}).get("labels") or {}).get(OPT_IN_LABEL)
+        if value is not None:
+            grade = Grade.FINE if value == "enabled" else Grade.BAD
+            return Check("opt-in", grade, f"{OPT_IN_LABEL} is {value}")
+    return Check(
+        "opt-in", Grade.BAD, f"neither the target nor its namespace has {OPT_IN_LABEL}=enabled"
+    )
+
+
+def _replicas(spec: AutoResponseSpec, target: Object) -> Iterator[Check]:
+    replicas = target["spec"].get("replicas", 1)
+    action = next(each.scale_up for each in spec.actions if each.scale_up)
+    assert action
+    floor = floor_of(action, replicas)
+    writer = last_writer(target, "replicas")
+    if target["spec"].get("paused"):
+        yield Check("replicas", Grade.BAD, "it is paused")
+    elif replicas == 0:
+        yield Check("replicas", Grade.BAD, "it has 0 replicas: somebody parked it")
+    elif floor <= replicas:
+        yield Check(
+            "replicas", Grade.BAD, f"it has {replicas}, and maxReplicas is {action.max_replicas}"
+        )
+    else:
+        yield Check("replicas", Grade.FINE, f"{replicas} → {floor}, last written by {writer}")
+
+
+def _scaled_by(scene: Scene) -> Check:
+    if isinstance(scene.scaler, str):
+        return Check("autoscaler", Grade.BAD, scene.scaler)
+    if scene.scaler is None:
+        return Check("autoscaler", Grade.FINE, "none; its own replicas are changed")
+    found = scene.scaler
+    who = f"{found.kind} {found.name}"
+    if found.paused:
+        return Check("autoscaler", Grade.BAD, f"{who} is paused")
+    message = f"{who}; its {MINIMUM_FIELD[found.kind]} is raised from {found.minimum}, up to {found.maximum}"
+    return Check("autoscaler", Grade.FINE, message)
+
+
+def _kept(scene: Scene, target: Object) -> Iterator[Check]:
+    """Yield who else keeps the field that would be changed."""
+    metadata = scene.response["metadata"]
+    if isinstance(scene.scaler, Autoscaler) and scene.scaler_object:
+        live, found = scene.scaler_object, scene.scaler
+        kind = next(each for each in AUTOSCALER_KINDS if each.kind == found.kind)
+        path, is_set = f"/spec/{MINIMUM_FIELD[found.kind]}", found.is_set
+    else:
+        live, kind, path, is_set = target, scene.kind, "/spec/replicas", True
+    keeper = find_keeper(live)
+    if keeper is None:
+        yield Check("GitOps", Grade.FINE, "no Argo CD, Flux or Helm is recognised on it")
+        return
+    field = Field(kind.group, kind.kind, metadata["namespace"], live["metadata"]["name"], path)
+    grade = Grade.LOOK if is_set else Grade.FINE
+    yield Check("GitOps", grade, f"{keeper} keeps it; {remedy(keeper, field)}")

@@ -1,0 +1,23 @@
+"""Files of others, read from their Go modules as tests run; nothing of theirs is kept here."""
+
+import json
+from pathlib import Path
+
+from e2e.cluster.binaries import run_go
+from tests.apiserver.kubectl import Kubectl
+
+KEDA = ("github.com/kedacore/keda/v2@v2.21.0", "config/crd/bases/keda.sh_scaledobjects.yaml")
+ROLLOUTS = ("github.com/argoproj/argo-rollouts@v1.8.3", "manifests/crds/rollout-crd.yaml")
+
+
+def module_folder(module: str) -> Path:
+    """Return the folder with the source of a Go module."""
+    return Path(json.loads(run_go(["mod", "download", "-json", module], Path("/")))["Dir"])
+
+
+def install_crd(kubectl: Kubectl, definition: tuple[str, str]) -> None:
+    """Install the CustomResourceDefinition in a file of a module, and wait until it is served."""
+    module, path = definition
+    file = module_folder(module) / path
+    kubectl("apply", "--server-side", "-f", str(file))
+    kubectl("wait", "--for=condition=Established", "-f", str(file), "--timeout=60s")

@@ -1,0 +1,58 @@
+"""Enough is enough: what an hour and a namespace allow, at a real API server."""
+
+from datetime import timedelta
+
+import pytest
+
+from firewatch.cluster.client import KubernetesCluster
+from firewatch.cluster.kinds import DEPLOYMENT
+from tests.apiserver.episodes import Episodes
+
+pytestmark = pytest.mark.usefixtures("crds")
+
+
+async def test_keep_5038_a_target_is_raised_three_times_an_hour_and_a_restart_forgets_none(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    episodes = Episodes(cluster, namespace)
+    await episodes.stack()
+    await episodes.workload(DEPLOYMENT)
+    await episodes.response(rails={"cooldown": "0s"})
+    for _ in range(3):
+        episodes.alert(firing=True)
+        await episodes.step()
+        assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4
+        await episodes.until_over()
+    for _ in range(2):
+        episodes.alert(firing=True)
+        await episodes.step()
+        status = await episodes.status()
+        assert (status["state"], (await episodes.spec(DEPLOYMENT))["replicas"]) == ("Limited", 2)
+        assert "rails.actionsPerHour is 3" in status["message"]
+        episodes.restart()
+    assert (await episodes.events()).count("Limited") == 1
+    episodes.now += timedelta(hours=1)
+    episodes.alert(firing=True)
+    await episodes.step()
+    assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4
+
+
+async def test_so_many_targets_at_the_same_time_however_many_alerts_fire(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    episodes = Episodes(cluster, namespace)
+    await episodes.stack()
+    names = [f"t{number}" for number in range(8)]
+    for name in names:
+        await episodes.workload(DEPLOYMENT, name)
+        await episodes.response(name, target=name)
+    episodes.alert(firing=True)
+    for _ in range(3):
+        await episodes.step()
+        episodes.restart()
+    states = sorted([(await episodes.status(name))["state"] for name in names])
+    assert states == ["Active"] * 5 + ["Limited"] * 3
+    replicas = sorted([(await episodes.spec(DEPLOYMENT, name))["replicas"] for name in names])
+    assert replicas == [2] * 3 + [4] * 5
+    await episodes.until_over()
+    assert {(await episodes.spec(DEPLOYMENT, name))["replicas"] for name in names} == {2}

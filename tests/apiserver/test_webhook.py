@@ -1,0 +1,137 @@
+"""Alertmanager's webhook, over real HTTP: who may send, and what an answer means."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp.test_utils import TestClient, TestServer
+
+from firewatch.api.resource import Key
+from firewatch.cluster.client import KubernetesCluster
+from firewatch.cluster.errors import UnreachableError
+from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, SECRET
+from firewatch.metrics import Metrics
+from firewatch.reconcile.loop import Loop
+from firewatch.reconcile.responses import reconcile_response
+from firewatch.respond.receiver import Receiver
+from firewatch.respond.target import reconcile_target
+from tests.apiserver.episodes import ALERT, Episodes
+
+pytestmark = pytest.mark.usefixtures("crds")
+TOKEN = "a-token-that-nobody-guesses"
+SOURCE = {
+    "prometheus": {"url": "http://127.0.0.1:9"},
+    "webhookToken": {"name": "webhook", "key": "token"},
+}
+
+
+def message(*statuses: str, **fields: Any) -> dict[str, Any]:
+    alerts = [
+        {"status": status, "labels": {"alertname": ALERT, "n": str(number)}}
+        for number, status in enumerate(statuses)
+    ]
+    return {"version": "4", "status": "firing", "alerts": alerts, **fields}
+
+
+@dataclass
+class Post:
+    """A receiver that really listens, and a sender."""
+
+    episodes: Episodes
+    client: TestClient[Any, Any]
+
+    async def send(
+        self, body: object, *, token: str = TOKEN, namespace: str = "", **options: Any
+    ) -> int:
+        path = f"/webhook/{namespace or self.episodes.namespace}"
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self.client.post(path, json=body, headers=headers, **options) as answer:
+            return answer.status
+
+    async def replicas(self) -> int:
+        return int((await self.episodes.spec(DEPLOYMENT))["replicas"])
+
+
+@pytest_asyncio.fixture
+async def post(cluster: KubernetesCluster, namespace: str) -> AsyncIterator[Post]:
+    episodes = Episodes(cluster, namespace)
+    await episodes.workload(DEPLOYMENT)
+    await episodes.create(SECRET, "webhook", data={"token": b64encode(TOKEN.encode()).decode()})
+    await episodes.response(source=SOURCE)
+    context = episodes.context
+    for name in episodes.responses:
+        await reconcile_response(context, Key(AUTO_RESPONSE.kind, namespace, name))
+
+    loop = Loop({"Target": partial(reconcile_target, context)}, Metrics(), workers=4)
+    running = asyncio.create_task(loop.run())
+    application = Receiver(context, loop.pass_over).application()
+    async with TestClient(TestServer(application)) as client:
+        yield Post(episodes, client)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_what_is_answered_stands_in_a_ledger(post: Post) -> None:
+    assert await post.send(message("firing", "resolved")) == 200
+    assert (await post.replicas(), (await post.episodes.status())["state"]) == (4, "Active")
+    assert "ledger" in await post.episodes.status()
+
+
+async def test_a_hundred_copies_are_one_action(post: Post) -> None:
+    await asyncio.gather(*(post.send(message("firing")) for _ in range(100)))
+    assert await post.replicas() == 4
+    assert await post.episodes.events() == ["ScaledUp"]
+
+
+async def test_what_says_nothing_of_a_firing_alert_changes_nothing(post: Post) -> None:
+    assert await post.send(message("resolved")) == 200
+    assert await post.send(message()) == 200
+    other = {"status": "firing", "labels": {"alertname": "Another"}}
+    assert await post.send(message(alerts=[other])) == 200
+    assert await post.replicas() == 2
+
+
+@pytest.mark.parametrize("token", ["", "x", TOKEN[:-1], TOKEN + "x", f"{TOKEN}\t{TOKEN}"])
+async def test_robusta_2174_nobody_acts_without_the_token(post: Post, token: str) -> None:
+    assert await post.send(message("firing"), token=token) == 401
+    assert await post.replicas() == 2
+
+
+async def test_a_token_is_good_for_its_namespace_only(
+    post: Post, cluster: KubernetesCluster
+) -> None:
+    assert await post.send(message("firing"), namespace="default") == 401
+    assert await post.replicas() == 2
+
+
+async def test_two_tokens_are_valid_while_they_are_rotated(post: Post) -> None:
+    both = b64encode(f"{TOKEN}\nthe-next-one\n".encode()).decode()
+    await post.episodes.patch(SECRET, {"data": {"token": both}}, "webhook")
+    assert await post.send(message("firing")) == 200
+    assert await post.send(message("firing"), token="the-next-one") == 200
+    assert await post.send(message("firing"), token="") == 401
+
+
+@pytest.mark.parametrize("body", ["x", [], {"version": "3"}, {"version": "4", "alerts": 1}, None])
+async def test_what_is_no_message_is_refused(post: Post, body: object) -> None:
+    assert await post.send(body) == 400
+
+
+async def test_what_cannot_be_settled_is_to_be_sent_again(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise UnreachableError("the API server does not answer")
+
+    monkeypatch.setattr("firewatch.respond.target._gather", away)
+    assert await post.send(message("firing")) == 503
+    monkeypatch.undo()
+    assert await post.send(message("firing")) == 200
+    assert await post.replicas() == 4
