@@ -54,6 +54,9 @@ class HostOperator:
             "FIREWATCH_RECEIVER": f"{self.testbed.cluster.node_address}:{_RECEIVER_PORT}",
             "FIREWATCH_RECEIVER_PORT": str(_RECEIVER_PORT),
             "FIREWATCH_HEALTH_PORT": str(_HEALTH_PORT),
+            # As of the installed one: a sweep has more episodes in an hour than anybody else.
+            "FIREWATCH_NAMESPACE_ACTIONS_PER_HOUR": "10000",
+            "FIREWATCH_CLUSTER_ACTIONS_PER_HOUR": "100000",
             "PYTHONPATH": f"{PROJECT / 'operator'}:{PROJECT}",
         }
         with (self.folder / "operator.log").open("ab") as log:
