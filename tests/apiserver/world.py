@@ -20,6 +20,7 @@ from tests.apiserver.kubectl import Kubectl
 _TOLD_LATE = frozenset({"/status/largestMetrics", "/status/jobs", "/status/targets"})
 
 Objects = list[Object]
+Rows = dict[str, Object]
 Texts = list[str]
 
 SETTINGS = {"FIREWATCH_RECEIVER": "10.0.0.1:9095"}
@@ -31,6 +32,8 @@ class Recorder:
 
     cluster: KubernetesCluster
     writes: list[Write] = field(default_factory=list)
+    jobs: dict[tuple[str, str], Rows] = field(default_factory=dict)
+    """What was last written about each stack's scrape jobs."""
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         return await self.cluster.get(kind, namespace, name)
@@ -47,20 +50,46 @@ class Recorder:
         found = [
             f"{w.verb} {w.kind.kind}/{w.name}{w.subresource and '/'}{w.subresource}"
             for w in self.writes
-            if not _is_told_late(w)
+            if not self._is_told_late(w)
         ]
         self.writes.clear()
         return found
 
+    def _is_told_late(self, write: Write) -> bool:
+        """Tell whether a write says only what a server knows some time after its start.
 
-def _is_told_late(write: Write) -> bool:
-    """Tell whether a write says only what a server knows some time after its start.
+        How its scrapes go it knows with the first of each job, within 15 s, and sizes after 30 s.
+        """
+        if write.verb is not Verb.JSON_PATCH:
+            return False
+        changes = [operation for operation in write.body if operation["op"] != "test"]
+        stack = (write.namespace, write.name)
+        before = self.jobs.get(stack, {})
+        after = self.jobs[stack] = _jobs_after(changes, before)
+        return (
+            {change["path"] for change in changes} <= _TOLD_LATE
+            and before.keys() == after.keys()
+            and all(
+                row == before[name] or _awaits_a_scrape(before[name]) for name, row in after.items()
+            )
+        )
 
-    How its scrapes go it knows with the first of each job, within 15 s, and sizes after 30 s.
-    """
-    return write.verb is Verb.JSON_PATCH and all(
-        operation["path"] in _TOLD_LATE for operation in write.body if operation["op"] != "test"
-    )
+
+def _jobs_after(changes: Objects, before: Rows) -> Rows:
+    """Return the rows of scrape jobs in a status after changes to it."""
+    for change in changes:
+        value: Any = change.get("value") or []
+        if change["path"] == "/status":
+            value = value.get("jobs", [])
+        elif change["path"] != "/status/jobs":
+            continue
+        before = {row["name"]: row for row in value}
+    return before
+
+
+def _awaits_a_scrape(row: Object) -> bool:
+    """Tell whether no target of a job was scraped yet: Prometheus counts them by their scrapes."""
+    return bool(row["targets"] == 0)
 
 
 @dataclass
