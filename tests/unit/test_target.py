@@ -1,15 +1,15 @@
-"""A pass over a target: what it writes when the API server does not let it see the target."""
+"""A pass over a target: what it asks of the API server, and what it writes if that refuses."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from firewatch.api.conditions import bad
+from firewatch.api.conditions import bad, good
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import AutoResponseSpec
 from firewatch.cluster.client import Write
-from firewatch.cluster.errors import ForbiddenError
-from firewatch.cluster.kinds import DEPLOYMENT, EVENT, Kind
+from firewatch.cluster.errors import ForbiddenError, NotFoundError
+from firewatch.cluster.kinds import DEPLOYMENT, EVENT, SCALED_OBJECT, Kind
 from firewatch.metrics import Metrics
 from firewatch.respond.context import RespondContext
 from firewatch.respond.registry import Entry, Registry, Sources
@@ -72,20 +72,21 @@ class NoRights:
         return self.live
 
 
-async def test_a_namespace_that_is_no_longer_granted_does_not_lose_what_is_owed() -> None:
-    live = {
-        "metadata": {
-            "name": "scale",
-            "namespace": "shop",
-            "uid": "uid-scale",
-            "resourceVersion": "1",
-            "generation": 1,
-            "creationTimestamp": "2025-12-31T00:00:00Z",
-            "finalizers": ["monitoring.freeagentics.io/restore"],
-        },
-        "spec": SPEC,
-        "status": {"state": "Active", "ledger": LEDGER},
+def response(status: Object) -> Object:
+    metadata = {
+        "name": "scale",
+        "namespace": "shop",
+        "uid": "uid-scale",
+        "resourceVersion": "1",
+        "generation": 1,
+        "creationTimestamp": "2025-12-31T00:00:00Z",
+        "finalizers": ["monitoring.freeagentics.io/restore"],
     }
+    return {"metadata": metadata, "spec": SPEC, "status": status}
+
+
+async def test_a_namespace_that_is_no_longer_granted_does_not_lose_what_is_owed() -> None:
+    live = response({"state": "Active", "ledger": LEDGER})
     cluster = NoRights(live)
     registry = Registry()
     refused = bad("Accepted", "NamespaceNotGranted", "add shop to targets.namespaces")
@@ -101,3 +102,42 @@ async def test_a_namespace_that_is_no_longer_granted_does_not_lose_what_is_owed(
     writes = len(cluster.writes)
     await reconcile_target(context, Key("Target", "shop", "Deployment/api"))
     assert len(cluster.writes) == writes
+
+
+@dataclass
+class WithoutKeda(NoRights):
+    """A cluster that does not know KEDA's kinds."""
+
+    asked: int = 0
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        metadata = {"name": name, "namespace": namespace, "uid": "uid-api"}
+        return {"metadata": metadata, "spec": {"replicas": 4}}
+
+    async def list(self, kind: Kind, *arguments: Any, **options: Any) -> list[Object]:
+        if kind is SCALED_OBJECT:
+            self.asked += 1
+            raise NotFoundError("the server could not find the requested resource")
+        return []
+
+
+async def test_a_kind_that_is_not_installed_is_asked_for_once_a_minute() -> None:
+    live = response({"state": "Active", "ledger": LEDGER})
+    cluster, registry = WithoutKeda(live), Registry()
+    accepted = good("Accepted", "Accepted", "alerts come from MonitoringStack main")
+    registry.put(Entry(live, AutoResponseSpec.model_validate(SPEC), accepted, None))
+    settings = parse_settings({"FIREWATCH_TARGET_NAMESPACES": "shop"})
+    now = NOW
+    context = RespondContext(
+        cluster=cluster,
+        settings=settings,
+        metrics=Metrics(),
+        clock=lambda: now,
+        wake=lambda _: None,
+        registry=registry,
+        sources=Sources(),
+    )
+    for seconds, asked in ((0, 1), (59, 1), (60, 2), (90, 2)):
+        now = NOW + timedelta(seconds=seconds)
+        await reconcile_target(context, Key("Target", "shop", "Deployment/api"))
+        assert cluster.asked == asked

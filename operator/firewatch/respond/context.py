@@ -1,12 +1,13 @@
 """What the responding half works with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from firewatch.api.resource import Key
 from firewatch.cluster.client import Cluster
 from firewatch.metrics import Metrics
+from firewatch.respond.absent import AbsentKinds
 from firewatch.respond.registry import Registry, Sources
 from firewatch.settings import Settings
 
@@ -23,3 +24,4 @@ class RespondContext:
     wake: Callable[[Key], None]
     registry: Registry
     sources: Sources
+    absent: AbsentKinds = field(default_factory=AbsentKinds)

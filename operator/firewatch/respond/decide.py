@@ -148,8 +148,7 @@ def _ledger_problem(situation: Situation, ledger: Ledger) -> str:
     if not minimum <= ledger.baseline <= maximum:
         return (
             f"the ledger's baseline {ledger.baseline} is not between {minimum} and maxReplicas"
-            f" {maximum};"
-            " nothing is changed until maxReplicas is raised"
+            f" {maximum}; nothing is changed until maxReplicas is raised"
         )
     return ""
 

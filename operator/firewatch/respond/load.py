@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import promql_parser
 
+from firewatch.respond.presence import find_selectors
+
 _MARGIN = 0.9
 """Share of the limit below which the projected load must stay: without it, it swings at the edge."""
 _ABOVE = {">": True, ">=": True, "<": False, "<=": False}
@@ -73,16 +75,7 @@ def _is_held(node: promql_parser.Expr) -> bool:
 
     By the conventions for names of metrics, a counter of bytes that flow ends in ``_total``.
     """
-    names: list[str] = []
-
-    def visit(part: promql_parser.Expr) -> None:
-        if isinstance(part, promql_parser.MatrixSelector):
-            part = part.vector_selector
-        if isinstance(part, promql_parser.VectorSelector):
-            names.append(part.name or "")
-
-    promql_parser.walk(node, visit)
-    return any(name.endswith("_bytes") for name in names)
+    return any((selector.name or "").endswith("_bytes") for selector in find_selectors(node))
 
 
 def _comparison(

@@ -20,19 +20,25 @@ def presence_queries(expression: str) -> list[str] | None:
 
     None if the expression cannot be taken apart, so that its data cannot be proved.
     """
-    selectors: set[str] = set()
-
-    def visit(node: promql_parser.Expr) -> None:
-        if isinstance(node, promql_parser.MatrixSelector):
-            selectors.add(_selector(node.vector_selector))
-        elif isinstance(node, promql_parser.VectorSelector):
-            selectors.add(_selector(node))
-
     try:
-        promql_parser.walk(promql_parser.parse(expression), visit)
+        selectors = {_selector(node) for node in find_selectors(promql_parser.parse(expression))}
     except ValueError:
         return None
     return [f"count({selector})" for selector in sorted(selectors)]
+
+
+def find_selectors(expression: promql_parser.Expr) -> list[promql_parser.VectorSelector]:
+    """Return the selectors of an expression, those of ranges too."""
+    found: list[promql_parser.VectorSelector] = []
+
+    def visit(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.MatrixSelector):
+            node = node.vector_selector
+        if isinstance(node, promql_parser.VectorSelector):
+            found.append(node)
+
+    promql_parser.walk(expression, visit)
+    return found
 
 
 def _selector(node: promql_parser.VectorSelector) -> str:

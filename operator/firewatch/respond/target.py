@@ -218,9 +218,12 @@ async def _read(context: RespondContext, kind: Kind, namespace: str, name: str) 
 
 
 async def _scaled_objects(context: RespondContext, namespace: str) -> list[Object]:
+    if context.absent.has(SCALED_OBJECT, context.clock()):
+        return []
     try:
         return await context.cluster.list(SCALED_OBJECT, namespace)
     except NotFoundError:  # KEDA is not installed
+        context.absent.note(SCALED_OBJECT, context.clock())
         return []
 
 
