@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.apiserver.kubectl import Kubectl, KubectlError
+from e2e.kubectl import wait_for
+from tests.apiserver.kubectl import Kubectl
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,19 +23,12 @@ def install_crds(kubectl: Kubectl) -> str:
     return said
 
 
-def wait_served(kubectl: Kubectl) -> None:
-    """Wait until the API server serves our kinds."""
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            kubectl("get", "mstack,apol,aresp,rpol", "-A")
-        except KubectlError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            return
+def wait_served(kubectl: Kubectl, kinds: str = "mstack,apol,aresp,rpol") -> None:
+    """Wait until the API server serves kinds, ours if none are named.
+
+    ``kubectl wait`` fails on a definition that is so new that it has no conditions yet.
+    """
+    wait_for(f"{kinds} to be served", lambda: kubectl("get", kinds, "-A", "-o", "json"))
 
 
 @dataclass(frozen=True)

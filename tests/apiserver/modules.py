@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import yaml
+
 from e2e.cluster.binaries import run_go
+from tests.apiserver.deployed import wait_served
 from tests.apiserver.kubectl import Kubectl
 
 KEDA = ("github.com/kedacore/keda/v2@v2.21.0", "config/crd/bases/keda.sh_scaledobjects.yaml")
@@ -15,9 +18,10 @@ def module_folder(module: str) -> Path:
     return Path(json.loads(run_go(["mod", "download", "-json", module], Path("/")))["Dir"])
 
 
-def install_crd(kubectl: Kubectl, definition: tuple[str, str]) -> None:
+def install_crd(kubectl: Kubectl, source: tuple[str, str]) -> None:
     """Install the CustomResourceDefinition in a file of a module, and wait until it is served."""
-    module, path = definition
+    module, path = source
     file = module_folder(module) / path
     kubectl("apply", "--server-side", "-f", str(file))
-    kubectl("wait", "--for=condition=Established", "-f", str(file), "--timeout=60s")
+    definition = yaml.safe_load(file.read_text())
+    wait_served(kubectl, definition["metadata"]["name"])
