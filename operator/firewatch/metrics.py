@@ -95,6 +95,11 @@ class Metrics:
             ["verb", "kind", "result"],
             registry=self.registry,
         )
+        self.leading = Gauge(
+            "firewatch_leading",
+            "Whether this replica holds the Lease, and so acts.",
+            registry=self.registry,
+        )
         self.loop = LoopMetrics(self.registry)
         self.alerts = AlertMetrics(self.registry)
         self.responses = ResponseMetrics(self.registry)

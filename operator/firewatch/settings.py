@@ -26,12 +26,20 @@ RECEIVER_AUDIENCE = "firewatch-receiver"
 """Audience of the token with which Prometheus proves itself to the alert receiver."""
 
 
+LEASE_NAME = "firewatch"
+"""Lease in the operator's namespace; whoever holds it acts, and the other replicas stand by."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything about the process that is not in a resource."""
 
     namespace: str
     """Namespace that the operator runs in."""
+    pod: str
+    """Name of the pod that the process runs in."""
+    address: str
+    """``host:port`` at which the other replicas reach this one's alert receiver; empty if unknown."""
     stack_namespaces: tuple[str, ...]
     """Namespaces where stacks may run; ``("*",)`` is every namespace."""
     cluster_stack_namespaces: tuple[str, ...]
@@ -80,6 +88,8 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
     receiver_port = _port(environment, "FIREWATCH_RECEIVER_PORT", 9095)
     return Settings(
         namespace=namespace,
+        pod=environment.get("FIREWATCH_POD", "firewatch"),
+        address=_address(environment.get("FIREWATCH_POD_IP", ""), receiver_port),
         stack_namespaces=_names(environment, "FIREWATCH_STACK_NAMESPACES"),
         cluster_stack_namespaces=_names(environment, "FIREWATCH_CLUSTER_STACK_NAMESPACES"),
         target_namespaces=_names(environment, "FIREWATCH_TARGET_NAMESPACES"),
@@ -95,6 +105,12 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         cluster_actions=_number(environment, "FIREWATCH_CLUSTER_ACTIONS_PER_HOUR", 30),
         max_targets=_number(environment, "FIREWATCH_MAX_TARGETS", 5),
     )
+
+
+def _address(host: str, port: int) -> str:
+    if not host:
+        return ""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _names(environment: Mapping[str, str], name: str) -> tuple[str, ...]:

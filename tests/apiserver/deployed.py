@@ -61,6 +61,8 @@ def operator_process(kubeconfig: Path, folder: Path) -> Iterator[OperatorProcess
     health, receiver = _free_ports(2)
     settings = {
         "KUBECONFIG": str(kubeconfig),
+        # Where its Lease is.
+        "FIREWATCH_NAMESPACE": "default",
         "FIREWATCH_STACK_NAMESPACES": "*",
         "FIREWATCH_TARGET_NAMESPACES": "*",
         "FIREWATCH_RECEIVER": f"127.0.0.1:{receiver}",

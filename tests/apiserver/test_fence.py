@@ -15,6 +15,7 @@ from firewatch.api.resource import API_VERSION, Object
 from firewatch.api.responses import AutoResponseStatus
 from firewatch.cluster.apply import apply, delete
 from firewatch.cluster.client import KubernetesCluster, Verb, Write, connect
+from firewatch.cluster.election import Election, Place
 from firewatch.cluster.errors import ClusterError, ForbiddenError
 from firewatch.cluster.kinds import (
     AUTO_RESPONSE,
@@ -22,6 +23,7 @@ from firewatch.cluster.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     JOB,
+    LEASE,
     PERSISTENT_VOLUME_CLAIM,
     POD,
     SCALED_OBJECT,
@@ -29,6 +31,7 @@ from firewatch.cluster.kinds import (
     SERVICE_ACCOUNT,
     Kind,
 )
+from firewatch.cluster.lease import LEASE_SECONDS, Candidate
 from firewatch.cluster.status import write_status
 from firewatch.metrics import Metrics
 from firewatch.respond.finalizer import add_finalizer, remove_finalizer
@@ -47,7 +50,7 @@ def fence(kubectl: Kubectl, crds: str) -> Iterator[None]:
     """Install the operator's account with its rights everywhere, and the fence around it."""
     text = (ROOT / "config" / "operator.yaml").read_text()
     kubectl("create", "namespace", "firewatch")
-    kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")
+    kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
     rights = [each for each in yaml.safe_load_all(text) if each["kind"] in kinds]
     for scope in ("stacks", "targets"):
         grant = (ROOT / "config" / "grants" / scope / "role-binding.yaml").read_text()
@@ -255,6 +258,26 @@ async def test_of_an_autoscaler_only_its_minimum_is_changed(
     for change in changes:
         with pytest.raises(ForbiddenError, match=f"nothing but {lever} of autoscalers"):
             await operator.write(Write(Verb.MERGE, kind, namespace, "x", change))
+
+
+async def test_of_leases_it_makes_and_changes_only_the_one_of_its_replicas(
+    operator: KubernetesCluster, cluster: KubernetesCluster
+) -> None:
+    now, candidate = 0.0, Candidate("me")
+    election = Election(operator, candidate, Place("firewatch", ""), clock=lambda: now)
+    for now in (0.0, LEASE_SECONDS, LEASE_SECONDS + 1):
+        await election.step()
+    assert candidate.holds(now)
+    with pytest.raises(ForbiddenError, match="makes no Lease but firewatch"):
+        await make(operator, LEASE, body(LEASE, "firewatch", **MANAGED_BY))
+    unnamed = body(LEASE, "firewatch", **MANAGED_BY)
+    unnamed["metadata"] |= {"name": "", "generateName": "firewatch"}
+    with pytest.raises(ForbiddenError, match="makes no Lease but firewatch"):
+        await make(operator, LEASE, unnamed)
+    await make(cluster, LEASE, body(LEASE, "firewatch", **MANAGED_BY))
+    for write in (note(LEASE, "firewatch"), Write(Verb.DELETE, LEASE, "firewatch", "x", None)):
+        with pytest.raises(ForbiddenError, match="cannot (patch|delete) resource"):
+            await operator.write(write)
 
 
 async def test_others_are_not_held_to_it(cluster: KubernetesCluster, namespace: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
@@ -20,23 +21,12 @@ from firewatch.metrics import Metrics
 from firewatch.reconcile.loop import Loop
 from firewatch.reconcile.responses import reconcile_response
 from firewatch.respond.receiver import Receiver
+from firewatch.respond.relay import Relay
 from firewatch.respond.target import reconcile_target
-from tests.apiserver.episodes import ALERT, Episodes
+from tests.apiserver.episodes import Episodes
+from tests.apiserver.webhooks import SOURCE, TOKEN, message
 
 pytestmark = pytest.mark.usefixtures("crds")
-TOKEN = "a-token-that-nobody-guesses"
-SOURCE = {
-    "prometheus": {"url": "http://127.0.0.1:9"},
-    "webhookToken": {"name": "webhook", "key": "token"},
-}
-
-
-def message(*statuses: str, **fields: Any) -> dict[str, Any]:
-    alerts = [
-        {"status": status, "labels": {"alertname": ALERT, "n": str(number)}}
-        for number, status in enumerate(statuses)
-    ]
-    return {"version": "4", "status": "firing", "alerts": alerts, **fields}
 
 
 @dataclass
@@ -67,12 +57,15 @@ async def post(cluster: KubernetesCluster, namespace: str) -> AsyncIterator[Post
     context = episodes.context
     for name in episodes.responses:
         await reconcile_response(context, Key(AUTO_RESPONSE.kind, namespace, name))
+    context.registry.is_filled = True
 
     loop = Loop({"Target": partial(reconcile_target, context)}, Metrics(), workers=4)
     running = asyncio.create_task(loop.run())
-    application = Receiver(context, loop.pass_over).application()
-    async with TestClient(TestServer(application)) as client:
-        yield Post(episodes, client)
+    async with aiohttp.ClientSession() as session:
+        relay = Relay(session, leads=lambda: True, leader=lambda: "")
+        application = Receiver(context, loop.pass_over, relay).application()
+        async with TestClient(TestServer(application)) as client:
+            yield Post(episodes, client)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
@@ -117,6 +110,12 @@ async def test_two_tokens_are_valid_while_they_are_rotated(post: Post) -> None:
     assert await post.send(message("firing")) == 200
     assert await post.send(message("firing"), token="the-next-one") == 200
     assert await post.send(message("firing"), token="") == 401
+
+
+async def test_before_all_responses_are_read_nobody_is_turned_away_for_good(post: Post) -> None:
+    post.episodes.registry.is_filled = False
+    assert await post.send(message("firing")) == 503
+    assert await post.replicas() == 2
 
 
 @pytest.mark.parametrize("body", ["x", [], {"version": "3"}, {"version": "4", "alerts": 1}, None])

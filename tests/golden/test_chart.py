@@ -70,7 +70,8 @@ def test_chart_without_its_generated_files_says_what_to_do(
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("replicas=2", "additional properties 'replicas' not allowed"),
+        ("replicas=0", "at '/replicas': minimum: got 0, want 1"),
+        ("replicas=6", "at '/replicas': maximum: got 6, want 5"),
         ("stacks.namespace=demo", "at '/stacks': additional properties 'namespace' not allowed"),
         ("stacks.namespaces=demo", "at '/stacks/namespaces': got string, want array"),
         ("stacks.namespaces={Demo}", "at '/stacks/namespaces/0': 'Demo' does not match"),

@@ -9,7 +9,7 @@ from firewatch.api.exporters import Collector
 from firewatch.api.kinds import CUSTOM_KINDS
 from firewatch.api.resource import GROUP
 from firewatch.cluster.kinds import Scope
-from firewatch.settings import KUBE_STATE_METRICS_ROLE, PROMETHEUS_ROLE
+from firewatch.settings import KUBE_STATE_METRICS_ROLE, LEASE_NAME, PROMETHEUS_ROLE
 from tests.golden.rendering import CHART, Helm, Object, hooks, name_of, of_kind, staying
 
 NODES_ROLE = "firewatch-prometheus-nodes"
@@ -119,6 +119,28 @@ def test_every_other_binding_is_to_the_operators_account(objects: list[Object]) 
         gives_back = item["roleRef"]["name"] == f"{operator}-targets"
         also = [account(releasing)] if gives_back else []
         assert item["subjects"] == [account(operator), *also]
+
+
+def test_of_leases_only_the_one_that_the_replicas_agree_by_is_written() -> None:
+    found = [
+        (scope, rule)
+        for scope, rules in RIGHTS.items()
+        for rule in rules
+        if "leases" in rule["resources"]
+    ]
+    group = ["coordination.k8s.io"]
+    assert found == [
+        (Scope.OWN, {"apiGroups": group, "resources": ["leases"], "verbs": ["create"]}),
+        (
+            Scope.OWN,
+            {
+                "apiGroups": group,
+                "resources": ["leases"],
+                "resourceNames": [LEASE_NAME],
+                "verbs": ["get", "patch"],
+            },
+        ),
+    ]
 
 
 def test_the_release_before_an_uninstall_has_rights_of_its_own_for_that_time(helm: Helm) -> None:

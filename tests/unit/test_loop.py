@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from firewatch.api.resource import Key
+from firewatch.cluster.errors import NotLeadingError
 from firewatch.metrics import Metrics
 from firewatch.reconcile.loop import Loop, Pass
 
@@ -108,18 +109,38 @@ async def test_a_pass_says_when_the_next_one_is_due_and_when_to_forget_the_key()
     assert passes == [KEY] * 3
 
 
-async def test_a_pass_under_way_ends_before_the_loop_does() -> None:
-    done: list[Key] = []
+async def test_a_pass_under_way_ends_with_the_loop_and_whoever_waits_for_it_is_told() -> None:
+    ended: list[Key] = []
+    begun = asyncio.Event()
 
     async def run(key: Key) -> float | None:
-        await asyncio.sleep(0.05)
-        done.append(key)
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(key)
         return None
 
     async with running(run) as loop:
-        loop.wake(KEY)
-        await asyncio.sleep(0.01)
-    assert done == [KEY]
+        waiting = asyncio.create_task(loop.pass_over(KEY))
+        await begun.wait()
+        late = asyncio.create_task(loop.pass_over(KEY))
+        await asyncio.sleep(0)
+    assert ended == [KEY]
+    assert not await waiting
+    assert not await late
+    assert loop.keys("Thing", "ns") == []
+
+
+async def test_a_pass_of_a_replica_that_does_not_lead_is_no_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def run(key: Key) -> float | None:
+        raise NotLeadingError(f"{key} was not sent")
+
+    async with running(run) as loop:
+        assert await loop.pass_over(KEY)
+    assert caplog.text == ""
 
 
 async def test_a_pass_that_does_not_move_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

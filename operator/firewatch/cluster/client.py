@@ -69,7 +69,8 @@ Labels = Mapping[str, str | Sequence[str]]
 """Labels that objects must have, each with one value or with one of several."""
 
 
-def _whole(item: Object) -> Object:
+def whole(item: Object) -> Object:
+    """Return all of an object."""
     return item
 
 
@@ -87,7 +88,7 @@ class Cluster(Protocol):
         *,
         fields: Mapping[str, str] | None = None,
         metadata_only: bool = False,
-        keep: Callable[[Object], Object] = _whole,
+        keep: Callable[[Object], Object] = whole,
     ) -> list[Object]:
         """Return the objects of a kind with these labels and fields, in one namespace or in all.
 
@@ -117,7 +118,7 @@ class KubernetesCluster:
         *,
         fields: Mapping[str, str] | None = None,
         metadata_only: bool = False,
-        keep: Callable[[Object], Object] = _whole,
+        keep: Callable[[Object], Object] = whole,
     ) -> list[Object]:
         """Return the objects of a kind with these labels and fields, in one namespace or in all.
 

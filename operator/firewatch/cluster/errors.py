@@ -33,6 +33,10 @@ class InvalidError(ClusterError):
     """The object is not valid."""
 
 
+class NotLeadingError(ClusterError):
+    """This replica may not write, since it does not hold the Lease; nothing was sent."""
+
+
 _BY_STATUS: dict[int, type[ClusterError]] = {
     401: ForbiddenError,
     403: ForbiddenError,

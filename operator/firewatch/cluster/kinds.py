@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from firewatch.api.kinds import CUSTOM_KINDS
 from firewatch.api.resource import API_VERSION, GROUP
-from firewatch.settings import PROMETHEUS_ROLE
+from firewatch.settings import LEASE_NAME, PROMETHEUS_ROLE
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ HORIZONTAL_POD_AUTOSCALER = Kind(
 SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
 POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 JOB = Kind("batch/v1", "Job", "jobs")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 CLUSTER_ROLE = Kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False)
 CRD = Kind(
@@ -146,6 +147,9 @@ RIGHTS: tuple[Right, ...] = (
     # Credentials of a Prometheus that people run, and the token of its Alertmanager's webhook.
     Right(Scope.SOURCES, SECRET, ("get",)),
     Right(Scope.SOURCES, CONFIG_MAP, ("get",)),
+    Right(Scope.OWN, LEASE, ("get", "patch"), names=(LEASE_NAME,)),
+    # RBAC cannot hold a creation to a name; the fence does.
+    Right(Scope.OWN, LEASE, ("create",)),
 )
 
 RELEASE_RIGHTS: tuple[Right, ...] = (

@@ -10,10 +10,11 @@ import logging
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from firewatch.api.resource import Key
+from firewatch.cluster.errors import NotLeadingError
 from firewatch.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ _STALL_SECONDS = 30.0
 """After so long without a turn the loop itself does not work."""
 _LONGEST_PASS_SECONDS = 120.0
 """A pass over ten thousand policies takes half a minute on a busy machine."""
+_END_SECONDS = 20.0
+"""How long a pass may take to notice that it has been ended."""
 
 
 Pass = Callable[[Key], Awaitable[float | None]]
@@ -105,15 +108,26 @@ class Loop:
         return ""
 
     async def run(self) -> None:
-        """Work until cancelled; passes that are under way then finish what they are doing."""
+        """Work until cancelled; passes that are under way end then, wherever they are.
+
+        Every pass bears that between any two of its requests, as it bears being killed.
+        """
         try:
             while True:
                 self._beat = time.monotonic()
                 self._start_due()
                 await self._wait()
         finally:
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=20)
+            await self._end()
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_END_SECONDS)
+        for key, entry in [*self._entries.items()]:
+            _tell(entry.waiting, succeeded=False)
+            self._forget(key)
 
     def _entry(self, key: Key) -> _Entry:
         entry = self._entries.get(key)
@@ -159,11 +173,13 @@ class Loop:
         async with self._limit:
             entry.started = time.monotonic()
             waiting, entry.waiting = entry.waiting, []
-            result = await self._run_pass(key, entry)
+            try:
+                result = await self._run_pass(key, entry)
+            except asyncio.CancelledError:
+                _tell(waiting, succeeded=False)
+                raise
         entry.running = False
-        for each in waiting:
-            if not each.done():  # whoever waited may have given up
-                each.set_result(not entry.failures)
+        _tell(waiting, succeeded=not entry.failures)
         if entry.again:
             entry.again = False
             self._schedule(key, entry, time.monotonic())
@@ -176,6 +192,11 @@ class Loop:
         with self._metrics.loop.seconds.labels(key.kind).time():
             try:
                 result = await self._passes[key.kind](key)
+            except NotLeadingError:
+                # No failure: whoever leads takes this pass, or this replica when it does.
+                entry.failures = 0
+                self._metrics.loop.passes.labels(key.kind, "notLeading").inc()
+                return None
             except Exception:  # noqa: BLE001
                 # The loop outlives every pass: the failure is logged, counted and tried again.
                 _log.exception("pass over %s failed", key)
@@ -192,3 +213,9 @@ class Loop:
         if result is not None:
             return result
         return self._resync * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
+
+
+def _tell(waiting: Iterable[asyncio.Future[bool]], *, succeeded: bool) -> None:
+    for each in waiting:
+        if not each.done():  # whoever waited may have given up
+            each.set_result(succeeded)

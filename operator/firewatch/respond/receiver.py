@@ -4,6 +4,9 @@ Both are only hints. A push of Prometheus is answered once it is authenticated, 
 never sent again, and need not be, since the poll finds whatever was lost. A webhook is answered once
 all that it leads to stands in a ledger, and otherwise with 503: then Alertmanager sends it again,
 which it does for no other refusal.
+
+Every replica has one. Prometheus pushes to all of them: those that stand by remember it for a while,
+and act on it when they come to lead. A webhook comes to one of them, which hands it on to the leader.
 """
 
 import asyncio
@@ -20,6 +23,7 @@ from firewatch.cluster.errors import ClusterError
 from firewatch.respond.alerts import Alert, AlertState, matches, parse_pushed
 from firewatch.respond.context import RespondContext
 from firewatch.respond.external import WebhookSenders
+from firewatch.respond.relay import RELAYED, Relay
 from firewatch.respond.sender import Senders
 from firewatch.respond.webhook import parse_message
 
@@ -39,9 +43,10 @@ Settle = Callable[[Key], Awaitable[bool]]
 class Receiver:
     """Takes in alerts and wakes the targets that they concern."""
 
-    def __init__(self, context: RespondContext, settle: Settle) -> None:
+    def __init__(self, context: RespondContext, settle: Settle, relay: Relay) -> None:
         self._context = context
         self._settle = settle
+        self._relay = relay
         self._senders = Senders(context.cluster, context.settings)
         self._webhooks = WebhookSenders(context.cluster, context.registry)
 
@@ -71,6 +76,8 @@ class Receiver:
     async def webhook(self, request: web.Request) -> web.Response:
         """Take in one message of an Alertmanager that people run themselves."""
         namespace = request.match_info["namespace"]
+        if not self._context.registry.is_filled:  # whom a token belongs to is not known yet
+            return self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "starting")
         try:
             token = _token(request)
             sources = await self._webhooks.identify(namespace, token) if token else None
@@ -80,12 +87,31 @@ class Receiver:
             return self._answer(HTTPStatus.UNAUTHORIZED, "unauthenticated")
         try:
             body = await _body(request)
+        except ValueError as error:
+            return self._answer(HTTPStatus.BAD_REQUEST, "malformed", str(error))
+        if self._relay.leads():
+            return await self._take_webhook(sources, body)
+        return await self._hand_on(request, namespace, token, body)
+
+    async def _take_webhook(self, sources: Iterable[Key], body: bytes) -> web.Response:
+        """Act on a message, and say whether all that it leads to stands in a ledger."""
+        try:
             targets = {t for source in sorted(sources) for t in self._take_message(source, body)}
         except (ValueError, RecursionError) as error:
             return self._answer(HTTPStatus.BAD_REQUEST, "malformed", str(error))
         if not await self._settled(targets):
             return self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "unsettled", "try again")
         return self._answer(HTTPStatus.OK, "accepted")
+
+    async def _hand_on(
+        self, request: web.Request, namespace: str, token: str, body: bytes
+    ) -> web.Response:
+        """Have the replica that leads answer."""
+        relayed = RELAYED in request.headers
+        verdict = await self._relay.send(namespace, token, body, relayed=relayed)
+        is_answered = verdict.status is not HTTPStatus.SERVICE_UNAVAILABLE
+        result = "relayed" if is_answered else "notRelayed"
+        return self._answer(verdict.status, result, verdict.text)
 
     def _answer(self, status: HTTPStatus, result: str, text: str = "") -> web.Response:
         self._context.metrics.alerts.requests.labels(result).inc()

@@ -104,6 +104,10 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
+        self.is_filled = False
+        """Whether all AutoResponses have been read since the start: until then, that one is missing
+        here says nothing.
+        """
         self.reserved: set[Key] = set()
         """Targets that are about to be changed, before that stands in a ledger."""
 
@@ -170,6 +174,8 @@ class Sources:
     def __init__(self) -> None:
         self._sources: dict[Key, Source] = {}
         self._external: dict[Key, frozenset[str]] = {}
+        self._set_aside: dict[Key, dict[str, Pushed]] = {}
+        """What was pushed before this replica led, until the source has been asked."""
 
     def configure(self, key: Key, external: frozenset[str]) -> None:
         """Set the labels that a source adds to every alert it sends."""
@@ -193,9 +199,20 @@ class Sources:
         pushed = {i: p for i, p in source.pushed.items() if p.at >= entry.since}
         return Source(state, pushed)
 
+    def begin_anew(self) -> None:
+        """Take nothing for known until the sources have been asked, as after a start.
+
+        Others have led meanwhile, and what was pushed may be over. It counts as soon as it turns out
+        that its source cannot be asked.
+        """
+        for key, source in self._sources.items():
+            self._set_aside[key] = {**self._set_aside.get(key, {}), **source.pushed}
+        self._sources.clear()
+
     def polled(self, key: Key, state: SourceState) -> None:
         """Take in a poll: it knows better than what was pushed before it began."""
-        pushed = {i: p for i, p in self.get(key).pushed.items() if _is_newer(p, state)}
+        known = {**self._set_aside.pop(key, {}), **self.get(key).pushed}
+        pushed = {i: p for i, p in known.items() if _is_newer(p, state)}
         self._sources[key] = Source(state, pushed)
 
     def push(self, key: Key, alert: Alert, at: datetime) -> None:
@@ -209,6 +226,7 @@ class Sources:
         """Forget a source that nobody listens to."""
         self._sources.pop(key, None)
         self._external.pop(key, None)
+        self._set_aside.pop(key, None)
 
 
 def _is_newer(pushed: Pushed, state: SourceState) -> bool:
