@@ -99,6 +99,10 @@ bench-import: $(STAMP) ## Memory and time of the operator at import, into build/
 bench-quiet: $(STAMP) ## Five quiet minutes and a restart: writes, memory, CPU, into build/bench/quiet.json
 	@$(PYTHON) -m bench.quiet
 
+.PHONY: bench-takeover
+bench-takeover: $(STAMP) ## The leader killed and ended: until the next action, into build/bench/takeover.json
+	@$(PYTHON) -m bench.takeover
+
 .PHONY: bench-policies
 bench-policies: $(STAMP) ## 1,000 policies beside prometheus-operator, then 10,000, into build/bench/policies.json
 	@$(PYTHON) -m bench.policies

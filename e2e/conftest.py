@@ -115,6 +115,12 @@ def kill_station(testbed: Testbed) -> Station:
 
 
 @pytest.fixture(scope="session")
+def standby_station(testbed: Testbed) -> Station:
+    """Return a namespace for an operator whose replicas take turns."""
+    return _station(testbed, "e2e-standby")
+
+
+@pytest.fixture(scope="session")
 def host_operator(testbed: Testbed) -> HostOperator:
     """Return an operator on this machine, for the kill sweep."""
     return HostOperator(testbed, PROJECT / "build" / "e2e", "e2e-kill")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from e2e.installation import NAMESPACE as OPERATOR_NAMESPACE
+from e2e import operators
 from e2e.installation import RELEASE, Testbed
 from e2e.kubectl import wait_for
 from e2e.station import STACK, Station
@@ -76,10 +76,7 @@ def test_each_kind_goes_although_its_role_bindings_are_gone(testbed: Testbed) ->
             delete_each(station)
             wait_no_children(station)
             assert station.kubectl.replicas("api", NAMESPACE) == 2
-            log = station.kubectl.run(
-                "logs", f"deployment/{RELEASE}", "-n", OPERATOR_NAMESPACE, "--since=5m"
-            )
-            assert "Deployment/api is left at 2 replicas (baseline 1)" in log
+            assert "Deployment/api is left at 2 replicas (baseline 1)" in operators.log(testbed)
         station.kubectl.run("scale", "deployment/api", "-n", NAMESPACE, "--replicas=1")
 
 
