@@ -16,7 +16,6 @@ from firewatch.cluster.errors import ClusterError, ConflictError
 from firewatch.cluster.find import find
 from firewatch.cluster.kinds import LEASE
 from firewatch.cluster.lease import (
-    RETRY_SECONDS,
     Candidate,
     Move,
     Record,
