@@ -278,9 +278,10 @@ async def _scale(
 
 async def _read_again(context: RespondContext, entries: list[Entry]) -> None:
     for entry in entries:
+        before = context.registry.get(entry.namespace, entry.name)
         try:
             live = await context.cluster.get(AUTO_RESPONSE, entry.namespace, entry.name)
         except NotFoundError:
             context.registry.drop(entry.namespace, entry.name)
         else:
-            context.registry.renew(live)
+            context.registry.renew(live, before)
