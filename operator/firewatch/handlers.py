@@ -53,7 +53,7 @@ def own_kinds(settings: Settings, wake: Wake, wake_all: WakeAll) -> kopf.Operato
 
 
 def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll) -> Callable[..., Any]:
-    seen: dict[tuple[str, str], tuple[object, ...]] = {}
+    seen: dict[tuple[str, str], tuple[int, tuple[object, ...] | None]] = {}
 
     async def touched(
         *,
@@ -67,12 +67,14 @@ def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll) -> Callable[..., Any
         # would have every write followed by reads, in the midst of an answer to an alert.
         labels = hash(frozenset(meta.get("labels", {}).items()))
         said = tuple(meta.get("annotations", {}).get(name) for name in ANNOTATIONS)
-        version = (meta["uid"], meta["generation"], "deletionTimestamp" in meta, labels, said)
-        before = seen.pop((namespace, name), None)
+        form = (meta["uid"], meta["generation"], "deletionTimestamp" in meta, labels, said)
+        version = int(meta["resourceVersion"])
+        last, before = seen.pop((namespace, name), (0, None))
         is_gone = type == "DELETED"
         if not is_gone:
-            seen[namespace, name] = version
-            if before == version:
+            seen[namespace, name] = (version, form)
+            # One that is older than it was comes with an etcd that has been restored.
+            if before == form and version >= last:
                 return
         wake(Key(kind.kind, namespace, name))
         # Not by the event's type: of several within a moment kopf tells the last.

@@ -68,6 +68,19 @@ def test_an_older_object_is_not_taken_and_one_made_anew_is() -> None:
     assert "managedFields" not in known(registry).live["metadata"]
 
 
+def test_what_is_older_is_taken_if_nothing_was_written_while_it_was_read() -> None:
+    registry = Registry()
+    registry.put(entry(5))
+    registry.renew(live(4), known(registry))
+    assert known(registry).live["status"] == {"seen": 4}
+    registry.put(entry(3, FOUND), known(registry))
+    assert known(registry).live["status"] == {"seen": 3}
+    before = known(registry)
+    registry.renew(live(6))
+    registry.put(entry(5, FOUND), before)
+    assert known(registry).live["status"] == {"seen": 6}
+
+
 def test_one_that_is_forgotten_is_not_remembered_by_a_write() -> None:
     registry = Registry()
     registry.put(entry(1))

@@ -105,9 +105,10 @@ async def test_a_namespace_that_is_no_longer_granted_does_not_lose_what_is_owed(
 
 
 @dataclass
-class WithoutKeda(NoRights):
-    """A cluster that does not know KEDA's kinds."""
+class WithKedaLater(NoRights):
+    """A cluster that knows KEDA's kinds only once KEDA has made an autoscaler."""
 
+    scalers: list[Object] = field(default_factory=list)
     asked: int = 0
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
@@ -115,15 +116,17 @@ class WithoutKeda(NoRights):
         return {"metadata": metadata, "spec": {"replicas": 4}}
 
     async def list(self, kind: Kind, *arguments: Any, **options: Any) -> list[Object]:
-        if kind is SCALED_OBJECT:
-            self.asked += 1
+        if kind is not SCALED_OBJECT:
+            return self.scalers
+        self.asked += 1
+        if not self.scalers:
             raise NotFoundError("the server could not find the requested resource")
         return []
 
 
-async def test_a_kind_that_is_not_installed_is_asked_for_once_a_minute() -> None:
+async def test_a_kind_that_is_not_installed_is_not_asked_for_all_the_time() -> None:
     live = response({"state": "Active", "ledger": LEDGER})
-    cluster, registry = WithoutKeda(live), Registry()
+    cluster, registry = WithKedaLater(live), Registry()
     accepted = good("Accepted", "Accepted", "alerts come from MonitoringStack main")
     registry.put(Entry(live, AutoResponseSpec.model_validate(SPEC), accepted, None))
     settings = parse_settings({"FIREWATCH_TARGET_NAMESPACES": "shop"})
@@ -137,7 +140,13 @@ async def test_a_kind_that_is_not_installed_is_asked_for_once_a_minute() -> None
         registry=registry,
         sources=Sources(),
     )
-    for seconds, asked in ((0, 1), (59, 1), (60, 2), (90, 2)):
-        now = NOW + timedelta(seconds=seconds)
-        await reconcile_target(context, Key("Target", "shop", "Deployment/api"))
+    target = Key("Target", "shop", "Deployment/api")
+    for minutes, asked in ((0, 1), (14, 1), (15, 2), (20, 2)):
+        now = NOW + timedelta(minutes=minutes)
+        await reconcile_target(context, target)
         assert cluster.asked == asked
+    owner = {"apiVersion": SCALED_OBJECT.api_version, "kind": SCALED_OBJECT.kind, "name": "other"}
+    metadata = {"name": "keda-hpa-other", "ownerReferences": [owner]}
+    cluster.scalers = [{"metadata": metadata, "spec": {"scaleTargetRef": {"name": "other"}}}]
+    await reconcile_target(context, target)
+    assert cluster.asked == asked + 1

@@ -46,7 +46,7 @@ async def reconcile_response(context: RespondContext, key: Key) -> float | None:
         return None
     entry = await _entry(context, live, spec)
     entry = replace(entry, since=_since(before, entry, context.clock()))
-    context.registry.put(entry)
+    context.registry.put(entry, before)
     if entry.source is not None:
         context.wake(entry.source)
     for target in entry.targets:

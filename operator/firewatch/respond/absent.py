@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from firewatch.cluster.kinds import Kind
 
-_MEMORY = timedelta(seconds=60)
-"""How long that is believed: twice as long as until a quiet target is looked at again."""
+_MEMORY = timedelta(minutes=15)
+"""How long that is believed: longer than until a quiet target is looked at again."""
 
 
 class AbsentKinds:

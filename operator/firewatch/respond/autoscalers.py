@@ -43,6 +43,12 @@ def find_autoscaler(
     return _autoscaler(found[0]) if found else None
 
 
+def is_made_by_keda(scaler: Object) -> bool:
+    """Tell whether a HorizontalPodAutoscaler belongs to a ScaledObject."""
+    owners = scaler["metadata"].get("ownerReferences") or ()
+    return any(owner["kind"] == SCALED_OBJECT.kind for owner in owners)
+
+
 def _scales(live: Object, kind: Kind, name: str) -> bool:
     reference = live["spec"].get("scaleTargetRef") or {}
     group = str(reference.get("apiVersion", "apps/v1")).rpartition("/")[0]

@@ -111,24 +111,27 @@ class Registry:
         self.reserved: set[Key] = set()
         """Targets that are about to be changed, before that stands in a ledger."""
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: Entry, before: Entry | None = None) -> None:
         """Remember what has been made out of an AutoResponse.
 
-        The object itself may have been written meanwhile; then it stays as it was written.
+        The object itself may have been written meanwhile; then it stays as it was written. If what
+        is known still is what was known before it was read, it is what the API server has now,
+        though it be older: etcd may have been restored.
         """
-        known = self._entries.get((entry.namespace, entry.name))
-        if known is not None and _is_older(entry.live, known.live):
+        known = self.get(entry.namespace, entry.name)
+        if known is not None and known is not before and _is_older(entry.live, known.live):
             entry = replace(entry, live=known.live)
         self._entries[entry.namespace, entry.name] = _slim(entry)
 
-    def renew(self, live: Object) -> None:
+    def renew(self, live: Object, before: Entry | None = None) -> None:
         """Remember an AutoResponse as it was just read or written.
 
-        What has been made out of it stays: somebody else may just have found out better.
+        What has been made out of it stays: somebody else may just have found out better. About
+        ``before`` see ``put``.
         """
         metadata = live["metadata"]
-        known = self._entries.get((metadata["namespace"], metadata["name"]))
-        if known is not None and not _is_older(live, known.live):
+        known = self.get(metadata["namespace"], metadata["name"])
+        if known is not None and (known is before or not _is_older(live, known.live)):
             self._entries[known.namespace, known.name] = _slim(replace(known, live=live))
 
     def drop(self, namespace: str, name: str) -> Entry | None:

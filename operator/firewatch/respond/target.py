@@ -28,7 +28,7 @@ from firewatch.cluster.kinds import (
 )
 from firewatch.respond.actuator import level_write, replicas_write
 from firewatch.respond.approval import find_verdict
-from firewatch.respond.autoscalers import find_autoscaler
+from firewatch.respond.autoscalers import find_autoscaler, is_made_by_keda
 from firewatch.respond.context import RespondContext
 from firewatch.respond.decide import decide
 from firewatch.respond.idle import RECHECK_SECONDS
@@ -188,10 +188,9 @@ def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection
 async def _read_target(context: RespondContext, key: Key) -> Target | None:
     kind, name = target_of(key)
     # At the same time, since all of this stands between an alert and its answer.
-    live, scalers, scaled_objects = await asyncio.gather(
+    live, (scalers, scaled_objects) = await asyncio.gather(
         _read(context, kind, key.namespace, name),
-        context.cluster.list(HORIZONTAL_POD_AUTOSCALER, key.namespace),
-        _scaled_objects(context, key.namespace),
+        _read_autoscalers(context, key.namespace),
     )
     if live is None:
         return None
@@ -217,12 +216,25 @@ async def _read(context: RespondContext, kind: Kind, namespace: str, name: str) 
         return None
 
 
+async def _read_autoscalers(
+    context: RespondContext, namespace: str
+) -> tuple[list[Object], list[Object]]:
+    """Return the HorizontalPodAutoscalers and ScaledObjects of a namespace."""
+    if not context.absent.has(SCALED_OBJECT, context.clock()):
+        return await asyncio.gather(
+            context.cluster.list(HORIZONTAL_POD_AUTOSCALER, namespace),
+            _scaled_objects(context, namespace),
+        )
+    scalers = await context.cluster.list(HORIZONTAL_POD_AUTOSCALER, namespace)
+    # KEDA has been installed since.
+    is_outdated = any(is_made_by_keda(scaler) for scaler in scalers)
+    return scalers, await _scaled_objects(context, namespace) if is_outdated else []
+
+
 async def _scaled_objects(context: RespondContext, namespace: str) -> list[Object]:
-    if context.absent.has(SCALED_OBJECT, context.clock()):
-        return []
     try:
         return await context.cluster.list(SCALED_OBJECT, namespace)
-    except NotFoundError:  # KEDA is not installed
+    except NotFoundError:
         context.absent.note(SCALED_OBJECT, context.clock())
         return []
 
@@ -266,9 +278,10 @@ async def _scale(
 
 async def _read_again(context: RespondContext, entries: list[Entry]) -> None:
     for entry in entries:
+        before = context.registry.get(entry.namespace, entry.name)
         try:
             live = await context.cluster.get(AUTO_RESPONSE, entry.namespace, entry.name)
         except NotFoundError:
             context.registry.drop(entry.namespace, entry.name)
         else:
-            context.registry.renew(live)
+            context.registry.renew(live, before)

@@ -1,0 +1,121 @@
+"""etcd restored from a copy while the operator lives: it acts on what stands there now.
+
+A restored etcd counts its versions from the copy on, so that everything looks older than what the
+operator remembers.
+"""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from e2e.cluster.controlplane import ControlPlane
+from e2e.cluster.progress import ConsoleProgress
+from firewatch.api.resource import Object
+from firewatch.cluster.client import connect
+from firewatch.cluster.kinds import DEPLOYMENT
+from firewatch.metrics import Metrics
+from tests.apiserver.deployed import install_crds, wait_served
+from tests.apiserver.episodes import Episodes
+from tests.apiserver.kubectl import Kubectl, kubectl_of
+
+
+@dataclass(frozen=True)
+class Store:
+    """A control plane whose etcd can be put back to where it was."""
+
+    control_plane: ControlPlane
+    kubectl: Kubectl
+    data: Path
+
+    @property
+    def copy(self) -> Path:
+        return self.data.with_name("etcd-copy")
+
+    def save(self) -> None:
+        """Copy etcd's data while nothing writes to them."""
+        self.control_plane.stop()
+        shutil.copytree(self.data, self.copy)
+        self.control_plane.start()
+
+    def restore(self) -> None:
+        """Put the copy in place of what etcd has."""
+        self.control_plane.stop()
+        shutil.rmtree(self.data)
+        shutil.move(self.copy, self.data)
+        self.control_plane.start()
+        wait_served(self.kubectl)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with ControlPlane.prepare(tmp_path, ConsoleProgress()) as control_plane:
+        kubectl = kubectl_of(control_plane.kubeconfig, tmp_path)
+        install_crds(kubectl)
+        yield Store(control_plane, kubectl, tmp_path / "etcd")
+
+
+@pytest_asyncio.fixture
+async def episodes(store: Store) -> AsyncIterator[Episodes]:
+    async with connect(str(store.control_plane.kubeconfig), Metrics()) as cluster:
+        found = Episodes(cluster, "default")
+        await found.stack()
+        await found.workload(DEPLOYMENT)
+        await found.response()
+        await found.step()
+        yield found
+
+
+async def replicas(episodes: Episodes) -> int:
+    count: int = (await episodes.spec(DEPLOYMENT))["replicas"]
+    return count
+
+
+async def ledger(episodes: Episodes) -> Object | None:
+    return (await episodes.status()).get("ledger")
+
+
+@pytest.mark.parametrize("still_firing", [True, False])
+async def test_a_copy_from_before_an_episode(
+    store: Store, episodes: Episodes, *, still_firing: bool
+) -> None:
+    store.save()
+    episodes.alert(firing=True)
+    await episodes.step()
+    assert await replicas(episodes) == 4
+    store.restore()
+    assert (await replicas(episodes), await ledger(episodes)) == (2, None)
+    episodes.alert(firing=still_firing)
+    await episodes.step()
+    assert await replicas(episodes) == (4 if still_firing else 2)
+    await episodes.until_over()
+    assert (await replicas(episodes), await ledger(episodes)) == (2, None)
+
+
+async def test_a_copy_from_within_an_episode_that_is_over(store: Store, episodes: Episodes) -> None:
+    episodes.alert(firing=True)
+    await episodes.step()
+    store.save()
+    await episodes.until_over()
+    assert await replicas(episodes) == 2
+    store.restore()
+    assert await replicas(episodes) == 4
+    await episodes.until_over()
+    assert (await replicas(episodes), await ledger(episodes)) == (2, None)
+
+
+async def test_a_copy_from_within_an_episode_whose_target_somebody_took_over_since(
+    store: Store, episodes: Episodes
+) -> None:
+    episodes.alert(firing=True)
+    await episodes.step()
+    store.save()
+    await episodes.patch(DEPLOYMENT, {"spec": {"replicas": 7}})
+    await episodes.step()
+    assert (await episodes.status())["state"] == "Released"
+    store.restore()
+    await episodes.until_over()
+    assert (await replicas(episodes), await ledger(episodes)) == (2, None)
