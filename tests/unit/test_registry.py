@@ -79,7 +79,7 @@ def test_what_was_found_before_a_response_was_as_it_is_is_not_about_it() -> None
     alert = Alert("id", "Hot", {"alertname": "Hot"}, AlertState.FIRING, now)
     sources = Sources()
     sources.polled(SOURCE, SourceState(now))
-    sources.push(SOURCE, alert, now)
+    sources.push(SOURCE, [alert], now)
     older = replace(entry(1, FOUND), since=now)
     newer = replace(entry(1, FOUND), since=now + timedelta(seconds=1))
     assert sources.known_to(entry(1, FOUND)) == sources.known_to(older) == sources.get(SOURCE)

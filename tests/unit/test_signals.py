@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from firewatch.api.responses import Trigger
+from firewatch.api.triggers import Trigger
 from firewatch.build.names import REPLICA_LABEL
 from firewatch.respond.alerts import Alert, AlertState, parse_pushed, polled_alert
 from firewatch.respond.presence import presence_queries

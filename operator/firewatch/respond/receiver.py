@@ -124,13 +124,18 @@ class Receiver:
     def _note(self, source: Key, alerts: Iterable[Alert]) -> set[Key]:
         """Note alerts; a resolved one is only a reason to ask Prometheus."""
         alerts, now = list(alerts), self._context.clock()
+        named: dict[str, list[Alert]] = {}
         for alert in alerts:
             self._context.metrics.alerts.received.labels(alert.state).inc()
-            if alert.state is AlertState.FIRING:
-                self._context.sources.push(source, alert, now)
+            named.setdefault(alert.name, []).append(alert)
+        # All at once: what is known is looked through for old alerts each time.
+        if news := [alert for alert in alerts if alert.state is AlertState.FIRING]:
+            self._context.sources.push(source, news, now)
         targets: set[Key] = set()
         for entry in self._context.registry.of_source(source):
-            hits = [alert for alert in alerts if matches(entry.spec.trigger, alert.labels)]
+            trigger = entry.spec.trigger
+            some = named.get(trigger.alert, []) if trigger.alert else alerts
+            hits = [alert for alert in some if matches(trigger, alert.labels)]
             firing = [alert for alert in hits if alert.state is AlertState.FIRING]
             if len(firing) < len(hits):
                 self._context.wake(source)
