@@ -37,8 +37,12 @@ from firewatch.reconcile.retention import reconcile_retention
 from firewatch.reconcile.rules import RulesReconciler
 from firewatch.reconcile.stack import reconcile_stack
 from firewatch.respond.context import RespondContext
+from firewatch.respond.deliver import Courier, open_courier
+from firewatch.respond.guard import Guard
+from firewatch.respond.notifier import Notifier
+from firewatch.respond.onlooker import reconcile_onlooker
 from firewatch.respond.receiver import Receiver
-from firewatch.respond.registry import Registry, Sources
+from firewatch.respond.registry import NOTICES, ONLOOKER, TARGET, Registry, Sources
 from firewatch.respond.source import Sourcing
 from firewatch.respond.target import reconcile_target
 from firewatch.settings import Settings, parse_settings
@@ -47,6 +51,8 @@ _log = logging.getLogger("firewatch")
 
 _RESPOND_WORKERS = 32
 """Passes of AutoResponse at a time; their loop is their own, so that nothing makes them wait."""
+_NOTICE_WORKERS = 16
+"""Actions that tell people at a time; a server that does not answer holds up one of them for seconds."""
 
 
 def now() -> datetime:
@@ -55,12 +61,14 @@ def now() -> datetime:
 
 
 class Operator:
-    """The two loops, and what their passes share."""
+    """The loops, and what their passes share."""
 
     def __init__(
         self,
         cluster: Cluster,
         session: aiohttp.ClientSession,
+        courier: Courier,
+        *,
         settings: Settings,
         metrics: Metrics,
     ) -> None:
@@ -83,16 +91,19 @@ class Operator:
             {
                 AUTO_RESPONSE.kind: partial(reconcile_response, self.responses),
                 "Source": Sourcing(self.responses, session).poll,
-                "Target": partial(reconcile_target, self.responses),
+                TARGET: partial(reconcile_target, self.responses),
+                ONLOOKER: partial(reconcile_onlooker, self.responses),
             },
             metrics,
             workers=_RESPOND_WORKERS,
         )
+        notifier = Notifier(self.responses, courier)
+        self._notices = Loop({NOTICES: notifier.reconcile}, metrics, workers=_NOTICE_WORKERS)
+        self._loops = (self._responses, self._notices, self._stacks)
 
     def wake(self, key: Key) -> None:
         """Run a pass over the key as soon as possible."""
-        loop = self._responses if self._responses.knows(key.kind) else self._stacks
-        loop.wake(key)
+        next(loop for loop in self._loops if loop.knows(key.kind)).wake(key)
 
     async def settle(self, target: Key) -> bool:
         """Take a pass over a target; return whether it succeeded."""
@@ -100,32 +111,36 @@ class Operator:
 
     def wake_all(self, kind: str, namespace: str) -> None:
         """Wake all keys of a kind in a namespace."""
-        for loop in (self._stacks, self._responses):
+        for loop in self._loops:
             for key in loop.keys(kind, namespace):
                 loop.wake(key)
 
     def stalled(self) -> str:
         """Return what does not move any more, or nothing."""
-        return self._stacks.stalled() or self._responses.stalled()
+        return next(filter(None, (loop.stalled() for loop in self._loops)), "")
 
     async def run(self) -> None:
-        """Run both loops until cancelled."""
+        """Run the loops until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._stacks.run())
-            group.create_task(self._responses.run())
+            for loop in self._loops:
+                group.create_task(loop.run())
 
 
 async def serve(settings: Settings) -> int:
     """Run the operator until a signal ends it; return the exit status."""
     metrics = Metrics()
-    async with connect(settings.kubeconfig, metrics) as cluster, aiohttp.ClientSession() as session:
+    async with (
+        connect(settings.kubeconfig, metrics) as cluster,
+        aiohttp.ClientSession() as session,
+        open_courier(Guard(settings.api_server)) as courier,
+    ):
         installed = await gather_definitions(cluster)
         for warning in installed.warnings:
             _log.warning(warning)
         if installed.problem:
             _log.error(installed.problem)
             return 1
-        operator = Operator(cluster, session, settings, metrics)
+        operator = Operator(cluster, session, courier, settings=settings, metrics=metrics)
         health = Health(cluster, metrics, operator.stalled)
         receiver = Receiver(operator.responses, operator.settle)
         async with (
