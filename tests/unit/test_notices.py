@@ -185,8 +185,8 @@ def test_alerts_by_name_are_told_each_for_itself_and_only_so_many() -> None:
     assert names[0] not in {incident.alert for incident in notices.incidents}
 
 
-def test_a_name_that_is_too_long_is_left_out_and_told_never() -> None:
-    name = "A" * 257
+@pytest.mark.parametrize("name", ["A" * 257, "A\nB", "\ud800"])
+def test_a_name_that_is_none_is_left_out(name: str) -> None:
     assert advance(speaker(), Notices(), Seen(START, {name: firing(name)})) == Notices()
 
 

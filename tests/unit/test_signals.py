@@ -109,6 +109,9 @@ def test_a_pushed_alert_fires_while_its_end_lies_ahead(
         {"labels": {"alertname": 1}},
         {"labels": LABELS, "startsAt": "yesterday"},
         {"labels": LABELS, "endsAt": "2026-01-01T12:00:00"},
+        {"labels": LABELS, "startsAt": "9999-12-31T23:59:59-23:59"},
+        {"labels": LABELS, "startsAt": [[[]]]},
+        {"labels": LABELS, "endsAt": 20260101},
     ],
 )
 def test_what_is_not_an_alert_is_refused(item: object) -> None:

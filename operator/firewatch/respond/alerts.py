@@ -132,10 +132,15 @@ def _time(value: Any) -> datetime | None:
     """Read a time of the alerts API; its zero value means that there is none."""
     if value is None or value == "":
         return None
-    moment = datetime.fromisoformat(str(value))
+    if not isinstance(value, str):
+        raise ValueError("a time is a text")  # noqa: TRY004 - one error for bad input
+    moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError(f"{value!r} has no time zone")
-    return moment.astimezone(UTC) if moment.year > 1 else None
+    try:
+        return moment.astimezone(UTC) if moment.year > 1 else None
+    except OverflowError:
+        raise ValueError(f"{value!r} is beyond all years") from None
 
 
 def matches(trigger: Trigger, labels: Mapping[str, str]) -> bool:

@@ -128,7 +128,8 @@ def _open(draft: _Draft, speaker: Speaker, seen: Seen) -> None:
     """Begin to tell of alerts that fire."""
     for name, signal in seen.signals.items():
         is_new = signal.kind is Kind.FIRING and name not in draft.incidents
-        if not is_new or len(name) > _LONGEST_NAME or len(draft.incidents) >= MOST_INCIDENTS:
+        is_name = len(name) <= _LONGEST_NAME and name.isprintable()
+        if not is_new or not is_name or len(draft.incidents) >= MOST_INCIDENTS:
             continue
         since = format_instant(seen.now)
         incident = Incident(

@@ -155,8 +155,10 @@ class Receiver:
 
 
 def _token(request: web.Request) -> str:
+    """Return the token of a request; bytes that are no text stand for none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+    is_token = scheme.lower() == "bearer" and token.isprintable()
+    return token.strip() if is_token else ""
 
 
 async def _body(request: web.Request) -> bytes:
