@@ -9,7 +9,7 @@ which it does for no other refusal.
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -99,11 +99,13 @@ class Receiver:
         """Note the alerts one by one, so that a bad one does not cost the others."""
         now, external = self._context.clock(), self._context.sources.external(source)
         alerts: list[Alert] = []
+        problems: list[str] = []
         for item in items:
             try:
                 alerts.append(parse_pushed(item, external=external, now=now))
             except ValueError as error:
-                self._left_out(source, str(error))
+                problems.append(str(error))
+        self._left_out(source, problems)
         for target in self._note(source, alerts):
             self._context.wake(target)
 
@@ -111,15 +113,18 @@ class Receiver:
         """Note the alerts of a webhook; return the targets that they concern."""
         external = self._context.sources.external(source)
         message = parse_message(body, external=external, now=self._context.clock())
-        for problem in message.problems:
-            self._left_out(source, problem)
+        self._left_out(source, message.problems)
         if message.truncated:  # Prometheus knows the rest
             self._context.wake(source)
         return self._note(source, message.alerts)
 
-    def _left_out(self, source: Key, problem: str) -> None:
-        self._context.metrics.alerts.received.labels("malformed").inc()
-        _log.warning("an alert from %s was left out: %s", source, problem)
+    def _left_out(self, source: Key, problems: Sequence[str]) -> None:
+        """Count what could not be read, and log it in one line however much it is."""
+        if problems:
+            count = len(problems)
+            self._context.metrics.alerts.received.labels("malformed").inc(count)
+            first = problems[0]
+            _log.warning("%d alerts from %s were left out, the first: %s", count, source, first)
 
     def _note(self, source: Key, alerts: Iterable[Alert]) -> set[Key]:
         """Note alerts; a resolved one is only a reason to ask Prometheus."""
