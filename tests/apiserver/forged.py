@@ -107,7 +107,7 @@ class Forger:
             is_large = number < _LARGE_AT_FIRST or self._random.randrange(_ONE_IN) == 0
             yield self._oversized() if is_large else self._random.choice(self._makers)()
 
-    # Who they are not ----------------------------------------------------------------------------
+    # Who they are not -----------------------------------------------------------------------------
 
     def _genuine(self) -> tuple[str, bytes]:
         """Return what would raise a target, were it sent by who may."""
@@ -150,7 +150,7 @@ class Forger:
         body, right = _dump(hooked("target-1")), REFUSED | MALFORMED
         return Post("other namespace", f"/webhook/{name}", body, right, token=self._hook_token)
 
-    # What who may send does not mean ---------------------------------------------------------------
+    # What who may send does not mean --------------------------------------------------------------
 
     def _replayed(self) -> Post:
         """Return what was right once: an alert whose end has passed, or that has resolved."""
@@ -182,7 +182,7 @@ class Forger:
         return self._authentic("nested", shape, MALFORMED | USELESS)
 
     def _mutated(self) -> Post:
-        """Return a push with some bytes changed, about an alert that is far from starting anything."""
+        """Return a push with some bytes changed, about an alert that is far from any trigger."""
         alert = {"labels": {"alertname": "Other", "pod": "a"}, "startsAt": "2026-01-01T00:00:00Z"}
         body = bytearray(_dump([alert]))
         for _ in range(self._random.randrange(1, 8)):
@@ -227,11 +227,9 @@ class Forger:
             return Post("oversized", PUSH, body, REFUSED | {CLOSED})
         return self._authentic("oversized", body, MALFORMED | {CLOSED})
 
-    # Parts -----------------------------------------------------------------------------------------
+    # Parts ----------------------------------------------------------------------------------------
 
-    def _authentic(
-        self, kind: str, body: bytes, right: frozenset[int], path: str = PUSH
-    ) -> Post:
+    def _authentic(self, kind: str, body: bytes, right: frozenset[int], path: str = PUSH) -> Post:
         token = self._token if path == PUSH else self._hook_token
         return Post(kind, path, body, right, token=token)
 
@@ -242,7 +240,8 @@ class Forger:
         return bool(self._random.getrandbits(1))
 
     def _word(self, length: int) -> bytes:
-        return bytes(self._random.choice(b"abcdefghijklmnopqrstuvwxyz012345-_") for _ in range(length))
+        signs = b"abcdefghijklmnopqrstuvwxyz012345-_"
+        return bytes(self._random.choice(signs) for _ in range(length))
 
     def _text(self, length: int) -> str:
         return "".join(chr(self._random.choice(_SIGNS)) for _ in range(length))
@@ -307,7 +306,8 @@ class Outcome:
 
     def table(self) -> list[str]:
         """Return the answers, a line for each kind of post and status."""
-        return [f"{count:8} {kind}: {status}" for (kind, status), count in sorted(self.answers.items())]
+        answers = sorted(self.answers.items())
+        return [f"{count:8} {kind}: {status}" for (kind, status), count in answers]
 
 
 async def send(port: int, post: Post) -> int:
@@ -357,7 +357,7 @@ class Slowness:
 
 
 async def dawdle(site: Site, connections: int, seconds: float) -> Slowness:
-    """Hold many connections open, half of them before a body and half before the end of the head."""
+    """Hold many connections open, half of them in the body and half before the end of the head."""
     post = Post("slow", PUSH, _dump([pushed("target-0")]), MALFORMED, token=site.token.encode())
     port = site.operator.receiver
     slow = [

@@ -39,9 +39,7 @@ class Mortal(Recorder):
         ]
 
 
-async def live(
-    episodes: Episodes, writes: Mortal, *further: Callable[[], Awaitable[None]]
-) -> None:
+async def live(episodes: Episodes, writes: Mortal, *further: Callable[[], Awaitable[None]]) -> None:
     """Take an episode from its alert to its end, and further; begin again after a death."""
 
     async def survive(part: Callable[[], Awaitable[None]]) -> None:

@@ -435,7 +435,7 @@ BAD: list[tuple[str, Any, str]] = [
         response(trigger={"preset": "alert_created"}),
         "the preset alert_created is for responses that only notify",
     ),
-    ("AutoResponse", notify({}), "set exactly one of receiver, slack, pagerduty, webhook and email"),
+    ("AutoResponse", notify({}), "set exactly one of receiver, slack, pagerduty, webhook and"),
     ("AutoResponse", notify({**HOOK, "receiver": "a"}), "set exactly one of receiver"),
     ("AutoResponse", notify({**HOOK, "at": []}), "spec.actions[0].notify.at"),
     ("AutoResponse", notify({**HOOK, "at": ["begun"]}), "spec.actions[0].notify.at[0]"),

@@ -142,7 +142,7 @@ async def test_people_are_told_by_secrets_of_the_response_itself_and_none_of_it_
     await told.stack()
     await post.secret(url=f"{post.recorder.webhook_url}?{TOKEN}", token=TOKEN)
     hook = {"urlSecret": key("url"), "bearerToken": key("token")}
-    message = "{alert} {moment} in {namespace}: {happened}\nAutoResponse in namespace {namespace}\n."
+    message = "{alert} {moment} in {namespace}: {happened}\nnamespace {namespace}\n."
     await told.telling({"webhook": hook, "message": message, "at": ["acted"]})
     told.alert(firing=True)
     await told.step()

@@ -83,7 +83,8 @@ async def test_each_channel_is_found_by_its_secret_and_shows_none_of_it() -> Non
     pager = await find_http(space, {"pagerduty": {"routingKey": key("key")}})
     assert pager.url == "https://events.pagerduty.com/v2/enqueue"
     assert pager.render(letter())["routing_key"] == "routing-key"
-    hook = await find_http(space, {"webhook": {"urlSecret": key("url"), "bearerToken": key("token")}})
+    secret_hook = {"urlSecret": key("url"), "bearerToken": key("token")}
+    hook = await find_http(space, {"webhook": secret_hook})
     assert hook.headers == {"Authorization": "Bearer t0ken"}
     basic = {"username": "u", "password": key("token")}
     other = await find_http(space, {"webhook": {"url": "http://a.example", "basicAuth": basic}})

@@ -146,7 +146,8 @@ async def test_a_server_that_is_not_there_is_named_by_its_secret_only(courier: C
     assert await refused(courier, slack(f"http://127.0.0.1:9/{SECRET}")) == (
         "no connection (ConnectionRefusedError); look after the server (key url of Secret team)"
     )
-    assert "mail server 127.0.0.1:9: no connection" in await refused(courier, mailbox("127.0.0.1:9"))
+    found = await refused(courier, mailbox("127.0.0.1:9"))
+    assert "mail server 127.0.0.1:9: no connection" in found
 
 
 async def test_a_server_that_never_answers_costs_a_while(

@@ -207,9 +207,7 @@ class _Client(smtplib.SMTP):
     def __init__(self, way: MailWay, guard: Guard) -> None:
         self._guard = guard
         self._way = way
-        super().__init__(
-            way.host, way.port, local_hostname=way.hello, timeout=_MAIL_SECONDS / 3
-        )
+        super().__init__(way.host, way.port, local_hostname=way.hello, timeout=_MAIL_SECONDS / 3)
         # Under this name the server is asked for its certificate.
         self._host = self._name
 

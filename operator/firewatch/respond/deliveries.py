@@ -68,9 +68,7 @@ def give_up(notices: Notices, action: int, late: Collection[str]) -> Notices:
     return notices.model_copy(update=update)
 
 
-def _put(
-    notices: Notices, action: int, *, to: str, state: DeliveryState, message: str
-) -> Notices:
+def _put(notices: Notices, action: int, *, to: str, state: DeliveryState, message: str) -> Notices:
     row = last_of(notices, action) or Delivery(action=action, to=to, state=state)
     update = {"to": to, "state": state, "message": message[:_LONGEST]}
     return _with_row(notices, row.model_copy(update=update))

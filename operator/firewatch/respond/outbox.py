@@ -39,7 +39,7 @@ def follow(
     """Return what people are to be told after a pass; None if there is nothing to say of it."""
     now, before = context.clock(), entry.notices
     if not is_mute(entry, now):
-        seen = Seen(now, signals, happened, news, is_changed)
+        seen = Seen(now, signals, happened=happened, news=news, is_changed=is_changed)
         before = advance(speaker_of(entry), before, seen)
     return None if before == Notices() else before
 
