@@ -10,12 +10,14 @@ import asyncio
 import base64
 import json
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -419,11 +421,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    folder = FOLDER / "forged"
-    folder.mkdir(parents=True, exist_ok=True)
     with (
-        ControlPlane.prepare(folder, ConsoleProgress()) as control_plane,
-        posting_site(folder, control_plane, targets=TARGETS, rails={}) as site,
+        tempfile.TemporaryDirectory() as name,
+        ControlPlane.prepare(Path(name), ConsoleProgress()) as control_plane,
+        posting_site(Path(name), control_plane, targets=TARGETS, rails={}) as site,
     ):
         by_webhook(site, "target-1")
         audit, began = site.audit(), time.monotonic()
@@ -447,6 +448,7 @@ def main() -> int:
         "longest_other_s": round(slowness.longest_other, 3),
         "machine": machine(),
     }
+    FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "forged.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
     print(*outcome.table(), *outcome.wrong, sep="\n")
     print(

@@ -123,7 +123,7 @@ def _prometheus_token(kubectl: Kubectl) -> str:
     """Return a token like that of the stack's Prometheus, once the operator has made its account."""
     here = ("-n", NAMESPACE)
     account = ("get", "serviceaccount", PROMETHEUS_ROLE, "-o", "name")
-    wait_for("the account of Prometheus", lambda: _said(kubectl, *here, *account))
+    wait_for("the account of Prometheus", lambda: kubectl(*here, *account))
     pod = {
         "serviceAccountName": PROMETHEUS_ROLE,
         "automountServiceAccountToken": False,
@@ -137,10 +137,6 @@ def _prometheus_token(kubectl: Kubectl) -> str:
         *("--duration=8h", "--bound-object-kind=Pod"),
         *(f"--bound-object-name={name}", f"--bound-object-uid={uid}"),
     ).strip()
-
-
-def _said(kubectl: Kubectl, *arguments: str) -> str:
-    return kubectl(*arguments)
 
 
 def _object(

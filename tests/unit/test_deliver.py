@@ -90,7 +90,11 @@ async def refused(courier: Courier, way: HttpWay | MailWay) -> str:
 
 @asynccontextmanager
 async def serving(
-    status: int = 200, text: str = "", context: ssl.SSLContext | None = None, **headers: str
+    status: int = 200,
+    text: str = "",
+    *,
+    context: ssl.SSLContext | None = None,
+    headers: dict[str, str] | None = None,
 ) -> AsyncIterator[tuple[str, list[Object]]]:
     """Run a server that always answers the same, and keep what it gets."""
     got: list[Object] = []
@@ -129,14 +133,15 @@ async def serving(
 async def test_what_a_server_has_against_it_is_said_in_our_own_words(
     courier: Courier, status: int, text: str, words: str
 ) -> None:
-    async with serving(status, text, Location="http://127.0.0.1:9/") as (url, got):
+    headers = {"Location": "http://127.0.0.1:9/"}
+    async with serving(status, text, headers=headers) as (url, got):
         way = replace(slack(url), headers={"Authorization": f"Bearer {SECRET}"})
         assert words in await refused(courier, way)
         assert len(got) == 1, "and nobody else is sent anything"
 
 
 async def test_a_server_may_ask_to_be_left_alone_for_a_while(courier: Courier) -> None:
-    async with serving(429, **{"Retry-After": "17"}) as (url, _):
+    async with serving(429, headers={"Retry-After": "17"}) as (url, _):
         with pytest.raises(DeliveryError, match="it takes no more for now") as caught:
             await courier.deliver(slack(url), LETTER)
     assert caught.value.wait == 17

@@ -55,7 +55,7 @@ def speaker(*tells: dict[str, Any], target: bool = True) -> Speaker:
     return Speaker("shop", "r", "uid", AutoResponseSpec.model_validate(spec))
 
 
-def notice(moment: Moment = Moment.OPENED, happened: str = "Hot fires", **values: str) -> Notice:
+def notice(moment: Moment = Moment.OPENED, happened: str = "Hot fires", /, **values: str) -> Notice:
     return Notice(
         id=f"abc-{moment}",
         incident="abc",
