@@ -111,6 +111,10 @@ bench-policies: $(STAMP) ## 1,000 policies beside prometheus-operator, then 10,0
 bench-quiet-many: $(STAMP) ## Five quiet minutes and a restart with 1,000 policies and 3 stacks
 	@$(PYTHON) -m bench.quiet --policies 1000 --stacks 3 --name quiet-many
 
+.PHONY: bench-storm
+bench-storm: $(STAMP) ## 10,000 alerts at once on 100 targets: time, memory, into build/bench/storm.json
+	@$(PYTHON) -m bench.storm
+
 .PHONY: rights-unused
 rights-unused: $(STAMP) ## What the last e2e run found granted and never used
 	@$(PYTHON) -m e2e.rights
@@ -122,3 +126,7 @@ campaign-upgrade: $(STAMP) ## From the chart of part 1 in the middle of an episo
 .PHONY: campaign-kill
 campaign-kill: $(STAMP) ## Kill the operator before and after every write of an episode
 	@$(PYTHON) -m e2e.kill_campaign
+
+.PHONY: campaign-forged
+campaign-forged: $(STAMP) ## 100,000 forged and broken posts to the receiver: no action may come of them
+	@$(PYTHON) -m tests.apiserver.forged

@@ -22,7 +22,7 @@ VALUES = Values(
     NAMESPACES,
     {
         "clusterStacks": {"namespaces": ["e2e-exporters"]},
-        "sources": {"namespaces": ["e2e-own"]},
+        "sources": {"namespaces": ["e2e-own", "e2e-notify"]},
         # Waited for twice where something cannot be given back.
         "uninstall": {"timeoutSeconds": 10},
     },

@@ -22,6 +22,8 @@ from firewatch.handlers import Watcher
 from firewatch.health import Health
 from firewatch.leadership import Leadership
 from firewatch.metrics import Metrics
+from firewatch.respond.deliver import open_courier
+from firewatch.respond.guard import Guard
 from firewatch.respond.receiver import Receiver
 from firewatch.respond.relay import Relay
 from firewatch.settings import Settings, parse_settings
@@ -36,7 +38,11 @@ _LAST_WRITES_SECONDS = 0.5
 async def serve(settings: Settings) -> int:
     """Run the operator until a signal ends it; return the exit status."""
     metrics, ended = Metrics(), asyncio.Event()
-    async with connect(settings.kubeconfig, metrics) as cluster, aiohttp.ClientSession() as session:
+    async with (
+        connect(settings.kubeconfig, metrics) as cluster,
+        aiohttp.ClientSession() as session,
+        open_courier(Guard(settings.api_server)) as courier,
+    ):
         installed = await gather_definitions(cluster)
         for warning in installed.warnings:
             _log.warning(warning)
@@ -48,7 +54,7 @@ async def serve(settings: Settings) -> int:
             settings, metrics, ended=lambda: loop.call_soon_threadsafe(ended.set)
         )
         leading = LeadingCluster(cluster, leadership.holds)
-        operator = Operator(leading, session, settings, metrics)
+        operator = Operator(leading, session, courier, settings=settings, metrics=metrics)
         health = Health(cluster, metrics, operator.stalled)
         relay = Relay(session, leading.leads, leadership.leader)
         receiver = Receiver(operator.responses, operator.settle, relay)

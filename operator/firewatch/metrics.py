@@ -82,6 +82,24 @@ class ResponseMetrics:
         )
 
 
+class NoticeMetrics:
+    """Messages to people."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.messages = Counter(
+            "firewatch_notices_total",
+            "Messages to people that were delivered, failed, or given up, each time they were tried.",
+            ["moment", "result"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "firewatch_notice_delay_seconds",
+            "From what a message tells of until it was taken.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+
 class Metrics:
     """The operator's own metric families, in a registry of their own."""
 
@@ -103,3 +121,4 @@ class Metrics:
         self.loop = LoopMetrics(self.registry)
         self.alerts = AlertMetrics(self.registry)
         self.responses = ResponseMetrics(self.registry)
+        self.notices = NoticeMetrics(self.registry)

@@ -47,7 +47,7 @@ class Settings:
     target_namespaces: tuple[str, ...]
     """Namespaces where AutoResponses may change workloads; ``("*",)`` is every namespace."""
     source_namespaces: tuple[str, ...]
-    """Namespaces whose AutoResponses may name Secrets of a source of their own."""
+    """Namespaces whose AutoResponses may name Secrets of their own, for a source or whom they tell."""
     receiver: str
     """``host:port`` at which Prometheus reaches the operator's alert receiver."""
     receiver_port: int
@@ -64,13 +64,15 @@ class Settings:
     """The same for the whole cluster."""
     max_targets: int
     """How many targets of a namespace may be changed at the same time."""
+    api_server: str
+    """Address of the API server as pods know it, where no message may be sent; empty if unknown."""
 
     def grants_stacks(self, namespace: str) -> bool:
         """Tell whether stacks may run in the namespace."""
         return _granted(self.stack_namespaces, namespace)
 
     def grants_sources(self, namespace: str) -> bool:
-        """Tell whether AutoResponses of the namespace may name Secrets for a source."""
+        """Tell whether AutoResponses of the namespace may name Secrets of their own."""
         return _granted(self.source_namespaces, namespace)
 
     def grants_targets(self, namespace: str) -> bool:
@@ -104,6 +106,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         namespace_actions=_number(environment, "FIREWATCH_NAMESPACE_ACTIONS_PER_HOUR", 10),
         cluster_actions=_number(environment, "FIREWATCH_CLUSTER_ACTIONS_PER_HOUR", 30),
         max_targets=_number(environment, "FIREWATCH_MAX_TARGETS", 5),
+        api_server=environment.get("KUBERNETES_SERVICE_HOST", ""),
     )
 
 

@@ -34,7 +34,10 @@ from firewatch.reconcile.retention import reconcile_retention
 from firewatch.reconcile.rules import RulesReconciler
 from firewatch.reconcile.stack import reconcile_stack
 from firewatch.respond.context import RespondContext
-from firewatch.respond.registry import Registry, Sources
+from firewatch.respond.deliver import Courier
+from firewatch.respond.notifier import Notifier
+from firewatch.respond.onlooker import reconcile_onlooker
+from firewatch.respond.registry import NOTICES, ONLOOKER, TARGET, Registry, Sources
 from firewatch.respond.source import Sourcing
 from firewatch.respond.target import reconcile_target
 from firewatch.settings import Settings
@@ -43,6 +46,8 @@ _log = logging.getLogger(__name__)
 
 _RESPOND_WORKERS = 32
 """Passes of AutoResponse at a time; their loops are their own, so that nothing makes them wait."""
+_NOTICE_WORKERS = 16
+"""Actions that tell people at a time; a server that does not answer holds up one of them for seconds."""
 _PAUSE_SECONDS = 1.0
 """Between tries of a request without which nothing can begin."""
 
@@ -64,13 +69,15 @@ class Operator:
         self,
         cluster: Cluster,
         session: aiohttp.ClientSession,
+        courier: Courier,
+        *,
         settings: Settings,
         metrics: Metrics,
     ) -> None:
         self.responses = RespondContext(
             cluster, settings, metrics, _now, self.wake, Registry(), Sources()
         )
-        self._session = session
+        self._session, self._courier = session, courier
         self._known = Loop(
             {AUTO_RESPONSE.kind: partial(reconcile_response, self.responses)},
             metrics,
@@ -120,7 +127,7 @@ class Operator:
                 _log.info("the operator stands by")
                 number = await leads.change(0)
             _log.info("the operator works")
-            self._term = Term(self.responses, self._session)
+            self._term = Term(self.responses, self._session, self._courier)
             try:
                 await _until_first(self._term.run(), leads.change(number))
             finally:
@@ -137,7 +144,9 @@ class Operator:
 class Term:
     """What the leader does, from taking over until it is cancelled."""
 
-    def __init__(self, responses: RespondContext, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, responses: RespondContext, session: aiohttp.ClientSession, courier: Courier
+    ) -> None:
         self._responses = responses
         metrics, settings = responses.metrics, responses.settings
         stacks = Context(
@@ -162,12 +171,15 @@ class Term:
         self._targets = Loop(
             {
                 "Source": Sourcing(responses, session).poll,
-                "Target": partial(reconcile_target, responses),
+                TARGET: partial(reconcile_target, responses),
+                ONLOOKER: partial(reconcile_onlooker, responses),
             },
             metrics,
             workers=_RESPOND_WORKERS,
         )
-        self.loops = (self._targets, self._stacks)
+        notifier = Notifier(responses, courier)
+        notices = Loop({NOTICES: notifier.reconcile}, metrics, workers=_NOTICE_WORKERS)
+        self.loops = (self._targets, notices, self._stacks)
 
     async def settle(self, target: Key) -> bool:
         """Take a pass over a target; return whether it succeeded."""

@@ -84,6 +84,19 @@ def scale_up(**fields: Any) -> Object:
     return response(actions=[{"scaleUp": {"by": 1, "maxReplicas": 6, **fields}}])
 
 
+HOOK: Object = {"webhook": {"url": "https://hook.example"}}
+
+
+def notify(fields: Object, **spec: Any) -> Object:
+    """Return an AutoResponse that only tells people."""
+    found = {"trigger": {"alert": "A"}, "actions": [{"notify": fields}], **spec}
+    return found
+
+
+def webhook(**fields: Any) -> Object:
+    return notify({"webhook": {**HOOK["webhook"], **fields}})
+
+
 def build(kind: str, spec: Any, namespace: str, name: str = "x") -> Object:
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
@@ -181,6 +194,14 @@ DEFAULTED: list[tuple[str, Object]] = [
     ("AutoResponse", response(recovery={}, rails={})),
     ("AutoResponse", response(recovery={"rampDown": {"every": "1s"}, "hold": "0s"})),
     ("AutoResponse", scale_up(by="50%")),
+    ("AutoResponse", response(actions=[*RESPONSE["actions"], {"notify": HOOK}])),
+    ("AutoResponse", notify({"receiver": "team"}, trigger={"preset": "alert_created"})),
+    ("AutoResponse", notify({"pagerduty": {"routingKey": KEY}, "at": ["failed", "opened"]})),
+    ("AutoResponse", notify({**HOOK, "message": "{alert} of {labels.team}: {{x}}\n{summary}"})),
+    (
+        "AutoResponse",
+        notify({"email": {"to": ["a@b.example"], "smtp": {"smarthost": "m:25", "from": "c@d"}}}),
+    ),
 ]
 
 
@@ -398,6 +419,52 @@ BAD: list[tuple[str, Any, str]] = [
     ("AutoResponse", response(target={"kind": "DaemonSet", "name": "a"}), "spec.target.kind"),
     ("AutoResponse", response(target={"name": "A"}), "spec.target.name"),
     ("AutoResponse", response(mode="force"), "spec.mode"),
+    ("AutoResponse", response(actions=[{"notify": HOOK}]), "target is what scaleUp changes"),
+    (
+        "AutoResponse",
+        {name: value for name, value in RESPONSE.items() if name != "target"},
+        "target is what scaleUp changes",
+    ),
+    (
+        "AutoResponse",
+        response(actions=[{**RESPONSE["actions"][0], "notify": HOOK}]),
+        "set one action: scaleUp or notify",
+    ),
+    (
+        "AutoResponse",
+        response(trigger={"preset": "alert_created"}),
+        "the preset alert_created is for responses that only notify",
+    ),
+    ("AutoResponse", notify({}), "set exactly one of receiver, slack, pagerduty, webhook and"),
+    ("AutoResponse", notify({**HOOK, "receiver": "a"}), "set exactly one of receiver"),
+    ("AutoResponse", notify({**HOOK, "at": []}), "spec.actions[0].notify.at"),
+    ("AutoResponse", notify({**HOOK, "at": ["begun"]}), "spec.actions[0].notify.at[0]"),
+    ("AutoResponse", notify({**HOOK, "at": ["acted", "acted"]}), "spec.actions[0].notify.at[1]"),
+    ("AutoResponse", notify({**HOOK, "message": "{alert"}), "braces hold one of moment, happened"),
+    ("AutoResponse", notify({**HOOK, "message": "{{ .Labels }"}), "braces hold one of moment"),
+    ("AutoResponse", webhook(urlSecret=KEY), "set exactly one of url and urlSecret"),
+    (
+        "AutoResponse",
+        webhook(bearerToken=KEY, basicAuth={"username": "a", "password": KEY}),
+        "set at most one of bearerToken and basicAuth",
+    ),
+    ("AutoResponse", webhook(url="https://me:secret@a"), "notify.webhook.url"),
+    ("AutoResponse", notify({"email": {"to": ["A <a@b>"]}}), "notify.email.to[0]"),
+    (
+        "AutoResponse",
+        notify(HOOK, recovery={"when": "up"}),
+        "recovery.when says when a target goes back",
+    ),
+    (
+        "AutoResponse",
+        notify({"receiver": "a"}, source={"prometheus": {"url": "http://p:9090"}}),
+        "with source there is no stack",
+    ),
+    (
+        "AutoResponse",
+        notify({"email": {"to": ["a@b"]}}, source={"prometheus": {"url": "http://p:9090"}}),
+        "notify.email needs smtp",
+    ),
     (
         "AutoResponse",
         response(recovery={"rampDown": {"step": "0%"}}),

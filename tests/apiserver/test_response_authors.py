@@ -91,15 +91,27 @@ def test_rights_on_one_kind_are_none_on_another(kubectl: Kubectl, namespace: str
         kubectl("apply", somebody, "-f", "-", text=response(namespace, kind="Rollout"))
 
 
+CREDENTIALS = {"name": "keys", "key": "token"}
+SERVER = {"url": "https://elsewhere.example", "authorization": {"credentials": CREDENTIALS}}
+HOOK = {"url": "https://elsewhere.example", "bearerToken": CREDENTIALS}
+
+
+@pytest.mark.parametrize(
+    ("who", "change"),
+    [
+        ("spec.source", {"source": {"prometheus": SERVER}}),
+        ("notify", {"actions": [{"notify": {"webhook": HOOK}}], "target": None}),
+        ("notify", {"actions": [{"notify": {"slack": {"apiUrl": CREDENTIALS}}}], "target": None}),
+    ],
+)
 def test_who_may_not_read_secrets_cannot_have_them_sent_somewhere(
-    kubectl: Kubectl, namespace: str
+    kubectl: Kubectl, namespace: str, who: str, change: Object
 ) -> None:
     somebody = author(kubectl, namespace, SCALE, SCALERS)
     body = json.loads(response(namespace))
-    credentials = {"name": "keys", "key": "token"}
-    server = {"url": "https://elsewhere.example", "authorization": {"credentials": credentials}}
-    body["spec"]["source"] = {"prometheus": server}
-    with pytest.raises(KubectlError, match="may not get secrets in namespace"):
+    spec = {**body["spec"], **change}
+    body["spec"] = {name: value for name, value in spec.items() if value is not None}
+    with pytest.raises(KubectlError, match=f"{who} has what stands.* may not get secrets in"):
         kubectl("apply", somebody, "-f", "-", text=json.dumps(body))
     here = ("--namespace", namespace)
     kubectl(*here, "create", "role", "read", "--verb=get", "--resource=secrets")
@@ -107,6 +119,18 @@ def test_who_may_not_read_secrets_cannot_have_them_sent_somewhere(
         *here, "create", "rolebinding", "read", "--role=read", somebody.replace("--as", "--user")
     )
     kubectl("apply", somebody, "-f", "-", text=json.dumps(body))
+
+
+def test_who_tells_by_a_receiver_of_the_stack_needs_no_right_to_scale_or_to_read_secrets(
+    kubectl: Kubectl, namespace: str
+) -> None:
+    somebody = author(kubectl, namespace)
+    body = json.loads(response(namespace))
+    body["spec"] = {"trigger": {"alert": "A"}, "actions": [{"notify": {"receiver": "team"}}]}
+    kubectl("apply", somebody, "-f", "-", text=json.dumps(body))
+    body["spec"] = json.loads(response(namespace))["spec"]
+    with pytest.raises(KubectlError, match="may not patch deployments/scale of api"):
+        kubectl("apply", somebody, "-f", "-", text=json.dumps(body))
 
 
 @pytest.mark.parametrize("annotation", [APPROVED, REJECTED])

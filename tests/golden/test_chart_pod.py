@@ -90,6 +90,7 @@ def test_operator_understands_its_environment(helm: Helm) -> None:
         namespace_actions=10,
         cluster_actions=30,
         max_targets=5,
+        api_server="",
     )
 
 

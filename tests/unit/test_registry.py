@@ -92,7 +92,7 @@ def test_one_that_is_forgotten_is_not_remembered_by_a_write() -> None:
 def test_what_was_found_before_a_response_was_as_it_is_is_not_about_it() -> None:
     sources = Sources()
     sources.polled(SOURCE, SourceState(NOW))
-    sources.push(SOURCE, ALERT, NOW)
+    sources.push(SOURCE, [ALERT], NOW)
     older = replace(entry(1, FOUND), since=NOW)
     newer = replace(entry(1, FOUND), since=NOW + timedelta(seconds=1))
     assert sources.known_to(entry(1, FOUND)) == sources.known_to(older) == sources.get(SOURCE)
@@ -102,7 +102,7 @@ def test_what_was_found_before_a_response_was_as_it_is_is_not_about_it() -> None
 def remembering() -> Sources:
     """Return what a replica remembers that was pushed an alert, and then comes to lead."""
     sources = Sources()
-    sources.push(SOURCE, ALERT, NOW)
+    sources.push(SOURCE, [ALERT], NOW)
     sources.begin_anew()
     return sources
 
@@ -133,5 +133,5 @@ def test_what_was_pushed_too_long_before_a_replica_led_is_forgotten() -> None:
 def test_what_is_pushed_to_a_replica_that_leads_counts_at_once() -> None:
     sources = remembering()
     later = NOW + timedelta(seconds=1)
-    sources.push(SOURCE, ALERT, later)
+    sources.push(SOURCE, [ALERT], later)
     assert sources.get(SOURCE).pushed == {"id": Pushed(ALERT, later)}

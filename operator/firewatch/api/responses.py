@@ -1,18 +1,16 @@
 """AutoResponse: what the operator does by itself while an alert fires, and undoes afterwards."""
 
 from enum import StrEnum
-from typing import Annotated
 
 from pydantic import Field
-from pydantic.config import JsonDict
 
 from firewatch.api.alert_source import ExternalSource
+from firewatch.api.notices import Notices, Notify
 from firewatch.api.resource import (
     Column,
     Conditions,
     CustomKind,
     Duration,
-    LabelName,
     Model,
     Name,
     ObjectRef,
@@ -20,6 +18,8 @@ from firewatch.api.resource import (
     Status,
     rules,
 )
+from firewatch.api.scale_up import ScaleUp
+from firewatch.api.triggers import Trigger
 
 OPT_IN_LABEL = "monitoring.freeagentics.io/auto-response"
 """On a target or its namespace, with the value ``enabled``: AutoResponses may change it."""
@@ -38,39 +38,6 @@ done for it and nothing is undone.
 """
 ANNOTATIONS = (APPROVED, REJECTED, UNDO, PAUSED_UNTIL)
 """Annotations by which people steer an AutoResponse."""
-
-
-class Preset(StrEnum):
-    """A class of alerts, whatever they are called."""
-
-    CPU_HIGH = "cpu_high"
-    MEMORY_HIGH = "memory_high"
-    DISK_LOW = "disk_low"
-    ERROR_RATE_HIGH = "error_rate_high"
-    FAILURE_RATE_HIGH = "failure_rate_high"
-
-
-class Trigger(
-    Model,
-    json_schema_extra=rules(
-        Rule("has(self.alert) != has(self.preset)", "set exactly one of alert and preset")
-    ),
-):
-    """Which alerts of the stack's Prometheus start the response."""
-
-    alert: str | None = Field(default=None, min_length=1, max_length=256)
-    """Name of the alert (the label ``alertname``)."""
-    preset: Preset | None = None
-    """Alerts labelled ``firewatch_preset`` with this value, as thresholds write it, and the
-    runbook's alert of that meaning. ``cpu_high``: signal cpu, HighCPUUsage. ``memory_high``: signal
-    memory, HighMemoryUsage. ``disk_low``: signal disk, DiskSpaceLow. ``error_rate_high``: signal
-    errorRate, APIHighErrorRate. ``failure_rate_high``: signal failureRate,
-    AgentCoordinationFailures.
-    """
-    labels: dict[LabelName, Annotated[str, Field(max_length=1024)]] = Field(
-        default={}, max_length=32
-    )
-    """Labels that the alert must carry besides."""
 
 
 class TargetKind(StrEnum):
@@ -92,51 +59,20 @@ class TargetRef(Model):
     """Name of the target."""
 
 
-_MORE: JsonDict = {
-    "x-kubernetes-int-or-string": True,
-    "maxLength": 5,
-    "x-kubernetes-validations": [
-        {
-            "rule": "type(self) == int ? self >= 1 && self <= 1000"
-            " : self.matches('^[1-9][0-9]{0,3}%$')",
-            "message": "by is a number of replicas from 1 to 1000, or a percentage like 50%",
-        }
-    ],
-}
-
-
-class Escalation(Model):
-    """Further steps, while the first was not enough."""
-
-    by: int | str = Field(json_schema_extra=_MORE)
-    """How many replicas more in each step: a number, or a percentage of the baseline, rounded up."""
-    every: Duration = "2m"
-    """How long after a step the next may follow, if the alert still fires and all replicas of the
-    last step are ready.
-    """
-    max_steps: int = Field(default=3, ge=1, le=10)
-    """How many further steps there may be."""
-
-
-class ScaleUp(Model):
-    """More replicas while the alert fires, counted from what the target had before."""
-
-    by: int | str = Field(json_schema_extra=_MORE)
-    """How many replicas more: a number, or a percentage of the baseline, rounded up (``50%``)."""
-    max_replicas: int = Field(ge=1, le=1000)
-    """Never more replicas than this."""
-    escalation: Escalation | None = None
-    """Further steps while the alert goes on firing; none if it is left out."""
-
-
 class Action(
     Model,
-    json_schema_extra=rules(Rule("has(self.scaleUp)", "set one action: scaleUp")),
+    json_schema_extra=rules(
+        Rule("has(self.scaleUp) != has(self.notify)", "set one action: scaleUp or notify")
+    ),
 ):
     """One thing that is done; exactly one field is set."""
 
     scale_up: ScaleUp | None = None
     """Raise the number of replicas."""
+    notify: Notify | None = None
+    """Tell people, once each, of what happens, also while Alertmanager is down. What is not taken is
+    tried again for a day, and nothing waits for it. While the AutoResponse is paused nobody is told.
+    """
 
 
 class RampDown(Model):
@@ -196,13 +132,39 @@ class Mode(StrEnum):
     ENFORCE = "enforce"
 
 
+_TELLS = "self.actions.all(a, !has(a.notify) || {})"
+
+
 class AutoResponseSpec(
     Model,
     json_schema_extra=rules(
         Rule(
             "!has(self.stackRef) || !has(self.source)",
             "set at most one of stackRef and source: alerts come from one place",
-        )
+        ),
+        Rule(
+            "has(self.target) == self.actions.exists(a, has(a.scaleUp))",
+            "target is what scaleUp changes: set it with scaleUp, and leave it out without",
+        ),
+        Rule(
+            "!has(self.trigger.preset) || self.trigger.preset != 'alert_created'"
+            " || !has(self.target)",
+            "the preset alert_created is for responses that only notify; leave out target",
+        ),
+        Rule(
+            "has(self.target) || !has(self.recovery) || !has(self.recovery.when)",
+            "recovery.when says when a target goes back, and there is no target; leave it out",
+        ),
+        Rule(
+            "!has(self.source) || " + _TELLS.format("!has(a.notify.receiver)"),
+            "notify.receiver is one of a MonitoringStack's, and with source there is no stack; set"
+            " slack, pagerduty, webhook or email",
+        ),
+        Rule(
+            "!has(self.source) || "
+            + _TELLS.format("!has(a.notify.email) || has(a.notify.email.smtp)"),
+            "notify.email needs smtp: with source there is no stack whose mail server it could use",
+        ),
     ),
 ):
     """What the operator does by itself while an alert fires."""
@@ -213,8 +175,8 @@ class AutoResponseSpec(
     """A Prometheus of your own instead of a MonitoringStack."""
     trigger: Trigger
     """Which alerts start the response."""
-    target: TargetRef
-    """What is acted on."""
+    target: TargetRef | None = None
+    """What is acted on; left out where actions only notify."""
     actions: list[Action] = Field(
         min_length=1,
         max_length=4,
@@ -235,8 +197,24 @@ class AutoResponseSpec(
     proves rights and admission; ``approve`` does it once somebody has approved it, which takes the
     verb ``approve`` on this AutoResponse; ``enforce`` does it at once. The last two need the label
     ``monitoring.freeagentics.io/auto-response: enabled`` on the target or its namespace. Putting
-    things back needs no approval.
+    things back needs no approval. People are told with ``approve`` and ``enforce``; the first two
+    only say what they would be told.
     """
+
+    @property
+    def scale_up(self) -> ScaleUp | None:
+        """Return the scale-up that it asks for, if any."""
+        return next((action.scale_up for action in self.actions if action.scale_up), None)
+
+    @property
+    def tells(self) -> dict[int, Notify]:
+        """Return the actions that tell people, by their place in ``actions``."""
+        return {n: action.notify for n, action in enumerate(self.actions) if action.notify}
+
+    @property
+    def is_armed(self) -> bool:
+        """Tell whether anything may be done for it, if need be after an approval."""
+        return self.mode in (Mode.APPROVE, Mode.ENFORCE)
 
 
 class Claim(Status):
@@ -355,6 +333,7 @@ class State(StrEnum):
     """Where a response stands."""
 
     IDLE = "Idle"
+    FIRING = "Firing"
     WOULD_ACT = "WouldAct"
     WAITING = "WaitingForApproval"
     REJECTED = "Rejected"
@@ -375,9 +354,12 @@ class AutoResponseStatus(Status):
     observed_generation: int | None = Field(default=None, ge=0)
     """The ``metadata.generation`` that this status speaks of."""
     conditions: Conditions = Field(default=[])
-    """Accepted, TargetReady (it can be acted on), AlertSourceHealthy, Ready (all of them)."""
+    """Accepted, TargetReady (it can be acted on), AlertSourceHealthy, Notifying (people can be told,
+    and the last message was taken), Ready (all of them).
+    """
     state: State = State.IDLE
-    """Idle, WouldAct (the alert fires, but ``mode`` lets nothing be done), WaitingForApproval,
+    """Idle, Firing (the alert fires, and people are told), WouldAct (the alert fires, but ``mode``
+    lets nothing be done), WaitingForApproval,
     Rejected (until the alert fires anew), Active (more replicas),
     Holding (resolved, waiting), Restoring, Released (somebody else changed the target), Contested
     (somebody else has put it back twice), Cooldown, Limited (enough has been done within an hour),
@@ -391,6 +373,8 @@ class AutoResponseStatus(Status):
     """What waits for an approval at present, or was rejected."""
     cooldown_until: str | None = Field(default=None, max_length=32)
     """No response starts on the target before this time."""
+    notices: Notices | None = None
+    """What people are told; empty without ``notify``."""
     history: list[HistoryEntry] = Field(default=[], max_length=20)
     """The last 20 things done or refused, newest first."""
 

@@ -39,6 +39,7 @@ class RuleAlert:
     state: str
     """``pending`` or ``firing``."""
     active_at: datetime
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,12 @@ class Prometheus:
         data = await self._get("/api/v1/alertmanagers")
         return [str(each["url"]) for each in data["activeAlertmanagers"]]
 
+    async def firing(self) -> set[str]:
+        """Return the names of all alerts that fire."""
+        data = await self._get("/api/v1/alerts")
+        firing = (each["labels"] for each in data["alerts"] if each["state"] == "firing")
+        return {labels["alertname"] for labels in firing}
+
     async def rules(
         self,
         *,
@@ -237,10 +244,16 @@ def _rule(group: Mapping[str, Any], rule: Mapping[str, Any]) -> RuntimeRule:
         last_evaluation=_moment(rule.get("lastEvaluation")),
         interval=timedelta(seconds=group["interval"]),
         hold=timedelta(seconds=rule.get("duration", 0)),
-        alerts=tuple(
-            RuleAlert(alert["labels"], alert["state"], datetime.fromisoformat(alert["activeAt"]))
-            for alert in rule.get("alerts") or ()
-        ),
+        alerts=tuple(map(_rule_alert, rule.get("alerts") or ())),
+    )
+
+
+def _rule_alert(alert: Mapping[str, Any]) -> RuleAlert:
+    return RuleAlert(
+        labels=alert["labels"],
+        state=alert["state"],
+        active_at=datetime.fromisoformat(alert["activeAt"]),
+        annotations=alert.get("annotations") or {},
     )
 
 

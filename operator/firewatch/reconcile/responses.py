@@ -49,8 +49,8 @@ async def reconcile_response(context: RespondContext, key: Key) -> float | None:
     context.registry.put(entry, before)
     if entry.source is not None:
         context.wake(entry.source)
-    for target in entry.targets:
-        context.wake(target)
+    for concerned in (*entry.targets, *entry.telling):
+        context.wake(concerned)
     return None
 
 
@@ -68,7 +68,7 @@ def _form(entry: Entry) -> tuple[object, ...]:
 
 async def _entry(context: RespondContext, live: Object, spec: AutoResponseSpec) -> Entry:
     namespace = live["metadata"]["namespace"]
-    if not context.settings.grants_targets(namespace):
+    if spec.target is not None and not context.settings.grants_targets(namespace):
         message = (
             f"Firewatch may not change workloads in namespace {namespace}; add it to"
             " targets.namespaces of the chart"

@@ -16,15 +16,16 @@ def open_claim(responder: Responder, target: Target, ledger: Ledger, *, now: dat
 
     (A target that is just starting has fewer replicas than its autoscaler's minimum.)
     """
-    alert = responder.signal.alert
+    alert, scale_up = responder.signal.alert, responder.scale_up
     assert alert is not None
+    assert scale_up is not None
     start = _start(ledger)
     return Claim(
         response=responder.name,
         uid=responder.uid,
         alert=alert.identity,
         alert_name=alert.name[:256],
-        floor=max(floor_of(responder.scale_up, start, target.ceiling), ledger.baseline),
+        floor=max(floor_of(scale_up, start, target.ceiling), ledger.baseline),
         since=format_instant(now),
     )
 
@@ -79,7 +80,7 @@ def escalated(situation: Situation, ledger: Ledger, target: Target) -> list[Clai
 
 def _may_escalate(situation: Situation, ledger: Ledger, claim: Claim) -> bool:
     responder = responder_of(situation, claim)
-    further = responder.scale_up.escalation
+    further = responder.scale_up.escalation if responder.scale_up else None
     if further is None or claim.steps >= further.max_steps or not responder.asks:
         return False
     due = parse_time(ledger.changed_at) + timedelta(seconds=parse_duration(further.every))
@@ -88,8 +89,9 @@ def _may_escalate(situation: Situation, ledger: Ledger, claim: Claim) -> bool:
 
 
 def _escalated(claim: Claim, responder: Responder, ledger: Ledger, target: Target) -> Claim:
-    steps = claim.steps + 1
-    floor = floor_of(responder.scale_up, _start(ledger), target.ceiling, steps)
+    steps, scale_up = claim.steps + 1, responder.scale_up
+    assert scale_up is not None
+    floor = floor_of(scale_up, _start(ledger), target.ceiling, steps)
     return claim.model_copy(update={"floor": max(floor, claim.floor), "steps": steps})
 
 

@@ -143,7 +143,8 @@ def _leave_to_autoscaler(situation: Situation, ledger: Ledger, target: Target) -
 
 
 def _ledger_problem(situation: Situation, ledger: Ledger) -> str:
-    maximum = max((r.scale_up.max_replicas for r in situation.responders), default=ledger.baseline)
+    wanted = [r.scale_up.max_replicas for r in situation.responders if r.scale_up]
+    maximum = max(wanted, default=ledger.baseline)
     minimum = 0 if ledger.autoscaler else 1  # a ScaledObject may go down to none
     if not minimum <= ledger.baseline <= maximum:
         return (

@@ -27,7 +27,7 @@ def idle(situation: Situation) -> Decision:
     views = {r.name: idle_view(situation, r) for r in situation.responders}
     target = situation.target
     dry_runs = [
-        floor_of(r.scale_up, target.replicas, target.ceiling)
+        _floor(r, target)
         for r in situation.responders
         if target is not None and r.spec.mode is Mode.DRY_RUN and _would_act(situation, r)
     ]
@@ -60,9 +60,10 @@ def can_act(situation: Situation, responder: Responder) -> bool:
 
 def refusal(situation: Situation, responder: Responder) -> Finding:
     """Return whether the target can be acted on, and if not, what to do about it."""
-    target = situation.target
+    target, ref = situation.target, responder.spec.target
+    if ref is None:  # it was changed to only tell people, and lets go of what it has changed
+        return _no("NoTarget", "it changes nothing any more")
     if target is None:
-        ref = responder.spec.target
         return _no("TargetNotFound", f"there is no {ref.kind} {ref.name} here; create it")
     obstacle = next(_obstacles(target, responder), None)
     if obstacle:
@@ -83,8 +84,8 @@ def _obstacles(target: Target, responder: Responder) -> Iterator[tuple[str, str]
         yield "TargetPaused", f"{who} is paused; resume it"
     if target.replicas == 0:
         yield "ScaledToZero", f"{who} has 0 replicas: somebody parked it; scale it to 1"
-    maximum, has = responder.scale_up.max_replicas, f"{who} has {target.replicas} replicas"
-    if target.replicas >= maximum:
+    has, scale_up = f"{who} has {target.replicas} replicas", responder.scale_up
+    if scale_up and target.replicas >= (maximum := scale_up.max_replicas):
         yield "MaximumReached", f"{has} and maxReplicas is {maximum}; raise maxReplicas"
     if target.ambiguity:
         yield "AmbiguousAutoscaler", target.ambiguity
@@ -162,8 +163,14 @@ def _not_now(
 def _plan(situation: Situation, responder: Responder) -> str:
     target = situation.target
     assert target is not None
-    floor = floor_of(responder.scale_up, target.replicas, target.ceiling)
+    floor = _floor(responder, target)
     return f"would scale {target.name} {target.replicas} → {floor} (mode {responder.spec.mode})"
+
+
+def _floor(responder: Responder, target: Target) -> int:
+    """Return the replicas that a responder whose target can be acted on asks for."""
+    assert responder.scale_up is not None
+    return floor_of(responder.scale_up, target.replicas, target.ceiling)
 
 
 def would_notes(situation: Situation) -> Iterable[Note]:
@@ -196,7 +203,7 @@ def _request_notes(situation: Situation, responder: Responder, alert: str) -> It
 def _would_note(situation: Situation, responder: Responder, target: Target, alert: str) -> Note:
     event = "DryRun" if responder.spec.mode is Mode.DRY_RUN else "Observed"
     message = f"{alert} fires; {_plan(situation, responder)}"
-    floor = floor_of(responder.scale_up, target.replicas, target.ceiling)
+    floor = _floor(responder, target)
     return Note(event, message, responder.name, alert, target.replicas, floor)
 
 

@@ -12,7 +12,7 @@ and act on it when they come to lead. A webhook comes to one of them, which hand
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -125,11 +125,13 @@ class Receiver:
         """Note the alerts one by one, so that a bad one does not cost the others."""
         now, external = self._context.clock(), self._context.sources.external(source)
         alerts: list[Alert] = []
+        problems: list[str] = []
         for item in items:
             try:
                 alerts.append(parse_pushed(item, external=external, now=now))
             except ValueError as error:
-                self._left_out(source, str(error))
+                problems.append(str(error))
+        self._left_out(source, problems)
         for target in self._note(source, alerts):
             self._context.wake(target)
 
@@ -137,26 +139,34 @@ class Receiver:
         """Note the alerts of a webhook; return the targets that they concern."""
         external = self._context.sources.external(source)
         message = parse_message(body, external=external, now=self._context.clock())
-        for problem in message.problems:
-            self._left_out(source, problem)
+        self._left_out(source, message.problems)
         if message.truncated:  # Prometheus knows the rest
             self._context.wake(source)
         return self._note(source, message.alerts)
 
-    def _left_out(self, source: Key, problem: str) -> None:
-        self._context.metrics.alerts.received.labels("malformed").inc()
-        _log.warning("an alert from %s was left out: %s", source, problem)
+    def _left_out(self, source: Key, problems: Sequence[str]) -> None:
+        """Count what could not be read, and log it in one line however much it is."""
+        if problems:
+            count = len(problems)
+            self._context.metrics.alerts.received.labels("malformed").inc(count)
+            first = problems[0]
+            _log.warning("%d alerts from %s were left out, the first: %s", count, source, first)
 
     def _note(self, source: Key, alerts: Iterable[Alert]) -> set[Key]:
         """Note alerts; a resolved one is only a reason to ask Prometheus."""
         alerts, now = list(alerts), self._context.clock()
+        named: dict[str, list[Alert]] = {}
         for alert in alerts:
             self._context.metrics.alerts.received.labels(alert.state).inc()
-            if alert.state is AlertState.FIRING:
-                self._context.sources.push(source, alert, now)
+            named.setdefault(alert.name, []).append(alert)
+        # All at once: what is known is looked through for old alerts each time.
+        if news := [alert for alert in alerts if alert.state is AlertState.FIRING]:
+            self._context.sources.push(source, news, now)
         targets: set[Key] = set()
         for entry in self._context.registry.of_source(source):
-            hits = [alert for alert in alerts if matches(entry.spec.trigger, alert.labels)]
+            trigger = entry.spec.trigger
+            some = named.get(trigger.alert, []) if trigger.alert else alerts
+            hits = [alert for alert in some if matches(trigger, alert.labels)]
             firing = [alert for alert in hits if alert.state is AlertState.FIRING]
             if len(firing) < len(hits):
                 self._context.wake(source)
@@ -176,8 +186,10 @@ class Receiver:
 
 
 def _token(request: web.Request) -> str:
+    """Return the token of a request; bytes that are no text stand for none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+    is_token = scheme.lower() == "bearer" and token.isprintable()
+    return token.strip() if is_token else ""
 
 
 async def _body(request: web.Request) -> bytes:

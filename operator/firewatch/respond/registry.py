@@ -4,32 +4,48 @@ Both only save a request in the hot path. A write that was decided on a stale co
 API server (resourceVersion) and decided again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
 from firewatch.api.conditions import Finding, parse_time
+from firewatch.api.notices import Notices
 from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.responses import AutoResponseSpec, LedgerTarget
 from firewatch.cluster.kinds import TARGET_KINDS, Kind
 from firewatch.respond.alerts import Alert
 from firewatch.respond.signals import Pushed, Source, SourceState
 
+TARGET = "Target"
+ONLOOKER = "Onlooker"
+NOTICES = "Notices"
+"""Kinds of loop keys: a target, an AutoResponse that changes nothing, and what one action has to tell."""
 _PUSH_MEMORY = timedelta(minutes=5)
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 def target_key(namespace: str, kind: str, name: str) -> Key:
     """Return the loop key of a target."""
-    return Key("Target", namespace, f"{kind}/{name}")
+    return Key(TARGET, namespace, f"{kind}/{name}")
 
 
 def target_of(key: Key) -> tuple[Kind, str]:
     """Return kind and name of the target that a key means."""
     kind, _, name = key.name.partition("/")
     return next(each for each in TARGET_KINDS if each.kind == kind), name
+
+
+def notices_key(namespace: str, response: str, action: int) -> Key:
+    """Return the loop key of what one action of an AutoResponse has to tell."""
+    return Key(NOTICES, namespace, f"{response}/{action}")
+
+
+def notices_of(key: Key) -> tuple[str, int]:
+    """Return the name of the AutoResponse, and the place of the action that a key means."""
+    name, _, action = key.name.partition("/")
+    return name, int(action)
 
 
 def source_key(namespace: str, stack: str) -> Key:
@@ -63,8 +79,25 @@ class Entry:
 
     @property
     def target(self) -> Key:
-        """Return the key of the target that it names."""
-        return target_key(self.namespace, self.spec.target.kind, self.spec.target.name)
+        """Return the key of the target that it names; its own if it changes nothing."""
+        target = self.spec.target
+        if target is None or self.spec.scale_up is None:
+            return Key(ONLOOKER, self.namespace, self.name)
+        return target_key(self.namespace, target.kind, target.name)
+
+    @property
+    def telling(self) -> list[Key]:
+        """Return the keys of what its actions have to tell."""
+        return [notices_key(self.namespace, self.name, action) for action in self.spec.tells]
+
+    @property
+    def notices(self) -> Notices:
+        """Return what its status says of messages."""
+        raw = self.live.get("status", {}).get("notices") or {}
+        try:
+            return Notices.model_validate(raw)
+        except ValidationError:  # of an operator that has come and gone
+            return Notices()
 
     @property
     def owed(self) -> Key | None:
@@ -218,11 +251,11 @@ class Sources:
         pushed = {i: p for i, p in known.items() if _is_newer(p, state)}
         self._sources[key] = Source(state, pushed)
 
-    def push(self, key: Key, alert: Alert, at: datetime) -> None:
-        """Take in an alert that was pushed and fires."""
+    def push(self, key: Key, alerts: Iterable[Alert], at: datetime) -> None:
+        """Take in alerts that were pushed together and fire."""
         source = self.get(key)
         pushed = {i: p for i, p in source.pushed.items() if at - p.at < _PUSH_MEMORY}
-        pushed[alert.identity] = Pushed(alert, at)
+        pushed |= {alert.identity: Pushed(alert, at) for alert in alerts}
         self._sources[key] = Source(source.state, pushed)
 
     def drop(self, key: Key) -> None:

@@ -16,6 +16,7 @@ from firewatch.api.conditions import (
     merge_conditions,
     unknown,
 )
+from firewatch.api.notices import Notices
 from firewatch.api.resource import Key, Object, parse_duration
 from firewatch.api.responses import AutoResponseStatus, HistoryEntry, Ledger, State
 from firewatch.cluster.errors import ClusterError
@@ -26,8 +27,10 @@ from firewatch.respond.actuator import level_write
 from firewatch.respond.ahead import put_live, write_ahead
 from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import add_finalizer, has_finalizer, remove_finalizer
+from firewatch.respond.notices import WOULD_NOTIFY, as_one, find_notifying, would_notes
+from firewatch.respond.outbox import follow, wake_notifiers
 from firewatch.respond.registry import Entry, target_of
-from firewatch.respond.signals import UNREACHABLE, Kind, Source, judge
+from firewatch.respond.signals import NOT_POLLED, UNREACHABLE, Kind, Source, judge
 from firewatch.respond.situation import (
     AUTOSCALER_SCHEMA,
     LEDGER_SCHEMA,
@@ -42,7 +45,9 @@ _log = logging.getLogger(__name__)
 
 _HISTORY = 20
 """Every entry makes each write to the object slower, the ledger's included: 50 cost 5 ms."""
-_NOT_DONE = frozenset({"Observed", "DryRun", "Requested", "Rejected", "Limited", "Refused"})
+_NOT_DONE = frozenset(
+    {"Observed", "DryRun", "Requested", "Rejected", "Limited", "Refused", WOULD_NOTIFY}
+)
 """Events about something that was not done: told once, not each time it is found again."""
 
 
@@ -86,12 +91,13 @@ async def report(
     notes = _news(entries, decision)
     notes = await _try_dry_run(context, key, situation, decision, notes)
     decision = replace(decision, notes=tuple(notes))
+    would: list[Note] = []
     for entry in _in_order(key, entries, keeper):
         is_keeper = keeper is not None and entry.name == keeper.name
         current = keeper if is_keeper and keeper is not None else entry
-        await _write_status(context, key, current, decision, keeper=is_keeper)
-    await _tell(context, key, situation, decision)
-    await _release_finalizers(context, key)
+        would += await _write_status(context, key, current, decision, keeper=is_keeper)
+    await _tell(context, key, situation, replace(decision, notes=(*notes, *would)))
+    await release_finalizers(context, key)
 
 
 def _in_order(key: Key, entries: Iterable[Entry], keeper: Entry | None) -> list[Entry]:
@@ -122,7 +128,8 @@ def _keeper(key: Key, entries: list[Entry], ledger: Ledger | None) -> Entry | No
 
 async def _write_status(
     context: RespondContext, key: Key, entry: Entry, decision: Decision, *, keeper: bool
-) -> None:
+) -> list[Note]:
+    """Write a status; return what people would have been told, did the mode let them be."""
     status = _status(context, key, entry, decision)
     raw = entry.live.get("status", {}).get("ledger")
     if keeper and decision.ledger is not None:
@@ -130,7 +137,9 @@ async def _write_status(
     elif raw is not None and (entry.owed != key or decision.keeps_ledger):
         status["ledger"] = raw
     live = await write_status(context.cluster, AUTO_RESPONSE, entry.live, status, at_version=True)
-    put_live(context, entry, live)
+    after = put_live(context, entry, live)
+    wake_notifiers(context, entry, after)
+    return would_notes(entry.name, entry.notices, after.notices)
 
 
 def _status(context: RespondContext, key: Key, entry: Entry, decision: Decision) -> Object:
@@ -145,19 +154,49 @@ def _status(context: RespondContext, key: Key, entry: Entry, decision: Decision)
     if entry.name in decision.ended:
         cooldown = timedelta(seconds=parse_duration(entry.spec.rails.cooldown))
         update["cooldown_until"] = format_time(now + cooldown)
+    view = decision.views.get(entry.name)
+    notices = _notices(context, key, entry, decision, told)
     if entry.target == key:
-        update |= _outlook(context, entry, before, decision.views.get(entry.name))
-    return dump_status(before.model_copy(update=update))
+        update |= _outlook(context, entry, before, view=view, notices=notices)
+    return dump_status(before.model_copy(update={**update, "notices": notices}))
+
+
+def _notices(
+    context: RespondContext,
+    key: Key,
+    entry: Entry,
+    decision: Decision,
+    news: list[HistoryEntry],
+) -> Notices | None:
+    """Return what people are to be told: written together with what it follows from."""
+    claims = decision.ledger.claims if decision.ledger else []
+    holds = any(claim.uid == entry.live["metadata"]["uid"] for claim in claims)
+    view, known = decision.views.get(entry.name), context.sources.known_to(entry)
+    signal = judge(entry.spec.trigger, known, context.clock())
+    return follow(
+        context,
+        entry,
+        as_one(entry.notices, signal) if entry.target == key else {},
+        happened=view.message if view else "",
+        news=news,
+        is_changed=holds or decision.keeps_ledger,
+    )
 
 
 def _outlook(
-    context: RespondContext, entry: Entry, before: AutoResponseStatus, view: View | None
+    context: RespondContext,
+    entry: Entry,
+    before: AutoResponseStatus,
+    *,
+    view: View | None,
+    notices: Notices | None,
 ) -> dict[str, object]:
     """Return conditions, state and message."""
     now, generation = context.clock(), entry.live["metadata"]["generation"]
     findings = [entry.accepted]
     if view is not None and entry.is_accepted:
-        findings += [view.target, _source_finding(entry, context.sources.known_to(entry), now)]
+        findings += [view.target, find_source(entry, context.sources.known_to(entry), now)]
+        findings += filter(None, [find_notifying(entry.spec, notices or Notices())])
     return {
         "observed_generation": generation,
         "conditions": merge_conditions(before.conditions, findings, generation=generation, now=now),
@@ -167,13 +206,13 @@ def _outlook(
     }
 
 
-def _source_finding(entry: Entry, source: Source, now: datetime) -> Finding:
+def find_source(entry: Entry, source: Source, now: datetime) -> Finding:
     """Return whether the source of alerts can be asked, also while a pushed alert fires."""
     kind = "AlertSourceHealthy"
     if source.state is not None and source.state.error:
         return bad(kind, UNREACHABLE, f"Prometheus cannot be asked: {source.state.error}")
     signal = judge(entry.spec.trigger, source, now)
-    if signal.reason == "NotPolled":
+    if signal.reason == NOT_POLLED:
         return unknown(kind, signal.reason, signal.message)
     if signal.kind is Kind.RULE_GONE:
         return bad(kind, signal.reason, f"{signal.message}; apply an AlertPolicy that has it")
@@ -243,11 +282,11 @@ async def _tell(
         if entry is None:
             continue
         context.metrics.responses.actions.labels(note.event, entry.spec.mode).inc()
-        involved = [{**entry.live, "apiVersion": AUTO_RESPONSE.api_version, "kind": "AutoResponse"}]
+        involved = [involving(entry)]
         if note.event not in _NOT_DONE and situation.target is not None:
             involved.append(_reference(key, situation.target.uid))
         for thing in involved:
-            await _post(context, thing, note)
+            await post_note(context, thing, note)
 
 
 def _reference(key: Key, uid: str) -> Object:
@@ -256,7 +295,13 @@ def _reference(key: Key, uid: str) -> Object:
     return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
 
 
-async def _post(context: RespondContext, involved: Object, note: Note) -> None:
+def involving(entry: Entry) -> Object:
+    """Return an AutoResponse as an Event is about it."""
+    return {**entry.live, "apiVersion": AUTO_RESPONSE.api_version, "kind": AUTO_RESPONSE.kind}
+
+
+async def post_note(context: RespondContext, involved: Object, note: Note) -> None:
+    """Post an Event, if that is possible."""
     try:
         await post_event(
             context.cluster,
@@ -271,7 +316,8 @@ async def _post(context: RespondContext, involved: Object, note: Note) -> None:
         _log.warning("event %s for %s was refused: %s", note.event, note.responder, error)
 
 
-async def _release_finalizers(context: RespondContext, key: Key) -> None:
+async def release_finalizers(context: RespondContext, key: Key) -> None:
+    """Let go of AutoResponses that owe nothing any more."""
     owed = {entry.owed for entry in context.registry} - {None}
     context.metrics.responses.open_episodes.set(len(owed))
     for entry in context.registry.on_target(key):
@@ -304,4 +350,4 @@ async def abandon(context: RespondContext, key: Key, entry: Entry, why: str) -> 
     decision = Decision(None, notes=(note,))
     await _write_status(context, key, entry, decision, keeper=False)
     await _tell(context, key, Situation(context.clock(), None, ()), decision)
-    await _release_finalizers(context, key)
+    await release_finalizers(context, key)

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from firewatch.api.responses import Recovery, Trigger
+from firewatch.api.responses import Recovery
+from firewatch.api.triggers import Preset, Trigger
 from firewatch.respond.alerts import Alert, AlertState, matches, may_match
 from firewatch.respond.load import Limit, Load, Sample, find_load
 
 UNREACHABLE = "SourceUnreachable"
 """Reason of whatever follows from a Prometheus that cannot be asked."""
+NOT_POLLED = "NotPolled"
+"""Reason of what follows from one that has not been asked yet."""
 _STALE_INTERVALS = 3
 _STALE_MARGIN = timedelta(seconds=5)
 
@@ -38,6 +41,8 @@ class Signal:
     alert: Alert | None = None
     count: int = 0
     """How many matching alerts fire."""
+    names: tuple[str, ...] = ()
+    """Names of those, the oldest first."""
     load: Load | None = None
     """What the target carries, where the alert's rule says that."""
 
@@ -101,13 +106,21 @@ def judge(
     firing = sorted(_firing(trigger, source), key=lambda alert: alert.starts_at)
     if firing:
         return Signal(
-            Kind.FIRING, "Firing", f"{firing[0].name} fires", firing[0], count=len(firing)
+            Kind.FIRING,
+            "Firing",
+            f"{firing[0].name} fires",
+            firing[0],
+            count=len(firing),
+            names=tuple(dict.fromkeys(alert.name for alert in firing)),
         )
     state = source.state
     if state is None:
-        return _hold("NotPolled", "Prometheus has not been asked yet")
+        return _hold(NOT_POLLED, "Prometheus has not been asked yet")
     if state.error:
         return _hold(UNREACHABLE, f"Prometheus cannot be asked: {state.error}")
+    if trigger.preset is Preset.ALERT_CREATED:
+        # Of all alerts together nothing else can be told; each is judged by its own name.
+        return Signal(Kind.RESOLVED, "Resolved", "no matching alert is active")
     rules = [rule for rule in state.rules if may_match(trigger, rule.name, rule.labels)]
     if not rules:
         return Signal(
@@ -125,6 +138,16 @@ def judge(
             load=_load(trigger, rules, recovery or Recovery()),
         )
     )
+
+
+def judge_names(
+    trigger: Trigger, source: Source, now: datetime, names: Iterable[str]
+) -> dict[str, Signal]:
+    """Return what may be concluded of each alert that the trigger means, by its name."""
+    return {
+        name: judge(trigger.model_copy(update={"alert": name, "preset": None}), source, now)
+        for name in names
+    }
 
 
 def _not_yet(recovery: Recovery, state: SourceState) -> Signal | None:

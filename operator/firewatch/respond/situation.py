@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from firewatch.api.conditions import Finding
-from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, Request, ScaleUp, State
+from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, Request, State
+from firewatch.api.scale_up import ScaleUp
 from firewatch.respond.approval import Verdict
 from firewatch.respond.limits import Usage
 from firewatch.respond.pausing import Pause
@@ -39,11 +40,9 @@ class Responder:
     """What was begun with an approval needs none to go on."""
 
     @property
-    def scale_up(self) -> ScaleUp:
-        """Return the scale-up that it asks for."""
-        action = next(a.scale_up for a in self.spec.actions if a.scale_up)
-        assert action is not None
-        return action
+    def scale_up(self) -> ScaleUp | None:
+        """Return the scale-up that it asks for; None if it was changed to only tell people."""
+        return self.spec.scale_up
 
     @property
     def may_write(self) -> bool:
@@ -55,7 +54,7 @@ class Responder:
     @property
     def is_armed(self) -> bool:
         """Tell whether its mode lets it change something, if need be after an approval."""
-        return self.spec.mode in (Mode.APPROVE, Mode.ENFORCE)
+        return self.spec.is_armed
 
     @property
     def fires(self) -> bool:

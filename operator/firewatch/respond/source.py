@@ -1,5 +1,6 @@
 """A pass over one source of alerts: ask Prometheus what is true, wake the targets it concerns."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +9,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from firewatch.api.resource import Key
+from firewatch.api.triggers import Preset
 from firewatch.api.web import find_web_tls
 from firewatch.build.names import PROMETHEUS_PORT, prometheus_name
 from firewatch.build.web import server_name
@@ -19,6 +21,7 @@ from firewatch.respond.alerts import (
     PRESET_ALERTS,
     PRESET_LABEL,
     Alert,
+    is_news,
     may_match,
     polled_alert,
 )
@@ -32,6 +35,8 @@ from firewatch.respond.signals import RuleState, SourceState, judge
 _BUSY_SECONDS = 2.0
 """How often Prometheus is asked while something is changed, or an alert cannot be told."""
 _QUIET_SECONDS = 15.0
+_MOST_NAMES = 64
+"""Alerts that are looked at where every alert counts: each costs some requests."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,9 @@ class Sourcing:
         signal = judge(entry.spec.trigger, source, now, entry.spec.recovery)
         error = source.state.error if source.state else ""
         load = repr(signal.load) if entry.owed else ""
-        return (signal.kind, signal.reason, signal.message, load, error)
+        # One that changes nothing tells of each alert by its name.
+        names = () if entry.spec.target else tuple(sorted(signal.names))
+        return (signal.kind, signal.reason, signal.message, load, error, *names)
 
     async def _ask(self, key: Key, entries: list[Entry], started: datetime) -> SourceState:
         try:
@@ -127,12 +134,23 @@ async def _rules(prometheus: Prometheus, entries: list[Entry]) -> list[RuntimeRu
     triggers = [entry.spec.trigger for entry in entries]
     presets = {trigger.preset for trigger in triggers if trigger.preset}
     names = {trigger.alert for trigger in triggers if trigger.alert}
+    if Preset.ALERT_CREATED in presets:
+        names |= await _created(prometheus, entries)
+    presets.discard(Preset.ALERT_CREATED)
     names |= {name for preset in presets for name in PRESET_ALERTS[preset]}
-    found = await prometheus.rules(names=sorted(names))
+    # No name would mean every rule.
+    found = await prometheus.rules(names=sorted(names)) if names else []
     for preset in sorted(presets):
         labelled = await prometheus.rules(match=f'{{{PRESET_LABEL}="{preset}"}}')
         found += [rule for rule in labelled if rule.name not in names]
     return [rule for rule in found if any(may_match(t, rule.name, rule.labels) for t in triggers)]
+
+
+async def _created(prometheus: Prometheus, entries: Iterable[Entry]) -> set[str]:
+    """Return the names of the alerts that fire, and of those that people have been told of."""
+    known = {incident.alert for entry in entries for incident in entry.notices.incidents}
+    firing = sorted(filter(is_news, await prometheus.firing()))
+    return {*known, *firing[:_MOST_NAMES]}
 
 
 async def _rule_state(
@@ -171,8 +189,14 @@ async def _answers(prometheus: Prometheus, entries: list[Entry]) -> dict[str, bo
 
 def _alerts(rule: RuntimeRule, external: frozenset[str]) -> list[Alert]:
     return [
-        polled_alert(a.labels, state=a.state, active_at=a.active_at, external=external)
-        for a in rule.alerts
+        polled_alert(
+            each.labels,
+            state=each.state,
+            active_at=each.active_at,
+            external=external,
+            annotations=each.annotations,
+        )
+        for each in rule.alerts
     ]
 
 

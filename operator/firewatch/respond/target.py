@@ -6,7 +6,7 @@ to be written, so the next pass can tell what became of it.
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -34,10 +34,11 @@ from firewatch.respond.decide import decide
 from firewatch.respond.idle import RECHECK_SECONDS
 from firewatch.respond.limits import Limits, Usage, measure_usage
 from firewatch.respond.managers import last_writer
+from firewatch.respond.notices import due_in
 from firewatch.respond.pausing import find_pause
 from firewatch.respond.registry import Entry, target_of
 from firewatch.respond.report import abandon, read_ledger, report, report_problem
-from firewatch.respond.signals import judge
+from firewatch.respond.signals import NOT_POLLED, judge
 from firewatch.respond.situation import Autoscaler, Decision, Responder, Situation, Target
 
 _log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ async def reconcile_target(context: RespondContext, key: Key) -> float | None:
     except (ConflictError, NotFoundError) as error:
         # Somebody else wrote in between: look again at everything that is involved.
         _log.info("%s changed while it was being worked on: %s", key, error)
-        await _read_again(context, entries)
+        await read_again(context, entries)
         return _AGAIN_SECONDS
 
 
@@ -101,7 +102,7 @@ def _is_blind(situation: Situation) -> bool:
     The poll wakes the target. Until then not even the status is written, so that a restart in a
     quiet cluster changes nothing.
     """
-    asked = (r.fires or r.leaving or r.signal.reason != "NotPolled" for r in situation.responders)
+    asked = (r.fires or r.leaving or r.signal.reason != NOT_POLLED for r in situation.responders)
     return bool(situation.responders) and not any(asked)
 
 
@@ -126,7 +127,15 @@ async def _act(context: RespondContext, key: Key, situation: Situation) -> float
             ledger=decision.ledger,
             target=situation.target.at_level(decision.scale_to),
         )
-    return decision.seconds
+    return _next_look(context, key, decision.seconds)
+
+
+def _next_look(context: RespondContext, key: Key, seconds: float | None) -> float | None:
+    """Return when to look again: at the latest when an alert that people know of is over."""
+    entries = [entry for entry in context.registry.on_target(key) if entry.target == key]
+    now = context.clock()
+    ends = [due_in(entry.notices, entry.spec.recovery, now) for entry in entries]
+    return min((wait for wait in (seconds, *ends) if wait is not None), default=None)
 
 
 async def _gather(context: RespondContext, key: Key, entries: list[Entry]) -> Situation:
@@ -276,7 +285,8 @@ async def _scale(
         context.metrics.responses.latency_seconds.observe(max(0.0, latency))
 
 
-async def _read_again(context: RespondContext, entries: list[Entry]) -> None:
+async def read_again(context: RespondContext, entries: Iterable[Entry]) -> None:
+    """Read AutoResponses anew after somebody else's write."""
     for entry in entries:
         before = context.registry.get(entry.namespace, entry.name)
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from firewatch.api.resource import Object
-from firewatch.api.responses import OPT_IN_LABEL, AutoResponseSpec, Mode
+from firewatch.api.responses import OPT_IN_LABEL, AutoResponseSpec
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import ForbiddenError, NotFoundError
 from firewatch.cluster.find import find
@@ -56,8 +56,24 @@ class Scene:
     scaler_object: Object | None
 
 
+async def examine(cluster: Cluster, response: Object) -> list[Check]:
+    """Return what there is to say of a response, read with the user's own rights."""
+    if response["spec"].get("target"):
+        return check(await gather(cluster, response))
+    return [*_onlooker_checks(response)]
+
+
+def _onlooker_checks(response: Object) -> Iterator[Check]:
+    """Yield what there is to say of one that changes nothing."""
+    spec = AutoResponseSpec.model_validate(response["spec"], extra="ignore")
+    yield from _accepted(response)
+    yield Check("target", Grade.FINE, "none; it only tells people")
+    if not spec.is_armed:
+        yield Check("mode", Grade.LOOK, f"mode is {spec.mode}: nobody is told")
+
+
 async def gather(cluster: Cluster, response: Object) -> Scene:
-    """Read everything that the response has to do with, with the user's own rights."""
+    """Read everything that a response on a target has to do with, with the user's own rights."""
     spec, namespace = response["spec"], response["metadata"]["namespace"]
     wanted, name = spec["target"].get("kind", "Deployment"), spec["target"]["name"]
     kind = next(each for each in TARGET_KINDS if each.kind == wanted)
@@ -105,7 +121,8 @@ def _checks(scene: Scene) -> Iterator[Check]:
     spec = AutoResponseSpec.model_validate(scene.response["spec"], extra="ignore")
     yield from _accepted(scene.response)
     if scene.target is None:
-        yield Check("target", Grade.BAD, f"there is no {scene.kind.kind} {spec.target.name} here")
+        name = scene.response["spec"]["target"]["name"]
+        yield Check("target", Grade.BAD, f"there is no {scene.kind.kind} {name} here")
         return
     yield _mode(spec, scene)
     yield from _replicas(spec, scene.target)
@@ -125,7 +142,7 @@ def _accepted(response: Object) -> Iterator[Check]:
 
 
 def _mode(spec: AutoResponseSpec, scene: Scene) -> Check:
-    if spec.mode not in (Mode.ENFORCE, Mode.APPROVE):
+    if not spec.is_armed:
         return Check("mode", Grade.LOOK, f"mode is {spec.mode}: it only says what it would do")
     for live in (scene.target, scene.namespace):
         value = ((live or {}).get("metadata", {}).get("labels") or {}).get(OPT_IN_LABEL)
@@ -139,7 +156,7 @@ def _mode(spec: AutoResponseSpec, scene: Scene) -> Check:
 
 def _replicas(spec: AutoResponseSpec, target: Object) -> Iterator[Check]:
     replicas = target["spec"].get("replicas", 1)
-    action = next(each.scale_up for each in spec.actions if each.scale_up)
+    action = spec.scale_up
     assert action
     floor = floor_of(action, replicas)
     writer = last_writer(target, "replicas")
