@@ -36,6 +36,8 @@ class Episodes:
     responses: list[str] = field(default_factory=list)
     targets: set[Key] = field(default_factory=set)
     metrics: Metrics = field(default_factory=Metrics)
+    settings: dict[str, str] = field(default_factory=dict)
+    """Further settings of the operator."""
 
     @property
     def context(self) -> RespondContext:
@@ -46,6 +48,7 @@ class Episodes:
                 {
                     "FIREWATCH_TARGET_NAMESPACES": self.namespace,
                     "FIREWATCH_SOURCE_NAMESPACES": self.namespace,
+                    **self.settings,
                 }
             ),
             metrics=self.metrics,

@@ -37,6 +37,31 @@ async def test_keep_5038_a_target_is_raised_three_times_an_hour_and_a_restart_fo
     assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4
 
 
+async def test_more_actions_an_hour_than_the_history_holds_are_counted(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    """Each episode leaves two entries of 20, so that from the history alone ten would be known."""
+    episodes = Episodes(cluster, namespace)
+    await episodes.stack()
+    await episodes.workload(DEPLOYMENT)
+    rails = {"cooldown": "0s", "actionsPerHour": 14}
+    await episodes.response(rails=rails, recovery={"hold": "0s"})
+    settings = {"FIREWATCH_NAMESPACE_ACTIONS_PER_HOUR": "100"}
+    episodes.settings |= {**settings, "FIREWATCH_CLUSTER_ACTIONS_PER_HOUR": "100"}
+    for _ in range(14):
+        episodes.alert(firing=True)
+        await episodes.step()
+        assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4
+        await episodes.until_over()
+        episodes.restart()
+    episodes.now += timedelta(seconds=1)
+    episodes.alert(firing=True)
+    await episodes.step()
+    status = await episodes.status()
+    assert (status["state"], len(status["acted"])) == ("Limited", 14)
+    assert sum(each["event"] == "ScaledUp" for each in status["history"]) < 14
+
+
 async def test_so_many_targets_at_the_same_time_however_many_alerts_fire(
     cluster: KubernetesCluster, namespace: str
 ) -> None:

@@ -1,6 +1,7 @@
 """AutoResponse: what the operator does by itself while an alert fires, and undoes afterwards."""
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
@@ -38,6 +39,9 @@ done for it and nothing is undone.
 """
 ANNOTATIONS = (APPROVED, REJECTED, UNDO, PAUSED_UNTIL)
 """Annotations by which people steer an AutoResponse."""
+
+MOST_ACTIONS = 60
+"""How many actions within an hour a target may be allowed, and so how many are remembered."""
 
 
 class TargetKind(StrEnum):
@@ -113,7 +117,7 @@ class Rails(Model):
 
     cooldown: Duration = "5m"
     """After a response has ended, none starts on the same target for this long."""
-    actions_per_hour: int = Field(default=3, ge=1, le=60)
+    actions_per_hour: int = Field(default=3, ge=1, le=MOST_ACTIONS)
     """How often within an hour the target may be raised, whatever AutoResponse asks for it. How often
     targets of a namespace and of the cluster may be is set in the chart (``rails``).
     """
@@ -375,6 +379,12 @@ class AutoResponseStatus(Status):
     """No response starts on the target before this time."""
     notices: Notices | None = None
     """What people are told; empty without ``notify``."""
+    acted: list[Annotated[str, Field(max_length=32)]] | None = Field(
+        default=None, max_length=MOST_ACTIONS
+    )
+    """When the target was last acted on for its alerts (RFC 3339, UTC), newest first: those within an
+    hour count against ``rails.actionsPerHour``.
+    """
     history: list[HistoryEntry] = Field(default=[], max_length=20)
     """The last 20 things done or refused, newest first."""
 

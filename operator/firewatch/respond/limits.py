@@ -1,6 +1,7 @@
 """How much is enough (pure): actions of the last hour, and targets that are changed at present.
 
-Counted from what stands in the statuses, histories and ledgers, so that a restart forgets nothing.
+Counted from what stands in the statuses and ledgers, so that a restart forgets nothing. The history
+alone would not do: it holds 20 entries of all kinds, which a busy hour pushes out.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import Key
+from firewatch.api.responses import MOST_ACTIONS, HistoryEntry
 from firewatch.respond.registry import Entry
 
 _HOUR = timedelta(hours=1)
@@ -63,8 +65,23 @@ def measure_usage(
     )
 
 
+def remember(before: Iterable[str], news: Iterable[HistoryEntry], now: datetime) -> list[str]:
+    """Return the instants of actions with new ones, newest first.
+
+    They are looked through only when one is added, so that time alone changes no status.
+    """
+    added = {each.time for each in news if each.event in _ACTIONS}
+    if not added:
+        return [*before]
+    recent = {each for each in before if now - parse_time(each) < _HOUR}
+    return sorted(added | recent, key=parse_time, reverse=True)[:MOST_ACTIONS]
+
+
 def _actions(entry: Entry) -> Iterator[Action]:
     status = entry.live.get("status", {})
+    for at in status.get("acted", ()):
+        yield Action(entry.target, parse_time(at))
+    # Where an operator from before has written the last ones, they stand in the history only.
     for told in status.get("history", ()):
         if told.get("event") in _ACTIONS:
             yield Action(entry.target, parse_time(told["time"]))

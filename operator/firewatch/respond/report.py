@@ -27,6 +27,7 @@ from firewatch.respond.actuator import level_write
 from firewatch.respond.ahead import put_live, write_ahead
 from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import add_finalizer, has_finalizer, remove_finalizer
+from firewatch.respond.limits import remember
 from firewatch.respond.notices import WOULD_NOTIFY, as_one, find_notifying, would_notes
 from firewatch.respond.outbox import follow, wake_notifiers
 from firewatch.respond.registry import Entry, target_of
@@ -150,7 +151,10 @@ def _status(context: RespondContext, key: Key, entry: Entry, decision: Decision)
     now = context.clock()
     news = (n for n in decision.notes if n.responder == entry.name)
     told = [_history_entry(n, now) for n in news if not _is_told(n, before)]
-    update: dict[str, object] = {"history": [*told, *before.history][:_HISTORY]}
+    update: dict[str, object] = {
+        "history": [*told, *before.history][:_HISTORY],
+        "acted": remember(before.acted or (), told, now) or None,
+    }
     if entry.name in decision.ended:
         cooldown = timedelta(seconds=parse_duration(entry.spec.rails.cooldown))
         update["cooldown_until"] = format_time(now + cooldown)
