@@ -9,8 +9,9 @@ import pytest
 from e2e.cluster.controlplane import ControlPlane
 from firewatch.api.alerts import AlertPolicyStatus, RejectedRule, RuleCounts
 from firewatch.api.conditions import good, merge_conditions, parse_time
+from firewatch.api.ledger import Claim, Ledger, LedgerTarget
 from firewatch.api.resource import API_VERSION, Object
-from firewatch.api.responses import AutoResponseStatus, Claim, Ledger, LedgerTarget, State
+from firewatch.api.responses import AutoResponseStatus, State
 from firewatch.cluster import client
 from firewatch.cluster.client import KubernetesCluster, Verb, Write, connect
 from firewatch.cluster.errors import (

@@ -53,8 +53,8 @@ async def test_more_actions_an_hour_than_the_history_holds_are_counted(
         await episodes.step()
         assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4
         await episodes.until_over()
+        episodes.now += timedelta(seconds=1)
         episodes.restart()
-    episodes.now += timedelta(seconds=1)
     episodes.alert(firing=True)
     await episodes.step()
     status = await episodes.status()

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, State
+from firewatch.api.ledger import Ledger
+from firewatch.api.responses import AutoResponseSpec, Mode, State
 from firewatch.respond.alerts import Alert, AlertState
 from firewatch.respond.approval import Verdict
 from firewatch.respond.decide import decide

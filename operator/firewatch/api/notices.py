@@ -125,7 +125,7 @@ class Notify(
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     """Of what: ``opened``, the alert begins to fire; ``acted``, the target is changed for it;
-    ``failed``, it cannot be changed or put back, or somebody else changes it; ``restored``, the alert
+    ``failed``, it cannot be changed or put back, that has not helped, or somebody else changes it; ``restored``, the alert
     has stayed resolved for ``recovery.hold`` and nothing is changed any more. Each at most once for
     an alert, ``failed`` once for each reason.
     """

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from firewatch.api.alert_source import ExternalSource
+from firewatch.api.ledger import Ledger
 from firewatch.api.notices import Notices, Notify
 from firewatch.api.resource import (
     Column,
@@ -121,6 +122,12 @@ class Rails(Model):
     """How often within an hour the target may be raised, whatever AutoResponse asks for it. How often
     targets of a namespace and of the cluster may be is set in the chart (``rails``).
     """
+    verify_within: Duration = "5m"
+    """Within this time of the last replica being ready, the alert must resolve, or what its rule
+    measures must fall by a tenth; if neither is the case, or the replicas are not ready in this time,
+    the response is ``Ineffective``: it takes no further step before the alert is over, and says so.
+    With ``escalation`` it counts from the first step. ``0s`` asks for nothing.
+    """
     approval_expires: Duration = "1h"
     """With ``mode: approve``: how long a request can be approved; if its alert still fires then,
     another takes its place.
@@ -221,84 +228,6 @@ class AutoResponseSpec(
         return self.mode in (Mode.APPROVE, Mode.ENFORCE)
 
 
-class Claim(Status):
-    """One AutoResponse's wish for the target."""
-
-    response: str = Field(max_length=253)
-    """Name of the AutoResponse."""
-    uid: str = Field(max_length=64)
-    """Its uid."""
-    alert: str = Field(max_length=64)
-    """Identity of the alert that opened the claim (hash of its labels)."""
-    alert_name: str = Field(max_length=256)
-    """Name of that alert."""
-    floor: int = Field(ge=1)
-    """Replicas that this claim asks for, computed from the baseline."""
-    steps: int = Field(default=0, ge=0)
-    """How many steps it has escalated."""
-    since: str = Field(max_length=32)
-    """When the claim was opened (RFC 3339, UTC)."""
-    resolved_at: str | None = Field(default=None, max_length=32)
-    """Since when no matching alert is active; empty while one is, or while it cannot be told."""
-    orphaned_at: str | None = Field(default=None, max_length=32)
-    """Since when the alert's rule is gone from Prometheus."""
-
-
-class LedgerTarget(Status):
-    """The very object that was changed."""
-
-    kind: str = Field(max_length=64)
-    """Kind of the target."""
-    name: str = Field(max_length=253)
-    """Name of the target."""
-    uid: str = Field(max_length=64)
-    """Uid of the target: an object of the same name made anew is not this one."""
-
-
-class LedgerAutoscaler(Status):
-    """The very autoscaler whose minimum was raised."""
-
-    kind: str = Field(max_length=64)
-    """HorizontalPodAutoscaler or ScaledObject."""
-    name: str = Field(max_length=253)
-    """Name of the autoscaler."""
-    uid: str = Field(max_length=64)
-    """Uid of the autoscaler."""
-    was_set: bool = True
-    """Whether the minimum was written in it before; if not, it is removed again."""
-
-
-class Ledger(Status):
-    """What the operator changed on the target, written before the change itself."""
-
-    schema_version: int = Field(alias="schema", ge=0)
-    """Version of this record; an operator that does not know it holds still."""
-    target: LedgerTarget
-    """The very object that was changed."""
-    autoscaler: LedgerAutoscaler | None = None
-    """The autoscaler whose minimum was raised; if there is none, the target's own replicas were."""
-    baseline: int
-    """Replicas, or the autoscaler's minimum, before the first claim: what it goes back to."""
-    written: int
-    """The same after the operator's last confirmed write."""
-    intended: int
-    """What the operator is writing; differs from ``written`` only during a write."""
-    counted_from: int | None = Field(default=None, ge=0)
-    """Replicas from which steps are counted, where they are not the baseline: those that an
-    autoscaler had set.
-    """
-    changed_at: str = Field(max_length=32)
-    """When the operator last wrote to the target (RFC 3339, UTC)."""
-    released_by: str = Field(default="", max_length=256)
-    """Who else changed the target during the episode; the operator then leaves it alone."""
-    reverts: int = Field(default=0, ge=0)
-    """How often somebody else has put the baseline back during the episode."""
-    reverted_by: str = Field(default="", max_length=256)
-    """Who did that last."""
-    claims: list[Claim] = Field(default=[], max_length=64)
-    """Who asks for how much."""
-
-
 class Request(Status):
     """What waits for an approval."""
 
@@ -321,7 +250,7 @@ class HistoryEntry(Status):
     """When (RFC 3339, UTC)."""
     event: str = Field(max_length=64)
     """ScaledUp, RampedDown, Restored, Rewritten (after a revert), Contested, Released, RestoreSkipped, TargetGone,
-    AutoscalerChanged, Observed, DryRun, Requested, Rejected, Limited, Refused.
+    AutoscalerChanged, Ineffective, Observed, DryRun, Requested, Rejected, Limited, Refused.
     """
     alert: str = Field(default="", max_length=256)
     """Name of the alert."""
@@ -342,6 +271,7 @@ class State(StrEnum):
     WAITING = "WaitingForApproval"
     REJECTED = "Rejected"
     ACTIVE = "Active"
+    INEFFECTIVE = "Ineffective"
     HOLDING = "Holding"
     RESTORING = "Restoring"
     RELEASED = "Released"
@@ -364,7 +294,8 @@ class AutoResponseStatus(Status):
     state: State = State.IDLE
     """Idle, Firing (the alert fires, and people are told), WouldAct (the alert fires, but ``mode``
     lets nothing be done), WaitingForApproval,
-    Rejected (until the alert fires anew), Active (more replicas),
+    Rejected (until the alert fires anew), Active (more replicas), Ineffective (they have not helped
+    within ``rails.verifyWithin``),
     Holding (resolved, waiting), Restoring, Released (somebody else changed the target), Contested
     (somebody else has put it back twice), Cooldown, Limited (enough has been done within an hour),
     Paused (by its annotation), Refused.

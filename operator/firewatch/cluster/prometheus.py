@@ -1,6 +1,7 @@
 """The HTTP API of a stack's Prometheus, as far as the operator asks it."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -40,6 +41,8 @@ class RuleAlert:
     """``pending`` or ``firing``."""
     active_at: datetime
     annotations: Mapping[str, str] = field(default_factory=dict)
+    value: float | None = None
+    """Value of the expression; None if it is no finite number."""
 
 
 @dataclass(frozen=True)
@@ -254,7 +257,16 @@ def _rule_alert(alert: Mapping[str, Any]) -> RuleAlert:
         state=alert["state"],
         active_at=datetime.fromisoformat(alert["activeAt"]),
         annotations=alert.get("annotations") or {},
+        value=_finite(alert.get("value")),
     )
+
+
+def _finite(text: Any) -> float | None:
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -1,6 +1,6 @@
 """Writes to a target and to what scales it (pure): each fails if what it builds on has changed."""
 
-from firewatch.api.responses import Ledger
+from firewatch.api.ledger import Ledger
 from firewatch.cluster.client import Verb, Write
 from firewatch.cluster.kinds import AUTOSCALER_KINDS, TARGET_KINDS, Kind
 from firewatch.respond.autoscalers import MINIMUM_FIELD

@@ -7,8 +7,8 @@ then does one of the two twice.
 
 from dataclasses import replace
 
+from firewatch.api.ledger import Ledger
 from firewatch.api.resource import Object
-from firewatch.api.responses import Ledger
 from firewatch.cluster.client import Verb, Write
 from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.cluster.status import dump_status

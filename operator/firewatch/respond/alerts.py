@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -46,6 +46,8 @@ class Alert:
     starts_at: datetime
     annotations: Mapping[str, str] = field(default_factory=dict)
     """Its summary and description, if it has any."""
+    value: float | None = None
+    """What its rule measures, where more of it is worse; None if that is not known."""
 
 
 def identify(labels: Mapping[str, str]) -> str:
@@ -95,9 +97,11 @@ def polled_alert(
     active_at: datetime,
     external: Collection[str],
     annotations: Mapping[str, str] | None = None,
+    value: float | None = None,
 ) -> Alert:
     """Return an alert as the rules API of Prometheus lists it."""
-    return _alert(labels, external, AlertState(state), since=active_at, annotations=annotations)
+    found = _alert(labels, external, AlertState(state), since=active_at, annotations=annotations)
+    return replace(found, value=value)
 
 
 def _alert(

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from firewatch.api.conditions import format_instant, parse_time
+from firewatch.api.ledger import Claim, Effect, Ledger, Verdict
 from firewatch.api.resource import parse_duration
-from firewatch.api.responses import Claim, Ledger
 from firewatch.respond.scaling import floor_of
 from firewatch.respond.signals import Kind
 from firewatch.respond.situation import Responder, Situation, Target
@@ -27,7 +27,14 @@ def open_claim(responder: Responder, target: Target, ledger: Ledger, *, now: dat
         alert_name=alert.name[:256],
         floor=max(floor_of(scale_up, start, target.ceiling), ledger.baseline),
         since=format_instant(now),
+        effect=_expected(responder),
     )
+
+
+def _expected(responder: Responder) -> Effect | None:
+    """Return what is known of the effect before anything was done; None if nobody asks for it."""
+    within = parse_duration(responder.spec.rails.verify_within)
+    return Effect(value=responder.signal.value) if within else None
 
 
 def current_claims(situation: Situation, ledger: Ledger) -> list[Claim]:
@@ -83,6 +90,8 @@ def _may_escalate(situation: Situation, ledger: Ledger, claim: Claim) -> bool:
     further = responder.scale_up.escalation if responder.scale_up else None
     if further is None or claim.steps >= further.max_steps or not responder.asks:
         return False
+    if claim.effect and claim.effect.verdict is Verdict.INEFFECTIVE:
+        return False  # more of what has not helped
     due = parse_time(ledger.changed_at) + timedelta(seconds=parse_duration(further.every))
     # What the last step asked for is written, and not only wished for beyond a limit.
     return claim.floor == ledger.written and situation.now >= due

@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pydantic import ValidationError
 
 from firewatch.api.conditions import Finding, parse_time
+from firewatch.api.ledger import LedgerTarget
 from firewatch.api.notices import Notices
 from firewatch.api.resource import ConditionStatus, Key, Object
-from firewatch.api.responses import AutoResponseSpec, LedgerTarget
+from firewatch.api.responses import AutoResponseSpec
 from firewatch.cluster.kinds import TARGET_KINDS, Kind
 from firewatch.respond.alerts import Alert
 from firewatch.respond.signals import Pushed, Source, SourceState

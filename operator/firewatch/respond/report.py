@@ -16,9 +16,10 @@ from firewatch.api.conditions import (
     merge_conditions,
     unknown,
 )
+from firewatch.api.ledger import Ledger
 from firewatch.api.notices import Notices
 from firewatch.api.resource import Key, Object, parse_duration
-from firewatch.api.responses import AutoResponseStatus, HistoryEntry, Ledger, State
+from firewatch.api.responses import AutoResponseStatus, HistoryEntry, State
 from firewatch.cluster.errors import ClusterError
 from firewatch.cluster.events import post_event
 from firewatch.cluster.kinds import AUTO_RESPONSE

@@ -45,6 +45,8 @@ class Signal:
     """Names of those, the oldest first."""
     load: Load | None = None
     """What the target carries, where the alert's rule says that."""
+    value: float | None = None
+    """The worst that the rules of the alerts measure that fire, where more is worse."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ def judge(
             firing[0],
             count=len(firing),
             names=tuple(dict.fromkeys(alert.name for alert in firing)),
+            value=max((a.value for a in firing if a.value is not None), default=None),
         )
     state = source.state
     if state is None:

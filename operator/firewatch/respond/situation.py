@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from firewatch.api.conditions import Finding
-from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, Request, State
+from firewatch.api.ledger import Ledger
+from firewatch.api.responses import AutoResponseSpec, Mode, Request, State
 from firewatch.api.scale_up import ScaleUp
 from firewatch.respond.approval import Verdict
 from firewatch.respond.limits import Usage

@@ -27,7 +27,7 @@ from firewatch.respond.alerts import (
 )
 from firewatch.respond.context import RespondContext
 from firewatch.respond.external import external_prometheus, is_external
-from firewatch.respond.load import Limit, Sample, find_limit
+from firewatch.respond.load import Limit, Sample, find_limit, is_excess
 from firewatch.respond.presence import presence_queries
 from firewatch.respond.registry import Entry
 from firewatch.respond.signals import RuleState, SourceState, judge
@@ -188,6 +188,8 @@ async def _answers(prometheus: Prometheus, entries: list[Entry]) -> dict[str, bo
 
 
 def _alerts(rule: RuntimeRule, external: frozenset[str]) -> list[Alert]:
+    # Only then it can be told whether another value is better.
+    is_measured = bool(rule.alerts) and is_excess(rule.expression)
     return [
         polled_alert(
             each.labels,
@@ -195,6 +197,7 @@ def _alerts(rule: RuntimeRule, external: frozenset[str]) -> list[Alert]:
             active_at=each.active_at,
             external=external,
             annotations=each.annotations,
+            value=each.value if is_measured else None,
         )
         for each in rule.alerts
     ]
