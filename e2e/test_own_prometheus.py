@@ -1,6 +1,7 @@
 """AutoResponse without a MonitoringStack: beside a Prometheus and an Alertmanager of somebody's own."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +177,40 @@ def test_a_target_goes_up_by_webhook_and_back_by_what_prometheus_says(station: S
     assert station.history() == ["ScaledUp", "Restored"]
     assert told(station)["failed"] == 0
     assert TOKEN not in json.dumps(status)
+    station.kubectl.delete("aresp", "scale", NAMESPACE)
+
+
+PROXY = f"/api/v1/namespaces/{NAMESPACE}/services/own-alertmanager:9093/proxy/api/v2"
+
+
+def silence(station: Station) -> str:
+    """Silence the alert for an hour; return the silence's id."""
+    now = datetime.now(UTC)
+    matcher = {"name": "alertname", "value": ALERT, "isRegex": False, "isEqual": True}
+    body = {
+        "matchers": [matcher],
+        "startsAt": now.isoformat(),
+        "endsAt": (now + timedelta(hours=1)).isoformat(),
+        "createdBy": "e2e",
+        "comment": "maintenance",
+    }
+    path = f"{PROXY}/silences"
+    answer = station.kubectl.run("create", "--raw", path, "-f", "-", stdin=json.dumps(body))
+    return str(json.loads(answer)["silenceID"])
+
+
+def test_a_silence_counts_as_the_end_where_that_is_asked_for(station: Station) -> None:
+    source = {**SOURCE, "alertmanager": {"url": f"http://own-alertmanager.{NAMESPACE}.svc:9093"}}
+    recovery = {"hold": "1s", "onSilence": "release"}
+    station.kubectl.apply(station.response(source=source, recovery=recovery))
+    station.wait_ready("aresp", "scale")
+    station.signal(6)
+    station.wait_replicas(2)
+    silenced = silence(station)
+    station.wait_replicas(1)
+    found = station.wait_state("scale", "Idle")
+    assert "is silenced" in found["status"]["message"]
+    station.kubectl.run("delete", "--raw", f"{PROXY}/silence/{silenced}")
+    station.wait_replicas(2)
+    station.signal(0)
+    station.wait_replicas(1)

@@ -99,8 +99,10 @@ class Episodes:
         self.responses.append(name)
         self.targets.add(target_key(self.namespace, kind.kind, target))
 
-    def alert(self, *, firing: bool, series: int = 1) -> None:
-        """Have the source say whether the alert fires, and for how many series."""
+    def alert(
+        self, *, firing: bool, series: int = 1, muted: bool = False, muted_error: str = ""
+    ) -> None:
+        """Have the source say whether the alert fires, for how many series, and whether it is muted."""
         alerts = tuple(
             Alert(
                 f"id-{n}", ALERT, {"alertname": ALERT, "pod": str(n)}, AlertState.FIRING, self.now
@@ -118,7 +120,13 @@ class Episodes:
             has_data=True,
             alerts=alerts,
         )
-        state = SourceState(self.now, started_at=START - timedelta(hours=1), rules=(rule,))
+        state = SourceState(
+            self.now,
+            started_at=START - timedelta(hours=1),
+            rules=(rule,),
+            muted=frozenset(alert.identity for alert in alerts if muted),
+            muted_error=muted_error,
+        )
         self.sources.polled(source_key(self.namespace, "main"), state)
 
     async def step(self) -> None:

@@ -51,6 +51,8 @@ class ExternalSource(Model):
 
     prometheus: ExternalServer
     """The Prometheus that evaluates the alert's rule."""
+    alertmanager: ExternalServer | None = None
+    """Its Alertmanager, which ``recovery.onSilence: release`` asks for what it mutes."""
     webhook_token: SecretKeySelector | None = None
     """Token that Alertmanager's webhook presents (``http_config.authorization``), at
     ``/webhook/<namespace>`` of the operator's receiver. Several lines are several tokens, for a

@@ -89,6 +89,13 @@ class RampDown(Model):
     """Time between two steps."""
 
 
+class OnSilence(StrEnum):
+    """What an alert counts for while Alertmanager mutes it."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+
+
 class Recovery(Model):
     """When and how the target is put back."""
 
@@ -106,6 +113,13 @@ class Recovery(Model):
     when: str | None = Field(default=None, min_length=1, max_length=4096)
     """A PromQL expression that says when the target may go back, instead of ``loadAware``: while it
     returns nothing, the target is held. The alert must have resolved all the same.
+    """
+    on_silence: OnSilence = OnSilence.HOLD
+    """What an alert counts for while a silence of Alertmanager mutes it, or another alert inhibits it.
+    ``hold``: for what it is, since a silence mutes people and not the load. ``release``: for resolved,
+    so that nothing is begun for it, and what was done goes back after ``hold``, whatever the load; an
+    alert then counts once Alertmanager has been asked, a moment after it has come in. If Alertmanager
+    does not answer, nothing counts as silenced. With ``source`` it needs ``source.alertmanager``.
     """
     orphan_after: Duration = "1h"
     """If the alert's rule disappears while the response is active, the replicas are held this long,
@@ -167,6 +181,11 @@ class AutoResponseSpec(
             "recovery.when says when a target goes back, and there is no target; leave it out",
         ),
         Rule(
+            "!has(self.source) || !has(self.recovery) || !has(self.recovery.onSilence)"
+            " || self.recovery.onSilence != 'release' || has(self.source.alertmanager)",
+            "recovery.onSilence: release asks Alertmanager for silences; set source.alertmanager",
+        ),
+        Rule(
             "!has(self.source) || " + _TELLS.format("!has(a.notify.receiver)"),
             "notify.receiver is one of a MonitoringStack's, and with source there is no stack; set"
             " slack, pagerduty, webhook or email",
@@ -221,6 +240,11 @@ class AutoResponseSpec(
     def tells(self) -> dict[int, Notify]:
         """Return the actions that tell people, by their place in ``actions``."""
         return {n: action.notify for n, action in enumerate(self.actions) if action.notify}
+
+    @property
+    def heeds_silences(self) -> bool:
+        """Tell whether an alert that Alertmanager mutes counts as resolved."""
+        return self.recovery.on_silence is OnSilence.RELEASE
 
     @property
     def is_armed(self) -> bool:

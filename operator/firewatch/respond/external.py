@@ -8,6 +8,7 @@ import aiohttp
 
 from firewatch.api.alert_source import ExternalServer, ExternalSource
 from firewatch.api.resource import Key, SecretKeySelector
+from firewatch.cluster.alertmanager import Alertmanager
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.find import find
 from firewatch.cluster.kinds import SECRET
@@ -19,8 +20,6 @@ from firewatch.respond.sender import Remembered
 _PREFIX = "AutoResponse/"
 """In front of the name of the AutoResponse that says where its alerts come from: no stack is so named."""
 
-_TLS_FIELD = "spec.source.prometheus.tlsConfig"
-
 
 def external_key(namespace: str, response: str) -> Key:
     """Return the loop key of the source that an AutoResponse brings."""
@@ -29,9 +28,9 @@ def external_key(namespace: str, response: str) -> Key:
 
 def names_secrets(source: ExternalSource) -> bool:
     """Tell whether a source needs anything that stands in Secrets or ConfigMaps."""
-    server = source.prometheus
-    named = (source.webhook_token, server.authorization, server.basic_auth, server.tls_config)
-    return any(named)
+    servers = filter(None, (source.prometheus, source.alertmanager))
+    named = (part for s in servers for part in (s.authorization, s.basic_auth, s.tls_config))
+    return any((source.webhook_token, *named))
 
 
 def is_external(key: Key) -> bool:
@@ -46,12 +45,26 @@ async def external_prometheus(
     return Prometheus(
         session,
         server.url.rstrip("/"),
-        await _trust(cluster, namespace, server),
+        await _trust(cluster, namespace, server, "prometheus"),
         await _authorization(cluster, namespace, server),
     )
 
 
-async def _trust(cluster: Cluster, namespace: str, server: ExternalServer) -> Trust | None:
+async def external_alertmanager(
+    cluster: Cluster, session: aiohttp.ClientSession, namespace: str, server: ExternalServer
+) -> Alertmanager:
+    """Return the client of a server; ``PrometheusError`` if its credentials are missing."""
+    return Alertmanager(
+        session,
+        server.url.rstrip("/"),
+        await _trust(cluster, namespace, server, "alertmanager"),
+        await _authorization(cluster, namespace, server),
+    )
+
+
+async def _trust(
+    cluster: Cluster, namespace: str, server: ExternalServer, which: str
+) -> Trust | None:
     tls = server.tls_config
     if tls is None:
         return None
@@ -62,7 +75,8 @@ async def _trust(cluster: Cluster, namespace: str, server: ExternalServer) -> Tr
     context = trusting(await read_file(cluster, namespace, tls.ca), pinned=False)
     problem = "" if context else f"{where} holds no certificate in PEM form; create it"
     name = tls.server_name or host
-    return Trust(where, name, context=context, problem=problem, field=_TLS_FIELD)
+    field = f"spec.source.{which}.tlsConfig"
+    return Trust(where, name, context=context, problem=problem, field=field)
 
 
 async def _authorization(cluster: Cluster, namespace: str, server: ExternalServer) -> str:

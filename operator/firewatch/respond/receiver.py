@@ -168,7 +168,7 @@ class Receiver:
             some = named.get(trigger.alert, []) if trigger.alert else alerts
             hits = [alert for alert in some if matches(trigger, alert.labels)]
             firing = [alert for alert in hits if alert.state is AlertState.FIRING]
-            if len(firing) < len(hits):
+            if len(firing) < len(hits) or (firing and entry.spec.heeds_silences):
                 self._context.wake(source)
             if firing:
                 lag = (now - firing[0].starts_at).total_seconds()

@@ -17,7 +17,7 @@ from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.responses import AutoResponseSpec
 from firewatch.cluster.kinds import TARGET_KINDS, Kind
 from firewatch.respond.alerts import Alert
-from firewatch.respond.signals import Pushed, Source, SourceState
+from firewatch.respond.signals import Pushed, Source, SourceState, heed_silences
 
 TARGET = "Target"
 ONLOOKER = "Onlooker"
@@ -234,7 +234,8 @@ class Sources:
         source = self.get(entry.source)
         state = source.state if source.state and source.state.polled_at >= entry.since else None
         pushed = {i: p for i, p in source.pushed.items() if p.at >= entry.since}
-        return Source(state, pushed)
+        found = Source(state, pushed)
+        return heed_silences(found) if entry.spec.heeds_silences else found
 
     def begin_anew(self) -> None:
         """Take nothing for known until the sources have been asked, as after a start.

@@ -216,6 +216,10 @@ def find_source(entry: Entry, source: Source, now: datetime) -> Finding:
     kind = "AlertSourceHealthy"
     if source.state is not None and source.state.error:
         return bad(kind, UNREACHABLE, f"Prometheus cannot be asked: {source.state.error}")
+    if entry.spec.heeds_silences and source.state is not None and source.state.muted_error:
+        why = source.state.muted_error
+        message = f"Alertmanager cannot be asked, so no alert counts as silenced: {why}"
+        return bad(kind, "SilencesUnknown", message)
     signal = judge(entry.spec.trigger, source, now)
     if signal.reason == NOT_POLLED:
         return unknown(kind, signal.reason, signal.message)

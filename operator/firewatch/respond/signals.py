@@ -83,6 +83,10 @@ class SourceState:
     rules: tuple[RuleState, ...] = ()
     answers: Mapping[str, bool] = field(default_factory=dict)
     """Whether expressions of ``recovery.when`` return something."""
+    muted: frozenset[str] = frozenset()
+    """Identities of the alerts that Alertmanager mutes, if anybody heeds that."""
+    muted_error: str = ""
+    """Why Alertmanager could not be asked for them."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,22 @@ class Source:
 
     state: SourceState | None = None
     pushed: dict[str, Pushed] = field(default_factory=dict)
+    muted: frozenset[str] = frozenset()
+    """Identities of alerts that count as resolved, since Alertmanager mutes them."""
+
+
+def heed_silences(source: Source) -> Source:
+    """Return what is known about a source with the alerts out of account that are muted.
+
+    What was pushed since counts once Prometheus and Alertmanager have been asked: only then it can be
+    told whether it is muted. Where Prometheus cannot be asked, it counts at once.
+    """
+    state = source.state
+    if state is None:
+        return Source()
+    if state.error:
+        return source
+    return Source(state, muted=state.muted)
 
 
 def judge(
@@ -134,6 +154,7 @@ def judge(
     return (
         _unsettled(trigger, rules, state, now)
         or _not_yet(recovery or Recovery(), state)
+        or _muted(trigger, source)
         or Signal(
             Kind.RESOLVED,
             "Resolved",
@@ -141,6 +162,18 @@ def judge(
             load=_load(trigger, rules, recovery or Recovery()),
         )
     )
+
+
+def _muted(trigger: Trigger, source: Source) -> Signal | None:
+    """Return that the alert fires and does not count, if so.
+
+    Whoever has muted it knows of the load, so that is not looked at.
+    """
+    names = sorted({alert.name for alert in _active(trigger, source)})
+    if not names:
+        return None
+    message = f"{', '.join(names)} fires and is silenced, which counts as resolved here"
+    return Signal(Kind.RESOLVED, "Silenced", message)
 
 
 def judge_names(
@@ -174,6 +207,11 @@ def _load(trigger: Trigger, rules: Iterable[RuleState], recovery: Recovery) -> L
 
 
 def _firing(trigger: Trigger, source: Source) -> Iterable[Alert]:
+    """Return the alerts that fire and count."""
+    return (a for a in _active(trigger, source) if a.identity not in source.muted)
+
+
+def _active(trigger: Trigger, source: Source) -> Iterable[Alert]:
     state = source.state
     known: Collection[Alert] = () if state is None or state.error else _polled(state)
     for alert in known:

@@ -31,6 +31,7 @@ from firewatch.respond.load import Limit, Sample, find_limit, is_excess
 from firewatch.respond.presence import presence_queries
 from firewatch.respond.registry import Entry
 from firewatch.respond.signals import RuleState, SourceState, judge
+from firewatch.respond.silences import Silencing
 
 _BUSY_SECONDS = 2.0
 """How often Prometheus is asked while something is changed, or an alert cannot be told."""
@@ -56,6 +57,10 @@ class Sourcing:
         started = context.clock()
         before = {entry.name: self._signal(entry, started) for entry in entries}
         state = await self._ask(key, entries, started)
+        if not state.error:
+            silencing = Silencing(context.cluster, self.session)
+            external = context.sources.external(key)
+            state = await silencing.add_muted(key, entries, state, external)
         context.sources.polled(key, state)
         context.metrics.alerts.source_up.labels(key.namespace, key.name).set(not state.error)
         busy = False
@@ -70,7 +75,7 @@ class Sourcing:
         """Return all that a status says about the source, to see whether that has changed."""
         source = self.context.sources.known_to(entry)
         signal = judge(entry.spec.trigger, source, now, entry.spec.recovery)
-        error = source.state.error if source.state else ""
+        error = (source.state.error or source.state.muted_error) if source.state else ""
         load = repr(signal.load) if entry.owed else ""
         # One that changes nothing tells of each alert by its name.
         names = () if entry.spec.target else tuple(sorted(signal.names))
