@@ -23,6 +23,7 @@ VALUES = Values(
     {
         "clusterStacks": {"namespaces": ["e2e-exporters"]},
         "sources": {"namespaces": ["e2e-own", "e2e-notify"]},
+        "targets": {"namespaces": [*NAMESPACES], "restart": True},
         # Waited for twice where something cannot be given back.
         "uninstall": {"timeoutSeconds": 10},
     },

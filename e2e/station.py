@@ -19,6 +19,11 @@ NAMESPACES = (
 ALERT = "LoadHigh"
 STACK = "main"
 OPT_IN = "monitoring.freeagentics.io/auto-response"
+SERVING: Object = {
+    "ports": [{"containerPort": 8000}],
+    "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8000}, "periodSeconds": 1},
+}
+"""What the application's container has besides where it is asked for something."""
 _API = "monitoring.freeagentics.io/v1alpha1"
 
 
@@ -52,11 +57,38 @@ class Station:
 
     def applications(self) -> list[Object]:
         """Return a target, and the application with the gauge that the policy watches."""
+        names = ("signal", "api")
+        services = [_service(self.namespace, name) for name in names]
+        return [*(self.workload(name, container=SERVING) for name in names), *services]
+
+    def workload(
+        self,
+        name: str,
+        kind: str = "Deployment",
+        *,
+        container: Object | None = None,
+        **spec: Any,
+    ) -> Object:
+        """Return a target with one pod of the application, ready at once unless it is probed."""
+        labels = {"app": name}
         image = self.testbed.images.example_app
-        return [
-            *_application(self.namespace, "signal", 1, image),
-            *_application(self.namespace, "api", 1, image),
-        ]
+        pod = {
+            "containers": [{"name": "app", "image": image, "args": ["api"], **(container or {})}],
+            "terminationGracePeriodSeconds": 1,
+        }
+        metadata = {"name": name, "namespace": self.namespace, "labels": {OPT_IN: "enabled"}}
+        template = {"metadata": {"labels": labels}, "spec": pod}
+        return {
+            "apiVersion": "apps/v1",
+            "kind": kind,
+            "metadata": metadata,
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": labels},
+                "template": template,
+                **spec,
+            },
+        }
 
     def stack(self, *, node_exporter: bool = False, **metrics: Any) -> Object:
         """Return a MonitoringStack that scrapes and evaluates every second."""
@@ -182,33 +214,10 @@ class Station:
         return answer["data"]
 
 
-def _application(namespace: str, name: str, replicas: int, image: str) -> list[Object]:
-    metadata = {"name": name, "namespace": namespace}
-    selector = {"app": name}
-    container = {
-        "name": "app",
-        "image": image,
-        "args": ["api"],
-        "ports": [{"containerPort": 8000}],
-        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8000}, "periodSeconds": 1},
-    }
-    deployment = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {**metadata, "labels": {OPT_IN: "enabled"}},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": selector},
-            "template": {
-                "metadata": {"labels": selector},
-                "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
-            },
-        },
-    }
-    service = {
+def _service(namespace: str, name: str) -> Object:
+    return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata,
-        "spec": {"selector": selector, "ports": [{"port": 8000}]},
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"selector": {"app": name}, "ports": [{"port": 8000}]},
     }
-    return [deployment, service]

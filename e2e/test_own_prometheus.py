@@ -123,15 +123,15 @@ def server(name: str, image: str, port: int, *arguments: str) -> list[Object]:
     ]
 
 
-@pytest.fixture
-def station(testbed: Testbed, tmp_path: Path) -> Station:
+@pytest.fixture(scope="module")
+def station(testbed: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Station:
     """Return a namespace with a target and a signal, and with servers that are not Firewatch's."""
     found = Station(testbed, NAMESPACE)
     alertmanager = testbed.image("alertmanager", ConsoleProgress())
     testbed.kubectl.apply(
         namespace(NAMESPACE),
         *found.applications(),
-        *files(tmp_path),
+        *files(tmp_path_factory.mktemp("own")),
         *server(
             *("own-prometheus", testbed.images.prometheus, 9090),
             *("--config.file=/config/prometheus.yml", "--web.config.file=/config/web.yml"),

@@ -46,6 +46,8 @@ class Settings:
     """Namespaces whose stacks may read the whole cluster: the chart has bound rights there."""
     target_namespaces: tuple[str, ...]
     """Namespaces where AutoResponses may change workloads; ``("*",)`` is every namespace."""
+    restarts: bool
+    """Whether AutoResponses may restart workloads there."""
     source_namespaces: tuple[str, ...]
     """Namespaces whose AutoResponses may name Secrets of their own, for a source or whom they tell."""
     receiver: str
@@ -95,6 +97,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         stack_namespaces=_names(environment, "FIREWATCH_STACK_NAMESPACES"),
         cluster_stack_namespaces=_names(environment, "FIREWATCH_CLUSTER_STACK_NAMESPACES"),
         target_namespaces=_names(environment, "FIREWATCH_TARGET_NAMESPACES"),
+        restarts=_truth(environment, "FIREWATCH_TARGET_RESTARTS"),
         source_namespaces=_names(environment, "FIREWATCH_SOURCE_NAMESPACES"),
         receiver=environment.get(
             "FIREWATCH_RECEIVER", f"firewatch-receiver.{namespace}.svc:{receiver_port}"
@@ -118,6 +121,13 @@ def _address(host: str, port: int) -> str:
 
 def _names(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(sorted(filter(None, environment.get(name, "").replace(",", " ").split())))
+
+
+def _truth(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "false")
+    if text not in ("true", "false"):
+        raise ValueError(f"{name}={text!r}: expected true or false")
+    return text == "true"
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:

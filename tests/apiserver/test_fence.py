@@ -13,6 +13,7 @@ import yaml
 from e2e.cluster.controlplane import ControlPlane
 from firewatch.api.resource import API_VERSION, Object
 from firewatch.api.responses import AutoResponseStatus
+from firewatch.api.restart import RESTARTED_AT
 from firewatch.cluster.apply import apply, delete
 from firewatch.cluster.client import KubernetesCluster, Verb, Write, connect
 from firewatch.cluster.election import Election, Place
@@ -29,6 +30,7 @@ from firewatch.cluster.kinds import (
     SCALED_OBJECT,
     SECRET,
     SERVICE_ACCOUNT,
+    STATEFUL_SET,
     Kind,
 )
 from firewatch.cluster.lease import LEASE_SECONDS, Candidate
@@ -52,7 +54,7 @@ def fence(kubectl: Kubectl, crds: str) -> Iterator[None]:
     kubectl("create", "namespace", "firewatch")
     kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
     rights = [each for each in yaml.safe_load_all(text) if each["kind"] in kinds]
-    for scope in ("stacks", "targets"):
+    for scope in ("stacks", "targets", "restarts"):
         grant = (ROOT / "config" / "grants" / scope / "role-binding.yaml").read_text()
         rights.append({**yaml.safe_load(grant), "kind": "ClusterRoleBinding"})
     manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": rights})
@@ -258,6 +260,50 @@ async def test_of_an_autoscaler_only_its_minimum_is_changed(
     for change in changes:
         with pytest.raises(ForbiddenError, match=f"nothing but {lever} of autoscalers"):
             await operator.write(Write(Verb.MERGE, kind, namespace, "x", change))
+
+
+def templated(**template: object) -> Object:
+    return {"spec": {"template": template}}
+
+
+@pytest.mark.parametrize("kind", [DEPLOYMENT, STATEFUL_SET], ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("before", [None, {"team": "sre"}])
+async def test_of_a_targets_pods_only_the_annotation_of_a_restart_is_changed(
+    operator: KubernetesCluster,
+    cluster: KubernetesCluster,
+    namespace: str,
+    *,
+    kind: Kind,
+    before: dict[str, str] | None,
+) -> None:
+    wanted = {**body(DEPLOYMENT, namespace), "apiVersion": kind.api_version, "kind": kind.kind}
+    if before:
+        wanted["spec"]["template"]["metadata"]["annotations"] = before
+    await make(cluster, kind, wanted)
+    for value in ("2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z", None):
+        change = templated(metadata={"annotations": {RESTARTED_AT: value}})
+        await operator.write(Write(Verb.MERGE, kind, namespace, "x", change))
+    container = {"name": "c", "image": "example.org/other:1"}
+    ours = {RESTARTED_AT: "2026-01-03T00:00:00.000Z"}
+    changes = [
+        templated(metadata={"annotations": {**ours, "kubectl.kubernetes.io/restartedAt": "x"}}),
+        templated(metadata={"annotations": {**ours, "team": "other"}}),
+        templated(metadata={"annotations": ours, "labels": {"c": "d"}}),
+        templated(metadata={"annotations": ours}, spec={"containers": [container]}),
+        templated(metadata={"annotations": ours}, spec={"serviceAccountName": "admin"}),
+        {"spec": {**templated(metadata={"annotations": ours})["spec"], "replicas": 5}},
+        {**templated(metadata={"annotations": ours}), "metadata": {"labels": MANAGED_BY}},
+        {**templated(metadata={"annotations": ours}), "metadata": {"annotations": {"a": "b"}}},
+    ]
+    for change in changes:
+        with pytest.raises(ForbiddenError, match="only what it has made"):
+            await operator.write(Write(Verb.MERGE, kind, namespace, "x", change))
+    if before:
+        with pytest.raises(ForbiddenError, match="only what it has made"):
+            gone = templated(metadata={"annotations": {**ours, "team": None}})
+            await operator.write(Write(Verb.MERGE, kind, namespace, "x", gone))
+    with pytest.raises(ForbiddenError, match="only what it has made"):
+        await operator.write(Write(Verb.DELETE, kind, namespace, "x", None))
 
 
 async def test_of_leases_it_makes_and_changes_only_the_one_of_its_replicas(

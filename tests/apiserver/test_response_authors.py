@@ -91,6 +91,30 @@ def test_rights_on_one_kind_are_none_on_another(kubectl: Kubectl, namespace: str
         kubectl("apply", somebody, "-f", "-", text=response(namespace, kind="Rollout"))
 
 
+def restarting(namespace: str, kind: str = "Deployment") -> str:
+    body = json.loads(response(namespace, kind=kind))
+    body["spec"]["actions"] = [{"restart": {}}]
+    return json.dumps(body)
+
+
+def test_who_may_patch_a_workload_may_have_it_restarted(kubectl: Kubectl, namespace: str) -> None:
+    patch = ("--verb=patch", "--resource=deployments.apps", "--resource-name=api")
+    somebody = author(kubectl, namespace, patch)
+    kubectl("apply", somebody, "-f", "-", text=restarting(namespace))
+    with pytest.raises(KubectlError, match="may not patch deployments/scale of api"):
+        kubectl("apply", somebody, "-f", "-", text=response(namespace))
+    with pytest.raises(KubectlError, match="may not patch statefulsets api"):
+        kubectl("apply", somebody, "-f", "-", text=restarting(namespace, "StatefulSet"))
+
+
+def test_who_may_only_scale_a_workload_may_not_have_it_restarted(
+    kubectl: Kubectl, namespace: str
+) -> None:
+    somebody = author(kubectl, namespace, SCALE, SCALERS)
+    with pytest.raises(KubectlError, match="restarts its target, and .* may not patch deployments api"):
+        kubectl("apply", somebody, "-f", "-", text=restarting(namespace))
+
+
 CREDENTIALS = {"name": "keys", "key": "token"}
 SERVER = {"url": "https://elsewhere.example", "authorization": {"credentials": CREDENTIALS}}
 HOOK = {"url": "https://elsewhere.example", "bearerToken": CREDENTIALS}

@@ -31,7 +31,7 @@ def rules_of(objects: list[Object], name: str) -> list[Object]:
 def test_roles_are_the_operators_table_of_rights(objects: list[Object]) -> None:
     assert sorted(RIGHTS) == sorted(Scope)
     (operator,) = of_kind(objects, "ServiceAccount")
-    for scope in (Scope.CLUSTER, Scope.STACKS, Scope.TARGETS):
+    for scope in (Scope.CLUSTER, Scope.STACKS, Scope.TARGETS, Scope.RESTARTS):
         assert rules_of(objects, f"{name_of(operator)}-{scope}") == RIGHTS[scope]
     own = [rule for role in of_kind(objects, "Role") for rule in role["rules"]]
     assert own == RIGHTS[Scope.OWN]
@@ -54,7 +54,7 @@ def test_cluster_wide_rights_are_own_kinds_crds_and_token_reviews() -> None:
 
 def test_nothing_else_is_bound_cluster_wide(case: str, objects: list[Object]) -> None:
     bound = {item["roleRef"]["name"] for item in of_kind(objects, "ClusterRoleBinding")}
-    everywhere = {"watcher-cluster", "watcher-stacks", "watcher-targets"}
+    everywhere = {"watcher-cluster", "watcher-stacks", "watcher-targets", "watcher-restarts"}
     readers = set() if case == "defaults" else {NODES_ROLE, KUBE_STATE_METRICS_ROLE}
     assert bound == (everywhere if case == "everything" else {"firewatch-cluster"}) | readers
 

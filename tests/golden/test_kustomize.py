@@ -81,6 +81,16 @@ def test_a_grant_is_that_of_the_chart_for_any_namespace(
     check_golden(CONFIG / "grants" / scope / "role-binding.yaml", write([binding]))
 
 
+def test_the_grant_to_restart_is_that_of_the_chart_for_any_namespace(
+    helm: Helm, check_golden: Callable[[Path, str], None]
+) -> None:
+    settings = "targets.namespaces={shop},targets.restart=true"
+    bindings = of_kind(without_helm(helm.objects("--set", settings)), "RoleBinding")
+    (binding,) = [each for each in bindings if each["roleRef"]["name"].endswith("-restarts")]
+    del binding["metadata"]["namespace"]
+    check_golden(CONFIG / "grants" / "restarts" / "role-binding.yaml", write([binding]))
+
+
 def test_the_grant_to_read_the_cluster_is_that_of_the_chart_for_any_namespace(
     helm: Helm, check_golden: Callable[[Path, str], None]
 ) -> None:

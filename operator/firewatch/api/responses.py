@@ -20,6 +20,7 @@ from firewatch.api.resource import (
     Status,
     rules,
 )
+from firewatch.api.restart import Restart, RestartRecord
 from firewatch.api.scale_up import ScaleUp
 from firewatch.api.triggers import Trigger
 
@@ -67,13 +68,18 @@ class TargetRef(Model):
 class Action(
     Model,
     json_schema_extra=rules(
-        Rule("has(self.scaleUp) != has(self.notify)", "set one action: scaleUp or notify")
+        Rule(
+            "[has(self.scaleUp), has(self.restart), has(self.notify)].filter(x, x).size() == 1",
+            "set one action: scaleUp, restart or notify",
+        )
     ),
 ):
     """One thing that is done; exactly one field is set."""
 
     scale_up: ScaleUp | None = None
     """Raise the number of replicas."""
+    restart: Restart | None = None
+    """Renew all pods, once."""
     notify: Notify | None = None
     """Tell people, once each, of what happens, also while Alertmanager is down. What is not taken is
     tried again for a day, and nothing waits for it. While the AutoResponse is paused nobody is told.
@@ -168,8 +174,14 @@ class AutoResponseSpec(
             "set at most one of stackRef and source: alerts come from one place",
         ),
         Rule(
-            "has(self.target) == self.actions.exists(a, has(a.scaleUp))",
-            "target is what scaleUp changes: set it with scaleUp, and leave it out without",
+            "has(self.target) == self.actions.exists(a, has(a.scaleUp) || has(a.restart))",
+            "target is what scaleUp or restart changes: set it with them, and leave it out without",
+        ),
+        Rule(
+            "!has(self.target) || !has(self.target.kind) || self.target.kind != 'Rollout'"
+            " || !self.actions.exists(a, has(a.restart))",
+            "restart is for Deployments and StatefulSets: another pod template begins a release of a"
+            " Rollout",
         ),
         Rule(
             "!has(self.trigger.preset) || self.trigger.preset != 'alert_created'"
@@ -212,8 +224,8 @@ class AutoResponseSpec(
         max_length=4,
         json_schema_extra=rules(
             Rule(
-                "self.filter(a, has(a.scaleUp)).size() <= 1",
-                "actions: scaleUp may stand only once",
+                "self.filter(a, has(a.scaleUp) || has(a.restart)).size() <= 1",
+                "actions: one of scaleUp and restart may stand there, and only once",
             )
         ),
     )
@@ -235,6 +247,16 @@ class AutoResponseSpec(
     def scale_up(self) -> ScaleUp | None:
         """Return the scale-up that it asks for, if any."""
         return next((action.scale_up for action in self.actions if action.scale_up), None)
+
+    @property
+    def restart(self) -> Restart | None:
+        """Return the restart that it asks for, if any."""
+        return next((a.restart for a in self.actions if a.restart is not None), None)
+
+    @property
+    def changes(self) -> bool:
+        """Tell whether it is to change something, and not only to tell people."""
+        return self.scale_up is not None or self.restart is not None
 
     @property
     def tells(self) -> dict[int, Notify]:
@@ -274,7 +296,7 @@ class HistoryEntry(Status):
     """When (RFC 3339, UTC)."""
     event: str = Field(max_length=64)
     """ScaledUp, RampedDown, Restored, Rewritten (after a revert), Contested, Released, RestoreSkipped, TargetGone,
-    AutoscalerChanged, Ineffective, Observed, DryRun, Requested, Rejected, Limited, Refused.
+    AutoscalerChanged, Restarted, RestartSkipped, Ineffective, Observed, DryRun, Requested, Rejected, Limited, Refused.
     """
     alert: str = Field(default="", max_length=256)
     """Name of the alert."""
@@ -318,7 +340,7 @@ class AutoResponseStatus(Status):
     state: State = State.IDLE
     """Idle, Firing (the alert fires, and people are told), WouldAct (the alert fires, but ``mode``
     lets nothing be done), WaitingForApproval,
-    Rejected (until the alert fires anew), Active (more replicas), Ineffective (they have not helped
+    Rejected (until the alert fires anew), Active (more replicas, or restarted), Ineffective (that has not helped
     within ``rails.verifyWithin``),
     Holding (resolved, waiting), Restoring, Released (somebody else changed the target), Contested
     (somebody else has put it back twice), Cooldown, Limited (enough has been done within an hour),
@@ -328,6 +350,8 @@ class AutoResponseStatus(Status):
     """What the state means right now, for people."""
     ledger: Ledger | None = None
     """What is changed at present; kept by the oldest AutoResponse with a claim on the target."""
+    restart: RestartRecord | None = None
+    """The restart for the present alert; empty once that is over."""
     request: Request | None = None
     """What waits for an approval at present, or was rejected."""
     cooldown_until: str | None = Field(default=None, max_length=32)

@@ -75,6 +75,8 @@ STACK_CHILDREN = (
 
 TARGET_KINDS = (DEPLOYMENT, STATEFUL_SET, ROLLOUT)
 """Kinds that an AutoResponse can act on."""
+RESTARTED_KINDS = (DEPLOYMENT, STATEFUL_SET)
+"""Those of them whose pods it can renew."""
 AUTOSCALER_KINDS = (HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT)
 """Kinds that scale them."""
 
@@ -88,6 +90,8 @@ class Scope(StrEnum):
     """In the namespaces of ``stacks.namespaces``."""
     TARGETS = "targets"
     """In the namespaces of ``targets.namespaces``."""
+    RESTARTS = "restarts"
+    """In the same, where ``targets.restart`` is set."""
     SOURCES = "sources"
     """In the namespaces of ``sources.namespaces``."""
     OWN = "own"
@@ -144,6 +148,9 @@ RIGHTS: tuple[Right, ...] = (
     *(Right(Scope.TARGETS, kind, ("list", "patch")) for kind in AUTOSCALER_KINDS),
     Right(Scope.TARGETS, NAMESPACE, ("get",)),
     Right(Scope.TARGETS, EVENT, ("create",)),
+    # The fence holds these patches to one annotation of the pod template.
+    *(Right(Scope.RESTARTS, kind, ("patch",)) for kind in RESTARTED_KINDS),
+    Right(Scope.RESTARTS, POD_DISRUPTION_BUDGET, ("list",)),
     # Credentials of a Prometheus that people run, and the token of its Alertmanager's webhook.
     Right(Scope.SOURCES, SECRET, ("get",)),
     Right(Scope.SOURCES, CONFIG_MAP, ("get",)),

@@ -74,6 +74,9 @@ async def _entry(context: RespondContext, live: Object, spec: AutoResponseSpec) 
             " targets.namespaces of the chart"
         )
         return Entry(live, spec, bad("Accepted", "NamespaceNotGranted", message), None)
+    if spec.restart is not None and not context.settings.restarts:
+        message = "Firewatch may not restart workloads; set targets.restart of the chart"
+        return Entry(live, spec, bad("Accepted", "KindNotGranted", message), None)
     if spec.source is not None:
         return _with_own_source(context, live, spec, spec.source)
     stacks = await context.cluster.list(MONITORING_STACK, namespace)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from firewatch.api.ledger import Ledger
 from firewatch.api.resource import Object
+from firewatch.api.restart import RestartRecord
 from firewatch.cluster.client import Verb, Write
 from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.cluster.status import dump_status
@@ -27,15 +28,21 @@ async def write_ahead(context: RespondContext, keeper: Entry, ledger: Ledger) ->
     """Write the finalizer, if it is missing, and the ledger."""
     if not has_finalizer(keeper.live):
         keeper = put_live(context, keeper, await add_finalizer(context.cluster, keeper.live))
-    put_live(context, keeper, await context.cluster.write(_ledger_write(keeper.live, ledger)))
+    write = _status_write(keeper.live, "ledger", dump_status(ledger))
+    put_live(context, keeper, await context.cluster.write(write))
 
 
-def _ledger_write(live: Object, ledger: Ledger) -> Write:
-    metadata = live["metadata"]
-    status, value = live.get("status"), dump_status(ledger)
-    path, known = "/status/ledger", (status or {}).get("ledger")
+async def announce_restart(context: RespondContext, entry: Entry, record: RestartRecord) -> None:
+    """Write down that a target is about to be restarted; nothing is owed, so it needs no finalizer."""
+    write = _status_write(entry.live, "restart", dump_status(record))
+    put_live(context, entry, await context.cluster.write(write))
+
+
+def _status_write(live: Object, field: str, value: Object) -> Write:
+    metadata, status = live["metadata"], live.get("status")
+    path, known = f"/status/{field}", (status or {}).get(field)
     if status is None:
-        path, value = "/status", {"ledger": value}
+        path, value = "/status", {field: value}
     patch = [
         {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
         {"op": "test", "path": "/metadata/generation", "value": metadata["generation"]},

@@ -49,10 +49,14 @@ def current_claims(situation: Situation, ledger: Ledger) -> list[Claim]:
         claim = held.get(responder.uid)
         if claim is not None:
             claims.append(_updated(situation, ledger, responder, claim))
-        elif responder.may_write and responder.asks and not ledger.released_by:
+        elif responder.scale_up and _may_claim(ledger, responder):
             assert situation.target is not None
             claims.append(open_claim(responder, situation.target, ledger, now=situation.now))
     return claims
+
+
+def _may_claim(ledger: Ledger, responder: Responder) -> bool:
+    return responder.may_write and responder.asks and not ledger.released_by
 
 
 def _updated(situation: Situation, ledger: Ledger, responder: Responder, claim: Claim) -> Claim:

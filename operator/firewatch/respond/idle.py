@@ -29,28 +29,32 @@ def idle(situation: Situation) -> Decision:
     dry_runs = [
         _floor(r, target)
         for r in situation.responders
-        if target is not None and r.spec.mode is Mode.DRY_RUN and _would_act(situation, r)
+        if target is not None and r.scale_up and _dry_runs(situation, r)
     ]
     return Decision(
         None,
         views=views,
         notes=tuple(would_notes(situation)),
         dry_run_to=max(dry_runs, default=None),
+        dry_run_restart=any(r.restarts and _dry_runs(situation, r) for r in situation.responders),
         seconds=_seconds(situation, views.values()),
     )
 
 
 def openers(situation: Situation) -> list[Responder]:
-    """Return the responders that may start a response now, oldest first."""
-    return [
-        r
-        for r in situation.responders
-        if r.may_write
-        and r.asks
-        and not _cooling_until(situation, r)
-        and not limit_of(situation, r)
-        and can_act(situation, r)
-    ]
+    """Return the responders that may raise the target now, oldest first."""
+    return [r for r in situation.responders if r.scale_up and may_begin(situation, r)]
+
+
+def may_begin(situation: Situation, responder: Responder) -> bool:
+    """Tell whether something may be begun for a responder now."""
+    return (
+        responder.may_write
+        and responder.asks
+        and not _cooling_until(situation, responder)
+        and not limit_of(situation, responder)
+        and can_act(situation, responder)
+    )
 
 
 def can_act(situation: Situation, responder: Responder) -> bool:
@@ -68,12 +72,14 @@ def refusal(situation: Situation, responder: Responder) -> Finding:
     obstacle = next(_obstacles(target, responder), None)
     if obstacle:
         return _no(*obstacle)
+    if responder.restarts:
+        return good(TARGET_READY, _REACHABLE, f"{target.kind} {target.name} can be restarted")
     by = f" by {target.lever}" if target.autoscaler else ""
     return good(TARGET_READY, _REACHABLE, f"{target.kind} {target.name} can be scaled{by}")
 
 
 def _obstacles(target: Target, responder: Responder) -> Iterator[tuple[str, str]]:
-    """Yield what stands in the way of more replicas: reason, and message with the remedy."""
+    """Yield what stands in the way: reason, and message with the remedy."""
     who = f"{target.kind} {target.name}"
     if responder.is_armed and not target.opted_in:
         yield (
@@ -84,6 +90,15 @@ def _obstacles(target: Target, responder: Responder) -> Iterator[tuple[str, str]
         yield "TargetPaused", f"{who} is paused; resume it"
     if target.replicas == 0:
         yield "ScaledToZero", f"{who} has 0 replicas: somebody parked it; scale it to 1"
+    if not responder.restarts:
+        yield from _obstacles_to_more(target, responder, who)
+    elif target.renewal.obstacle:
+        yield target.renewal.obstacle
+
+
+def _obstacles_to_more(
+    target: Target, responder: Responder, who: str
+) -> Iterator[tuple[str, str]]:
     has, scale_up = f"{who} has {target.replicas} replicas", responder.scale_up
     if scale_up and target.replicas >= (maximum := scale_up.max_replicas):
         yield "MaximumReached", f"{has} and maxReplicas is {maximum}; raise maxReplicas"
@@ -116,7 +131,7 @@ def limit_of(situation: Situation, responder: Responder) -> str:
     usage, most = situation.usage, responder.spec.rails.actions_per_hour
     if usage.on_target >= most:
         return (
-            f"the target was raised {usage.on_target} times within an hour, and"
+            f"the target was acted on {usage.on_target} times within an hour, and"
             f" rails.actionsPerHour is {most}; look after it"
         )
     return usage.limit
@@ -129,6 +144,10 @@ def _would_act(situation: Situation, responder: Responder) -> bool:
         and responder.asks
         and can_act(situation, responder)
     )
+
+
+def _dry_runs(situation: Situation, responder: Responder) -> bool:
+    return responder.spec.mode is Mode.DRY_RUN and _would_act(situation, responder)
 
 
 def idle_view(situation: Situation, responder: Responder) -> View:
@@ -163,6 +182,8 @@ def _not_now(
 def _plan(situation: Situation, responder: Responder) -> str:
     target = situation.target
     assert target is not None
+    if responder.restarts:
+        return f"would restart {target.name} (mode {responder.spec.mode})"
     floor = _floor(responder, target)
     return f"would scale {target.name} {target.replicas} → {floor} (mode {responder.spec.mode})"
 
@@ -176,7 +197,7 @@ def _floor(responder: Responder, target: Target) -> int:
 def would_notes(situation: Situation) -> Iterable[Note]:
     """Return what is worth telling of responders that fire and do nothing."""
     for responder in situation.responders:
-        if not responder.asks or responder.leaving:
+        if not responder.asks or responder.leaving or responder.restart is not None:
             continue
         alert = responder.signal.alert.name if responder.signal.alert else ""
         finding = refusal(situation, responder)
@@ -203,6 +224,8 @@ def _request_notes(situation: Situation, responder: Responder, alert: str) -> It
 def _would_note(situation: Situation, responder: Responder, target: Target, alert: str) -> Note:
     event = "DryRun" if responder.spec.mode is Mode.DRY_RUN else "Observed"
     message = f"{alert} fires; {_plan(situation, responder)}"
+    if responder.restarts:
+        return Note(event, message, responder.name, alert)
     floor = _floor(responder, target)
     return Note(event, message, responder.name, alert, target.replicas, floor)
 

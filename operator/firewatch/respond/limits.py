@@ -12,10 +12,11 @@ from typing import NamedTuple
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import Key
 from firewatch.api.responses import MOST_ACTIONS, HistoryEntry
+from firewatch.api.restart import RestartState
 from firewatch.respond.registry import Entry
 
 _HOUR = timedelta(hours=1)
-_ACTIONS = frozenset({"ScaledUp", "Rewritten"})
+_ACTIONS = frozenset({"ScaledUp", "Rewritten", "Restarted"})
 """Events of writes that an alert has led to; putting things back is never limited."""
 
 
@@ -88,6 +89,9 @@ def _actions(entry: Entry) -> Iterator[Action]:
     ledger = status.get("ledger") or {}
     if entry.owed and ledger.get("intended", 0) > ledger.get("written", 0):
         yield Action(entry.owed, parse_time(ledger["changedAt"]))  # not told yet
+    restart = status.get("restart") or {}
+    if restart.get("state") == RestartState.ANNOUNCED:
+        yield Action(entry.target, parse_time(restart["at"]))
 
 
 def _limit(key: Key, limits: Limits, namespace: int, cluster: int, targets: int) -> str:

@@ -50,11 +50,11 @@ MOST_WAITING = 16
 _LONGEST_NAME = 256
 _LONGEST_MESSAGE = 1024
 
-_ACTED = frozenset({"ScaledUp", "Rewritten"})
+_ACTED = frozenset({"ScaledUp", "Rewritten", "Restarted"})
 _FAILED = frozenset(
     {
         *("Refused", "Limited", "Ineffective", "Released", "Contested", "TargetGone"),
-        "AutoscalerChanged",
+        *("AutoscalerChanged", "RestartSkipped"),
     }
 )
 _ENDED = frozenset({"Restored", "RestoreSkipped", "TargetGone", "AutoscalerChanged"})
@@ -196,7 +196,7 @@ def _ending(incident: Incident, spec: AutoResponseSpec, seen: Seen) -> str:
     last = [entry.message for entry in seen.news if entry.event in _ENDED]
     if last:
         return last[-1]
-    did_nothing = spec.scale_up is not None and Moment.ACTED not in incident.told
+    did_nothing = spec.changes and Moment.ACTED not in incident.told
     return f"{incident.alert} is over" + ("; nothing was changed" if did_nothing else "")
 
 

@@ -82,7 +82,7 @@ class Entry:
     def target(self) -> Key:
         """Return the key of the target that it names; its own if it changes nothing."""
         target = self.spec.target
-        if target is None or self.spec.scale_up is None:
+        if target is None or not self.spec.changes:
             return Key(ONLOOKER, self.namespace, self.name)
         return target_key(self.namespace, target.kind, target.name)
 
@@ -111,6 +111,11 @@ class Entry:
         except ValidationError:
             return self.target  # a ledger that cannot be read still is one
         return target_key(self.namespace, target.kind, target.name)
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether something was done for an alert that is not over."""
+        return self.owed is not None or bool(self.live.get("status", {}).get("restart"))
 
     @property
     def targets(self) -> set[Key]:

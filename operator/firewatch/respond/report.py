@@ -24,7 +24,7 @@ from firewatch.cluster.errors import ClusterError
 from firewatch.cluster.events import post_event
 from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.cluster.status import dump_status, write_status
-from firewatch.respond.actuator import level_write
+from firewatch.respond.actuator import level_write, restart_write
 from firewatch.respond.ahead import put_live, write_ahead
 from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import add_finalizer, has_finalizer, remove_finalizer
@@ -156,6 +156,8 @@ def _status(context: RespondContext, key: Key, entry: Entry, decision: Decision)
         "history": [*told, *before.history][:_HISTORY],
         "acted": remember(before.acted or (), told, now) or None,
     }
+    if entry.name in decision.records:
+        update["restart"] = decision.records[entry.name]
     if entry.name in decision.ended:
         cooldown = timedelta(seconds=parse_duration(entry.spec.rails.cooldown))
         update["cooldown_until"] = format_time(now + cooldown)
@@ -268,10 +270,14 @@ async def _try_dry_run(
     """Send the change as a dry run where it is news, and tell if it would have been refused."""
     target, replicas = situation.target, decision.dry_run_to
     is_news = any(note.event == "DryRun" for note in notes)
-    if not is_news or target is None or replicas is None:
+    if not is_news or target is None:
         return notes
     try:
-        await context.cluster.write(level_write(target, key.namespace, replicas, dry_run=True))
+        if replicas is not None:
+            await context.cluster.write(level_write(target, key.namespace, replicas, dry_run=True))
+        if decision.dry_run_restart:
+            at = format_instant(situation.now)
+            await context.cluster.write(restart_write(target, key.namespace, at, dry_run=True))
     except ClusterError as error:
         return [
             replace(n, message=f"{n.message}; it would be refused: {error}", warning=True)

@@ -6,10 +6,12 @@ from datetime import datetime
 from firewatch.api.conditions import Finding
 from firewatch.api.ledger import Ledger
 from firewatch.api.responses import AutoResponseSpec, Mode, Request, State
+from firewatch.api.restart import RestartRecord
 from firewatch.api.scale_up import ScaleUp
 from firewatch.respond.approval import Verdict
 from firewatch.respond.limits import Usage
 from firewatch.respond.pausing import Pause
+from firewatch.respond.renewal import Renewal
 from firewatch.respond.signals import Kind, Signal
 
 LEDGER_SCHEMA = 1
@@ -39,11 +41,18 @@ class Responder:
     """When the claim was opened that somebody wants to be given up."""
     holds_claim: bool = False
     """What was begun with an approval needs none to go on."""
+    restart: RestartRecord | None = None
+    """Its restart for the present alert, from its status."""
 
     @property
     def scale_up(self) -> ScaleUp | None:
         """Return the scale-up that it asks for; None if it was changed to only tell people."""
         return self.spec.scale_up
+
+    @property
+    def restarts(self) -> bool:
+        """Tell whether it is to restart the target."""
+        return self.spec.restart is not None
 
     @property
     def may_write(self) -> bool:
@@ -102,6 +111,8 @@ class Target:
     """What scales it, if anything does."""
     ambiguity: str = ""
     """Why it cannot be told what scales it."""
+    renewal: Renewal = Renewal()
+    """What a restart has to know of it."""
 
     @property
     def level(self) -> int:
@@ -130,6 +141,18 @@ class Target:
         if self.autoscaler is None:
             return replace(self, replicas=level)
         return replace(self, autoscaler=replace(self.autoscaler, minimum=level, is_set=True))
+
+    def restarted(self, at: str) -> "Target":
+        """Return the target after its pod template was annotated."""
+        renewal = replace(
+            self.renewal,
+            generation=self.renewal.generation + 1,
+            restarted_at=at,
+            is_annotated=True,
+            is_rolled_out=False,
+            obstacle=("RolloutInProgress", f"pods of {self.kind} {self.name} are being renewed"),
+        )
+        return replace(self, renewal=renewal)
 
 
 @dataclass(frozen=True)
@@ -198,5 +221,16 @@ class Decision:
     """AutoResponses whose episode ends with this: their cooldown begins."""
     dry_run_to: int | None = None
     """Replicas to send as a dry run, for responders in that mode."""
+    dry_run_restart: bool = False
+    """Whether to send a restart as a dry run, for the same."""
+    restart: tuple[str, RestartRecord] | None = None
+    """A restart to announce and to do, and the AutoResponse that it is for."""
+    records: dict[str, RestartRecord | None] = field(default_factory=dict)
+    """Restarts as they must stand in the statuses, where that may have changed."""
     seconds: float | None = None
     """When to look again; None: when something changes."""
+
+    @property
+    def writes(self) -> bool:
+        """Tell whether the target is to be written to."""
+        return self.scale_to is not None or self.restart is not None

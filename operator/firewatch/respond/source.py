@@ -68,7 +68,7 @@ class Sourcing:
             signal = self._signal(entry, context.clock())
             if signal != before[entry.name]:
                 context.wake(entry.target)
-            busy = busy or entry.owed is not None or signal[1] == "SourceStarting"
+            busy = busy or entry.is_open or signal[1] == "SourceStarting"
         return _BUSY_SECONDS if busy else _QUIET_SECONDS
 
     def _signal(self, entry: Entry, now: datetime) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ class Sourcing:
             rules = await _rules(prometheus, entries)
             external = self.context.sources.external(key)
             # Only what is changed at present is to go back, and only then the load matters.
-            is_owed = any(entry.owed is not None for entry in entries)
+            is_owed = any(entry.is_open for entry in entries)
             return SourceState(
                 polled_at=started,
                 started_at=await prometheus.started_at(),
@@ -184,7 +184,7 @@ async def _samples(prometheus: Prometheus, limit: Limit) -> tuple[Sample, ...]:
 
 async def _answers(prometheus: Prometheus, entries: list[Entry]) -> dict[str, bool]:
     """Return which conditions for recovery hold; those that Prometheus refuses are missing."""
-    wanted = {entry.spec.recovery.when for entry in entries if entry.owed} - {None}
+    wanted = {entry.spec.recovery.when for entry in entries if entry.is_open} - {None}
     found: dict[str, bool] = {}
     for query in sorted(filter(None, wanted)):
         with suppress(BadQueryError):

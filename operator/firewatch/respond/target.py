@@ -13,6 +13,7 @@ from datetime import timedelta
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import OPT_IN_LABEL, UNDO, Request
+from firewatch.api.restart import RestartRecord
 from firewatch.cluster.errors import (
     ConflictError,
     ForbiddenError,
@@ -23,6 +24,7 @@ from firewatch.cluster.kinds import (
     AUTO_RESPONSE,
     HORIZONTAL_POD_AUTOSCALER,
     NAMESPACE,
+    POD_DISRUPTION_BUDGET,
     SCALED_OBJECT,
     Kind,
 )
@@ -30,14 +32,16 @@ from firewatch.respond.actuator import level_write, replicas_write
 from firewatch.respond.approval import find_verdict
 from firewatch.respond.autoscalers import find_autoscaler, is_made_by_keda
 from firewatch.respond.context import RespondContext
-from firewatch.respond.decide import decide
 from firewatch.respond.idle import RECHECK_SECONDS
 from firewatch.respond.limits import Limits, Usage, measure_usage
 from firewatch.respond.managers import last_writer
 from firewatch.respond.notices import due_in
 from firewatch.respond.pausing import find_pause
 from firewatch.respond.registry import Entry, target_of
+from firewatch.respond.renewal import Renewal, find_renewal
 from firewatch.respond.report import abandon, read_ledger, report, report_problem
+from firewatch.respond.restart import restart
+from firewatch.respond.restarting import decide_all
 from firewatch.respond.signals import NOT_POLLED, judge
 from firewatch.respond.situation import Autoscaler, Decision, Responder, Situation, Target
 
@@ -108,25 +112,21 @@ def _is_blind(situation: Situation) -> bool:
 
 async def _act(context: RespondContext, key: Key, situation: Situation) -> float | None:
     for _ in range(_MOST_WRITES):
-        decision = decide(situation)
-        if decision.scale_to is not None:
+        decision = decide_all(situation)
+        if decision.writes:
             # Before anything is awaited, so that targets that act at once know of each other.
             context.registry.reserved.add(key)
         await _nudge(context, key, situation, decision)
-        await report(context, key, situation, decision)
-        if decision.scale_to is None or situation.target is None:
+        if decision.restart is None:
+            await report(context, key, situation, decision)
+        if not decision.writes or situation.target is None:
             break
         try:
-            await _scale(context, key, situation, decision)
+            situation = await _write(context, key, situation, decision)
         except (ForbiddenError, InvalidError) as error:
-            message = f"the API server refuses the change of replicas: {error}"
+            message = f"the API server refuses the change: {error}"
             await report_problem(context, key, "WriteRefused", message)
             return RECHECK_SECONDS
-        situation = replace(
-            situation,
-            ledger=decision.ledger,
-            target=situation.target.at_level(decision.scale_to),
-        )
     return _next_look(context, key, decision.seconds)
 
 
@@ -151,7 +151,7 @@ async def _gather(context: RespondContext, key: Key, entries: list[Entry]) -> Si
     may_act = bool(responders) and context.settings.grants_targets(key.namespace)
     return Situation(
         now=context.clock(),
-        target=await _read_target(context, key) if is_owed or may_act else None,
+        target=await _read_target(context, key, responders) if is_owed or may_act else None,
         responders=responders,
         ledger=ledger,
         usage=_usage(context, key),
@@ -174,6 +174,7 @@ def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection
     metadata, status = entry.live["metadata"], entry.live.get("status", {})
     now, raw = context.clock(), status.get("request")
     request = Request.model_validate(raw) if raw else None
+    begun = status.get("restart")
     cooldown = status.get("cooldownUntil")
     return Responder(
         name=entry.name,
@@ -190,16 +191,21 @@ def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection
         request=request,
         verdict=find_verdict(entry.live, request, now),
         undo=(metadata.get("annotations") or {}).get(UNDO, ""),
-        holds_claim=metadata["uid"] in held,
+        holds_claim=metadata["uid"] in held or bool(begun),
+        restart=RestartRecord.model_validate(begun) if begun else None,
     )
 
 
-async def _read_target(context: RespondContext, key: Key) -> Target | None:
+async def _read_target(
+    context: RespondContext, key: Key, responders: Iterable[Responder]
+) -> Target | None:
     kind, name = target_of(key)
+    restarts = any(responder.restarts for responder in responders)
     # At the same time, since all of this stands between an alert and its answer.
-    live, (scalers, scaled_objects) = await asyncio.gather(
+    live, (scalers, scaled_objects), budgets = await asyncio.gather(
         _read(context, kind, key.namespace, name),
         _read_autoscalers(context, key.namespace),
+        _read_budgets(context, key.namespace, wanted=restarts),
     )
     if live is None:
         return None
@@ -215,7 +221,15 @@ async def _read_target(context: RespondContext, key: Key) -> Target | None:
         ready=live.get("status", {}).get("readyReplicas", 0),
         autoscaler=found if isinstance(found, Autoscaler) else None,
         ambiguity=found if isinstance(found, str) else "",
+        renewal=find_renewal(kind, live, budgets) if restarts else Renewal(),
     )
+
+
+async def _read_budgets(
+    context: RespondContext, namespace: str, *, wanted: bool
+) -> list[Object]:
+    """Return the PodDisruptionBudgets of a namespace, which only a restart has to do with."""
+    return await context.cluster.list(POD_DISRUPTION_BUDGET, namespace) if wanted else []
 
 
 async def _read(context: RespondContext, kind: Kind, namespace: str, name: str) -> Object | None:
@@ -270,9 +284,18 @@ async def _nudge(
         )
 
 
+async def _write(
+    context: RespondContext, key: Key, situation: Situation, decision: Decision
+) -> Situation:
+    """Do what was decided and announced; return the situation as it then is."""
+    if decision.restart is not None:
+        return await restart(context, key, situation, *decision.restart)
+    return await _scale(context, key, situation, decision)
+
+
 async def _scale(
     context: RespondContext, key: Key, situation: Situation, decision: Decision
-) -> None:
+) -> Situation:
     """Write the level, on condition that it still is as it was when that was decided."""
     target, level, ledger = situation.target, decision.scale_to, decision.ledger
     assert target is not None
@@ -283,6 +306,7 @@ async def _scale(
         starts = [r.signal.alert.starts_at for r in situation.responders if r.signal.alert]
         latency = (context.clock() - min(starts)).total_seconds()
         context.metrics.responses.latency_seconds.observe(max(0.0, latency))
+    return replace(situation, ledger=ledger, target=target.at_level(level))
 
 
 async def read_again(context: RespondContext, entries: Iterable[Entry]) -> None:

@@ -1,11 +1,12 @@
 """``firewatch preflight``: what an AutoResponse would meet, before an alert fires at night."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from firewatch.api.resource import Object
 from firewatch.api.responses import OPT_IN_LABEL, AutoResponseSpec
+from firewatch.api.restart import RESTARTED_AT
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import ForbiddenError, NotFoundError
 from firewatch.cluster.find import find
@@ -13,6 +14,7 @@ from firewatch.cluster.kinds import (
     AUTOSCALER_KINDS,
     HORIZONTAL_POD_AUTOSCALER,
     NAMESPACE,
+    POD_DISRUPTION_BUDGET,
     SCALED_OBJECT,
     TARGET_KINDS,
     Kind,
@@ -20,6 +22,7 @@ from firewatch.cluster.kinds import (
 from firewatch.respond.autoscalers import MINIMUM_FIELD, find_autoscaler
 from firewatch.respond.gitops import Field, find_keeper, remedy
 from firewatch.respond.managers import last_writer
+from firewatch.respond.renewal import find_renewal
 from firewatch.respond.scaling import floor_of
 from firewatch.respond.situation import Autoscaler
 
@@ -54,6 +57,8 @@ class Scene:
     """None if it may not be read."""
     scaler: Autoscaler | str | None
     scaler_object: Object | None
+    budgets: Sequence[Object] = ()
+    """PodDisruptionBudgets of the namespace; only a restart has to do with them."""
 
 
 async def examine(cluster: Cluster, response: Object) -> list[Check]:
@@ -95,7 +100,18 @@ async def gather(cluster: Cluster, response: Object) -> Scene:
         await _namespace(cluster, namespace),
         found,
         scaler,
+        await _budgets(cluster, response),
     )
+
+
+async def _budgets(cluster: Cluster, response: Object) -> list[Object]:
+    """Return the PodDisruptionBudgets, if they matter and may be read."""
+    if not any("restart" in action for action in response["spec"]["actions"]):
+        return []
+    try:
+        return await cluster.list(POD_DISRUPTION_BUDGET, response["metadata"]["namespace"])
+    except ForbiddenError:
+        return []
 
 
 async def _list(cluster: Cluster, kind: Kind, namespace: str) -> list[Object]:
@@ -125,6 +141,9 @@ def _checks(scene: Scene) -> Iterator[Check]:
         yield Check("target", Grade.BAD, f"there is no {scene.kind.kind} {name} here")
         return
     yield _mode(spec, scene)
+    if spec.restart is not None:
+        yield from _restart(scene, scene.target)
+        return
     yield from _replicas(spec, scene.target)
     yield _scaled_by(scene)
     yield from _kept(scene, scene.target)
@@ -152,6 +171,20 @@ def _mode(spec: AutoResponseSpec, scene: Scene) -> Check:
     return Check(
         "opt-in", Grade.BAD, f"neither the target nor its namespace has {OPT_IN_LABEL}=enabled"
     )
+
+
+def _restart(scene: Scene, target: Object) -> Iterator[Check]:
+    found = find_renewal(scene.kind, target, scene.budgets).obstacle
+    if target["spec"].get("paused"):
+        yield Check("restart", Grade.BAD, "it is paused")
+    elif found:
+        yield Check("restart", Grade.BAD, found[1])
+    else:
+        yield Check("restart", Grade.FINE, f"its pod template gets the annotation {RESTARTED_AT}")
+    keeper = find_keeper(target)
+    if keeper is not None:
+        message = f"{keeper} keeps it; it leaves alone what is not in its source, unless it replaces"
+        yield Check("GitOps", Grade.LOOK, f"{message} objects as a whole, which would renew pods again")
 
 
 def _replicas(spec: AutoResponseSpec, target: Object) -> Iterator[Check]:
