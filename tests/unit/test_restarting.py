@@ -14,7 +14,7 @@ from firewatch.respond.limits import Usage
 from firewatch.respond.renewal import Renewal
 from firewatch.respond.restarting import decide_all
 from firewatch.respond.signals import Signal
-from firewatch.respond.situation import Decision, Responder, Target
+from firewatch.respond.situation import Decision, Responder, Situation, Target
 from tests.unit.test_decide import FIRING, HOLD, PAUSE, RESOLVED, TARGET, responder, situation, spec
 
 IDLE = replace(TARGET, ready=2, renewal=Renewal(generation=1, is_rolled_out=True))
@@ -55,7 +55,7 @@ class World:
             if crash_after == steps:
                 return decision
 
-    def situation(self):  # type: ignore[no-untyped-def]
+    def situation(self) -> Situation:
         return situation(
             *self.responders,
             target=self.target,
@@ -166,6 +166,18 @@ def test_two_that_fire_together_do_not_restart_it_at_the_same_time() -> None:
     decision = world.step()
     assert world.restarts == 1
     assert decision.views["b"].target.reason == "RolloutInProgress"
+
+
+def test_what_was_done_is_written_down_before_another_is_begun() -> None:
+    world = World(IDLE, (restarter("a"), restarter("b", RESOLVED)))
+    world.step(crash_after=2)
+    world.roll_out()
+    world.signal(FIRING)
+    told = world.step()
+    assert ([note.event for note in told.notes], world.restarts) == (["Restarted"], 1)
+    assert told.views["b"].state is State.FIRING
+    world.step()
+    assert world.restarts == 2
 
 
 def test_who_scales_and_who_restarts_do_not_disturb_each_other() -> None:

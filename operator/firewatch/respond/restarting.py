@@ -23,7 +23,7 @@ from firewatch.respond.effect import (
     is_news,
     weigh,
 )
-from firewatch.respond.idle import may_begin
+from firewatch.respond.idle import may_begin, refusal
 from firewatch.respond.signals import Kind
 from firewatch.respond.situation import (
     TARGET_READY,
@@ -60,8 +60,9 @@ def _with_restarts(situation: Situation, decision: Decision) -> Decision:
     for responder in situation.responders:
         if responder.restart is not None:
             _follow(draft, situation, responder, responder.restart)
-        elif draft.begun is None and _may_begin(situation, responder):
-            draft.begun = (responder.name, _announce(situation, responder))
+    for responder in situation.responders:
+        if responder.restart is None and _may_begin(situation, responder):
+            _begin(draft, situation, responder)
     if not draft.records and not draft.begun and not draft.views:
         return decision
     waits = [*filter(None, [decision.seconds]), *([WATCH_SECONDS] if draft.views else [])]
@@ -79,6 +80,19 @@ def _with_restarts(situation: Situation, decision: Decision) -> Decision:
 def _may_begin(situation: Situation, responder: Responder) -> bool:
     is_left_alone = situation.ledger is not None and bool(situation.ledger.released_by)
     return responder.restarts and not is_left_alone and may_begin(situation, responder)
+
+
+def _begin(draft: _Draft, situation: Situation, responder: Responder) -> None:
+    """Begin a restart, unless there is another to do or to tell of first.
+
+    The annotation says of the last one only that it was done, so that must be written down before.
+    """
+    if draft.begun is None and not draft.notes:
+        draft.begun = (responder.name, _announce(situation, responder))
+    elif draft.notes:
+        finding = refusal(situation, responder)
+        message = f"{responder.signal.message}; it waits for what is done for another"
+        draft.views[responder.name] = View(State.FIRING, message, finding)
 
 
 def _announce(situation: Situation, responder: Responder) -> RestartRecord:
