@@ -58,6 +58,7 @@ class HostOperator:
             # As of the installed one: a sweep has more episodes in an hour than anybody else.
             "FIREWATCH_NAMESPACE_ACTIONS_PER_HOUR": "10000",
             "FIREWATCH_CLUSTER_ACTIONS_PER_HOUR": "100000",
+            "FIREWATCH_MAX_FAILURES": "100000",
             "PYTHONPATH": f"{PROJECT / 'operator'}:{PROJECT}",
         }
         with (self.folder / "operator.log").open("ab") as log:

@@ -136,7 +136,10 @@ def install(testbed: Testbed, values: Values, progress: Progress, *, chart: Path
         "stacks": {"namespaces": list(values.stacks)},
         "targets": {"namespaces": list(values.targets)},
         # Tests and measurements do in an hour what nobody else does.
-        "rails": {"actionsPerHour": {"namespace": 10_000, "cluster": 100_000}},
+        "rails": {
+            "actionsPerHour": {"namespace": 10_000, "cluster": 100_000},
+            "maxFailures": 100_000,
+        },
         **values.more,
     }
     with progress.step("Installing Firewatch by its Helm chart"):

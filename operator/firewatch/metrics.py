@@ -80,6 +80,12 @@ class ResponseMetrics:
             "Targets that are changed at present.",
             registry=registry,
         )
+        self.tripped = Gauge(
+            "firewatch_response_tripped",
+            "Whether nothing more is begun in a namespace until somebody resets it.",
+            ["namespace"],
+            registry=registry,
+        )
 
 
 class NoticeMetrics:

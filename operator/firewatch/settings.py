@@ -66,6 +66,8 @@ class Settings:
     """The same for the whole cluster."""
     max_targets: int
     """How many targets of a namespace may be changed at the same time."""
+    max_failures: int
+    """How many episodes of a namespace may end badly within an hour before nothing more is begun."""
     api_server: str
     """Address of the API server as pods know it, where no message may be sent; empty if unknown."""
 
@@ -109,6 +111,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         namespace_actions=_number(environment, "FIREWATCH_NAMESPACE_ACTIONS_PER_HOUR", 10),
         cluster_actions=_number(environment, "FIREWATCH_CLUSTER_ACTIONS_PER_HOUR", 30),
         max_targets=_number(environment, "FIREWATCH_MAX_TARGETS", 5),
+        max_failures=_number(environment, "FIREWATCH_MAX_FAILURES", 5),
         api_server=environment.get("KUBERNETES_SERVICE_HOST", ""),
     )
 

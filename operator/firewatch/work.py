@@ -138,6 +138,7 @@ class Operator:
     def _forget_figures(self) -> None:
         """Take back what only the leader says in its metrics."""
         self.responses.metrics.responses.open_episodes.set(0)
+        self.responses.metrics.responses.tripped.clear()
         self.responses.metrics.alerts.source_up.clear()
 
 

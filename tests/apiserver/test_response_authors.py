@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from firewatch.api.resource import API_VERSION, Object
-from firewatch.api.responses import APPROVED, REJECTED
+from firewatch.api.responses import APPROVED, REJECTED, RESET
 from tests.apiserver.conftest import ROOT, Kubectl, KubectlError
 from tests.apiserver.installed import installed, policies
 
@@ -157,7 +157,7 @@ def test_who_tells_by_a_receiver_of_the_stack_needs_no_right_to_scale_or_to_read
         kubectl("apply", somebody, "-f", "-", text=json.dumps(body))
 
 
-@pytest.mark.parametrize("annotation", [APPROVED, REJECTED])
+@pytest.mark.parametrize("annotation", [APPROVED, REJECTED, RESET])
 def test_approving_takes_a_right_of_its_own(
     kubectl: Kubectl, namespace: str, annotation: str
 ) -> None:

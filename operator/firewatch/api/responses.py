@@ -8,6 +8,7 @@ from pydantic import Field
 from firewatch.api.alert_source import ExternalSource
 from firewatch.api.ledger import Ledger
 from firewatch.api.notices import Notices, Notify
+from firewatch.api.recovery import OnSilence, Recovery
 from firewatch.api.resource import (
     Column,
     Conditions,
@@ -39,7 +40,11 @@ PAUSED_UNTIL = "monitoring.freeagentics.io/paused-until"
 """Annotation of an AutoResponse: until this time (RFC 3339), or for ever if it is ``true``, nothing is
 done for it and nothing is undone.
 """
-ANNOTATIONS = (APPROVED, REJECTED, UNDO, PAUSED_UNTIL)
+RESET = "monitoring.freeagentics.io/reset"
+"""Annotation of an AutoResponse: ``at`` of ``status.tripped`` that a human has looked after. Whoever writes
+it must have the verb ``approve`` on it.
+"""
+ANNOTATIONS = (APPROVED, REJECTED, UNDO, PAUSED_UNTIL, RESET)
 """Annotations by which people steer an AutoResponse."""
 
 MOST_ACTIONS = 60
@@ -83,53 +88,6 @@ class Action(
     notify: Notify | None = None
     """Tell people, once each, of what happens, also while Alertmanager is down. What is not taken is
     tried again for a day, and nothing waits for it. While the AutoResponse is paused nobody is told.
-    """
-
-
-class RampDown(Model):
-    """How the replicas go back."""
-
-    step: str = Field(default="100%", pattern=r"^([1-9][0-9]?|100)%$", max_length=4)
-    """Share of what was added that is taken away at once, rounded up."""
-    every: Duration = "60s"
-    """Time between two steps."""
-
-
-class OnSilence(StrEnum):
-    """What an alert counts for while Alertmanager mutes it."""
-
-    HOLD = "hold"
-    RELEASE = "release"
-
-
-class Recovery(Model):
-    """When and how the target is put back."""
-
-    hold: Duration = "300s"
-    """How long the alert must stay resolved first."""
-    ramp_down: RampDown = RampDown()
-    """How the replicas go back."""
-    load_aware: bool = True
-    """More replicas lower what each of them carries, so an alert may be resolved only because of
-    them. Therefore, where the alert's rule compares something with a number (``… > 0.8``), the
-    target goes back only once the present value, times the present replicas and divided by the
-    baseline, is below nine tenths of that number. Not where it compares bytes that are held, as of
-    memory.
-    """
-    when: str | None = Field(default=None, min_length=1, max_length=4096)
-    """A PromQL expression that says when the target may go back, instead of ``loadAware``: while it
-    returns nothing, the target is held. The alert must have resolved all the same.
-    """
-    on_silence: OnSilence = OnSilence.HOLD
-    """What an alert counts for while a silence of Alertmanager mutes it, or another alert inhibits it.
-    ``hold``: for what it is, since a silence mutes people and not the load. ``release``: for resolved,
-    so that nothing is begun for it, and what was done goes back after ``hold``, whatever the load; an
-    alert then counts once Alertmanager has been asked, a moment after it has come in. If Alertmanager
-    does not answer, nothing counts as silenced. With ``source`` it needs ``source.alertmanager``.
-    """
-    orphan_after: Duration = "1h"
-    """If the alert's rule disappears while the response is active, the replicas are held this long,
-    then put back as if the alert had resolved.
     """
 
 
@@ -296,7 +254,7 @@ class HistoryEntry(Status):
     """When (RFC 3339, UTC)."""
     event: str = Field(max_length=64)
     """ScaledUp, RampedDown, Restored, Rewritten (after a revert), Contested, Released, RestoreSkipped, TargetGone,
-    AutoscalerChanged, Restarted, RestartSkipped, Ineffective, Observed, DryRun, Requested, Rejected, Limited, Refused.
+    AutoscalerChanged, Restarted, RestartSkipped, Ineffective, WriteRefused, Tripped, Observed, DryRun, Requested, Rejected, Limited, Refused.
     """
     alert: str = Field(default="", max_length=256)
     """Name of the alert."""
@@ -306,6 +264,15 @@ class HistoryEntry(Status):
     """Replicas after."""
     message: str = Field(default="", max_length=1024)
     """For people."""
+
+
+class Tripped(Status):
+    """That nothing more is begun in the namespace until a human resets it."""
+
+    at: str = Field(max_length=32)
+    """When (RFC 3339, UTC): what the annotation that resets it must say."""
+    message: str = Field(max_length=1024)
+    """Why, and what to do."""
 
 
 class State(StrEnum):
@@ -324,6 +291,7 @@ class State(StrEnum):
     CONTESTED = "Contested"
     COOLDOWN = "Cooldown"
     LIMITED = "Limited"
+    TRIPPED = "Tripped"
     PAUSED = "Paused"
     REFUSED = "Refused"
 
@@ -344,6 +312,7 @@ class AutoResponseStatus(Status):
     within ``rails.verifyWithin``),
     Holding (resolved, waiting), Restoring, Released (somebody else changed the target), Contested
     (somebody else has put it back twice), Cooldown, Limited (enough has been done within an hour),
+    Tripped (too many episodes have ended badly; ``firewatch response reset``),
     Paused (by its annotation), Refused.
     """
     message: str = Field(default="", max_length=1024)
@@ -364,6 +333,14 @@ class AutoResponseStatus(Status):
     """When the target was last acted on for its alerts (RFC 3339, UTC), newest first: those within an
     hour count against ``rails.actionsPerHour``.
     """
+    failed: list[Annotated[str, Field(max_length=32)]] | None = Field(
+        default=None, max_length=MOST_ACTIONS
+    )
+    """When episodes of it have ended badly (RFC 3339, UTC), newest first: Ineffective, Contested,
+    RestoreSkipped, RestartSkipped, or refused by the API server (WriteRefused).
+    """
+    tripped: Tripped | None = None
+    """That too many in the namespace have, so that nothing more is begun."""
     history: list[HistoryEntry] = Field(default=[], max_length=20)
     """The last 20 things done or refused, newest first."""
 

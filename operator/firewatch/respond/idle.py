@@ -128,6 +128,8 @@ def limit_of(situation: Situation, responder: Responder) -> str:
     """Return why enough has been done for now; nothing if more may be done."""
     if not responder.is_armed:
         return ""
+    if situation.trip is not None:
+        return situation.trip.message
     usage, most = situation.usage, responder.spec.rails.actions_per_hour
     if usage.on_target >= most:
         return (
@@ -155,6 +157,9 @@ def idle_view(situation: Situation, responder: Responder) -> View:
     finding, says = refusal(situation, responder), responder.signal.message
     if responder.pause:
         return View(State.PAUSED, f"{responder.pause.message}; {says}", finding)
+    if situation.trip is not None and responder.is_armed:
+        message = f"{says}; {situation.trip.message}"
+        return View(State.TRIPPED, message, _no("Tripped", situation.trip.message))
     if not responder.fires:
         return View(State.IDLE, says, finding)
     if not_now := _not_now(situation, responder, finding):
@@ -199,6 +204,8 @@ def would_notes(situation: Situation) -> Iterable[Note]:
     for responder in situation.responders:
         if not responder.asks or responder.leaving or responder.restart is not None:
             continue
+        if situation.trip is not None and responder.is_armed:
+            continue  # which is told once for all
         alert = responder.signal.alert.name if responder.signal.alert else ""
         finding = refusal(situation, responder)
         if finding.reason != _REACHABLE:

@@ -16,8 +16,12 @@ from firewatch.api.restart import RestartState
 from firewatch.respond.registry import Entry
 
 _HOUR = timedelta(hours=1)
-_ACTIONS = frozenset({"ScaledUp", "Rewritten", "Restarted"})
+ACTIONS = frozenset({"ScaledUp", "Rewritten", "Restarted"})
 """Events of writes that an alert has led to; putting things back is never limited."""
+FAILURES = frozenset(
+    {"Ineffective", "Contested", "RestoreSkipped", "RestartSkipped", "WriteRefused"}
+)
+"""Events of episodes that have ended badly."""
 
 
 class Action(NamedTuple):
@@ -66,12 +70,17 @@ def measure_usage(
     )
 
 
-def remember(before: Iterable[str], news: Iterable[HistoryEntry], now: datetime) -> list[str]:
-    """Return the instants of actions with new ones, newest first.
+def remember(
+    before: Iterable[str],
+    news: Iterable[HistoryEntry],
+    now: datetime,
+    events: frozenset[str] = ACTIONS,
+) -> list[str]:
+    """Return the instants of events with new ones, newest first.
 
     They are looked through only when one is added, so that time alone changes no status.
     """
-    added = {each.time for each in news if each.event in _ACTIONS}
+    added = {each.time for each in news if each.event in events}
     if not added:
         return [*before]
     recent = {each for each in before if now - parse_time(each) < _HOUR}
@@ -84,7 +93,7 @@ def _actions(entry: Entry) -> Iterator[Action]:
         yield Action(entry.target, parse_time(at))
     # Where an operator from before has written the last ones, they stand in the history only.
     for told in status.get("history", ()):
-        if told.get("event") in _ACTIONS:
+        if told.get("event") in ACTIONS:
             yield Action(entry.target, parse_time(told["time"]))
     ledger = status.get("ledger") or {}
     if entry.owed and ledger.get("intended", 0) > ledger.get("written", 0):

@@ -28,8 +28,9 @@ from firewatch.api.notices import (
     Notices,
     Notify,
 )
+from firewatch.api.recovery import Recovery
 from firewatch.api.resource import Condition, parse_duration
-from firewatch.api.responses import AutoResponseSpec, HistoryEntry, Recovery
+from firewatch.api.responses import AutoResponseSpec, HistoryEntry
 from firewatch.build.names import short_hash
 from firewatch.respond.messages import (
     Speaker,
@@ -54,7 +55,7 @@ _ACTED = frozenset({"ScaledUp", "Rewritten", "Restarted"})
 _FAILED = frozenset(
     {
         *("Refused", "Limited", "Ineffective", "Released", "Contested", "TargetGone"),
-        *("AutoscalerChanged", "RestartSkipped"),
+        *("AutoscalerChanged", "RestartSkipped", "WriteRefused", "Tripped"),
     }
 )
 _ENDED = frozenset({"Restored", "RestoreSkipped", "TargetGone", "AutoscalerChanged"})

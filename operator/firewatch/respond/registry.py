@@ -14,7 +14,7 @@ from firewatch.api.conditions import Finding, parse_time
 from firewatch.api.ledger import LedgerTarget
 from firewatch.api.notices import Notices
 from firewatch.api.resource import ConditionStatus, Key, Object
-from firewatch.api.responses import AutoResponseSpec
+from firewatch.api.responses import AutoResponseSpec, Tripped
 from firewatch.cluster.kinds import TARGET_KINDS, Kind
 from firewatch.respond.alerts import Alert
 from firewatch.respond.signals import Pushed, Source, SourceState, heed_silences
@@ -111,6 +111,12 @@ class Entry:
         except ValidationError:
             return self.target  # a ledger that cannot be read still is one
         return target_key(self.namespace, target.kind, target.name)
+
+    @property
+    def tripped(self) -> Tripped | None:
+        """Return what its status says of the breaker of its namespace."""
+        raw = self.live.get("status", {}).get("tripped")
+        return Tripped.model_validate(raw) if raw else None
 
     @property
     def is_open(self) -> bool:

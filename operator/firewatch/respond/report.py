@@ -28,7 +28,7 @@ from firewatch.respond.actuator import level_write, restart_write
 from firewatch.respond.ahead import put_live, write_ahead
 from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import add_finalizer, has_finalizer, remove_finalizer
-from firewatch.respond.limits import remember
+from firewatch.respond.limits import FAILURES, remember
 from firewatch.respond.notices import WOULD_NOTIFY, as_one, find_notifying, would_notes
 from firewatch.respond.outbox import follow, wake_notifiers
 from firewatch.respond.registry import Entry, target_of
@@ -48,7 +48,10 @@ _log = logging.getLogger(__name__)
 _HISTORY = 20
 """Every entry makes each write to the object slower, the ledger's included: 50 cost 5 ms."""
 _NOT_DONE = frozenset(
-    {"Observed", "DryRun", "Requested", "Rejected", "Limited", "Refused", WOULD_NOTIFY}
+    {
+        *("Observed", "DryRun", "Requested", "Rejected", "Limited", "Refused", "WriteRefused"),
+        *("Tripped", WOULD_NOTIFY),
+    }
 )
 """Events about something that was not done: told once, not each time it is found again."""
 
@@ -155,7 +158,10 @@ def _status(context: RespondContext, key: Key, entry: Entry, decision: Decision)
     update: dict[str, object] = {
         "history": [*told, *before.history][:_HISTORY],
         "acted": remember(before.acted or (), told, now) or None,
+        "failed": remember(before.failed or (), told, now, FAILURES) or None,
     }
+    if decision.knows_trip:
+        update["tripped"] = decision.trip
     if entry.name in decision.records:
         update["restart"] = decision.records[entry.name]
     if entry.name in decision.ended:
@@ -256,6 +262,7 @@ def _news(entries: list[Entry], decision: Decision) -> list[Note]:
         note
         for note in decision.notes
         if note.event not in _NOT_DONE
+        or note.at  # which is told once by that
         or said.get(note.responder) != decision.views[note.responder].message
     ]
 
@@ -345,7 +352,8 @@ async def report_problem(context: RespondContext, key: Key, reason: str, message
     view = View(State.REFUSED, message, bad(TARGET_READY, reason, message))
     entries = context.registry.on_target(key)
     decision = Decision(None, views={e.name: view for e in entries}, keeps_ledger=True)
-    notes = [Note("Refused", message, e.name, warning=True) for e in entries]
+    event = reason if reason in FAILURES else "Refused"
+    notes = [Note(event, message, e.name, warning=True) for e in entries]
     decision = replace(decision, notes=tuple(_news(entries, replace(decision, notes=tuple(notes)))))
     for entry in entries:
         await _write_status(context, key, entry, decision, keeper=False)

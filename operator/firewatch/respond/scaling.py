@@ -1,6 +1,6 @@
 """How many replicas (pure): always counted from the baseline, never from a previous step."""
 
-from firewatch.api.responses import RampDown
+from firewatch.api.recovery import RampDown
 from firewatch.api.scale_up import ScaleUp
 
 

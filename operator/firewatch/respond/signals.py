@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from firewatch.api.responses import Recovery
+from firewatch.api.recovery import Recovery
 from firewatch.api.triggers import Preset, Trigger
 from firewatch.respond.alerts import Alert, AlertState, matches, may_match
 from firewatch.respond.load import Limit, Load, Sample, find_load

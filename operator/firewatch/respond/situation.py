@@ -5,7 +5,7 @@ from datetime import datetime
 
 from firewatch.api.conditions import Finding
 from firewatch.api.ledger import Ledger
-from firewatch.api.responses import AutoResponseSpec, Mode, Request, State
+from firewatch.api.responses import AutoResponseSpec, Mode, Request, State, Tripped
 from firewatch.api.restart import RestartRecord
 from firewatch.api.scale_up import ScaleUp
 from firewatch.respond.approval import Verdict
@@ -43,6 +43,8 @@ class Responder:
     """What was begun with an approval needs none to go on."""
     restart: RestartRecord | None = None
     """Its restart for the present alert, from its status."""
+    tripped_at: str = ""
+    """Of which trip of the breaker its status tells."""
 
     @property
     def scale_up(self) -> ScaleUp | None:
@@ -167,6 +169,8 @@ class Situation:
     ledger: Ledger | None = None
     usage: Usage = field(default_factory=Usage)
     """How much has been done lately."""
+    trip: Tripped | None = None
+    """Why nothing more is begun in the namespace."""
     unreadable: str = ""
     """Why there is a ledger that cannot be understood; it is then left exactly as it is."""
 
@@ -225,6 +229,10 @@ class Decision:
     """Whether to send a restart as a dry run, for the same."""
     restart: tuple[str, RestartRecord] | None = None
     """A restart to announce and to do, and the AutoResponse that it is for."""
+    trip: Tripped | None = None
+    """That nothing more is begun in the namespace, for all statuses."""
+    knows_trip: bool = False
+    """Whether that was found out in this pass."""
     records: dict[str, RestartRecord | None] = field(default_factory=dict)
     """Restarts as they must stand in the statuses, where that may have changed."""
     seconds: float | None = None

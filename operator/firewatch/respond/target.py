@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import Key, Object
-from firewatch.api.responses import OPT_IN_LABEL, UNDO, Request
+from firewatch.api.responses import OPT_IN_LABEL, UNDO, Request, Tripped
 from firewatch.api.restart import RestartRecord
 from firewatch.cluster.errors import (
     ConflictError,
@@ -31,6 +31,7 @@ from firewatch.cluster.kinds import (
 from firewatch.respond.actuator import level_write, replicas_write
 from firewatch.respond.approval import find_verdict
 from firewatch.respond.autoscalers import find_autoscaler, is_made_by_keda
+from firewatch.respond.breaker import find_trip, with_trip
 from firewatch.respond.context import RespondContext
 from firewatch.respond.idle import RECHECK_SECONDS
 from firewatch.respond.limits import Limits, Usage, measure_usage
@@ -112,7 +113,7 @@ def _is_blind(situation: Situation) -> bool:
 
 async def _act(context: RespondContext, key: Key, situation: Situation) -> float | None:
     for _ in range(_MOST_WRITES):
-        decision = decide_all(situation)
+        decision = with_trip(situation, decide_all(situation))
         if decision.writes:
             # Before anything is awaited, so that targets that act at once know of each other.
             context.registry.reserved.add(key)
@@ -155,8 +156,21 @@ async def _gather(context: RespondContext, key: Key, entries: list[Entry]) -> Si
         responders=responders,
         ledger=ledger,
         usage=_usage(context, key),
+        trip=_trip(context, key),
         unreadable=unreadable,
     )
+
+
+def _trip(context: RespondContext, key: Key) -> Tripped | None:
+    """Return whether too much has ended badly; the others there are to say so as well."""
+    registry, most = context.registry, context.settings.max_failures
+    trip = find_trip(key.namespace, registry, most, context.clock())
+    context.metrics.responses.tripped.labels(key.namespace).set(trip is not None)
+    here = [entry for entry in registry if entry.namespace == key.namespace]
+    if trip is not None and not any(entry.tripped == trip for entry in here):
+        for entry in here:
+            context.wake(entry.target)
+    return trip
 
 
 def _usage(context: RespondContext, key: Key) -> Usage:
@@ -193,6 +207,7 @@ def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection
         undo=(metadata.get("annotations") or {}).get(UNDO, ""),
         holds_claim=metadata["uid"] in held or bool(begun),
         restart=RestartRecord.model_validate(begun) if begun else None,
+        tripped_at=entry.tripped.at if entry.tripped else "",
     )
 
 

@@ -111,6 +111,17 @@ def resume(name: Name, namespace: Namespace = "") -> None:
 
 
 @RESPONSE.command()
+def reset(namespace: Namespace = "") -> None:
+    """Have the AutoResponses of a namespace act again after too many episodes have ended badly.
+
+    Look after the reasons first; it takes the verb approve on them.
+    """
+    where = _namespace(namespace)
+    count = _run(lambda cluster: responses.reset(cluster, where))
+    typer.echo(f"reset: {count} AutoResponses in {where} act again")
+
+
+@RESPONSE.command()
 def undo(name: Name, namespace: Namespace = "") -> None:
     """Have put back at once what was changed; after its cooldown it may act again, so pause it."""
     told = _run(_on(namespace, name, responses.undo))

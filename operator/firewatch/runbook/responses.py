@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from firewatch.api.conditions import format_time
 from firewatch.api.notices import DeliveryState
 from firewatch.api.resource import Object
-from firewatch.api.responses import APPROVED, PAUSED_UNTIL, REJECTED, UNDO, State
+from firewatch.api.responses import APPROVED, PAUSED_UNTIL, REJECTED, RESET, UNDO, State
 from firewatch.cluster.client import Cluster, Verb, Write
 from firewatch.cluster.kinds import AUTO_RESPONSE
 
@@ -150,6 +150,17 @@ async def resume(cluster: Cluster, live: Object) -> None:
     if PAUSED_UNTIL not in (live["metadata"].get("annotations") or {}):
         raise ActionError(f"{live['metadata']['name']} is not paused")
     await _annotate(cluster, live, {PAUSED_UNTIL: None})
+
+
+async def reset(cluster: Cluster, namespace: str) -> int:
+    """Have AutoResponses of a namespace act again after too many have ended badly; return how many."""
+    found = await cluster.list(AUTO_RESPONSE, namespace)
+    open_ = [each for each in found if each.get("status", {}).get("tripped")]
+    if not open_:
+        raise ActionError(f"nothing is to be reset in namespace {namespace}")
+    for live in open_:
+        await _annotate(cluster, live, {RESET: live["status"]["tripped"]["at"]})
+    return len(open_)
 
 
 async def undo(cluster: Cluster, live: Object) -> str:
