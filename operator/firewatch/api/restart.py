@@ -12,8 +12,9 @@ RESTARTED_AT = "monitoring.freeagentics.io/restarted-at"
 
 
 class Restart(Model):
-    """All pods are renewed one after the other, as by ``kubectl rollout restart``, once while the alert
-    fires. Nothing is put back. It needs the chart's ``targets.restart``. Refused while pods are being
+    """All pods are renewed once while the alert fires, one after the other.
+
+    As by ``kubectl rollout restart``. Nothing is put back. It needs the chart's ``targets.restart``. Refused while pods are being
     renewed anyway, or fewer are ready than the target's own strategy or a PodDisruptionBudget asks for,
     with the strategies ``Recreate`` and ``OnDelete``, and for a paused target.
     """

@@ -65,7 +65,8 @@ def _with_restarts(situation: Situation, decision: Decision) -> Decision:
             _begin(draft, situation, responder)
     if not draft.records and not draft.begun and not draft.views:
         return decision
-    waits = [*filter(None, [decision.seconds]), *([WATCH_SECONDS] if draft.views else [])]
+    waits = [] if decision.seconds is None else [decision.seconds]
+    waits += [WATCH_SECONDS] if draft.views else []
     return replace(
         decision,
         restart=draft.begun,

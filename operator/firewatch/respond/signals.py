@@ -136,6 +136,11 @@ def judge(
             names=tuple(dict.fromkeys(alert.name for alert in firing)),
             value=max((a.value for a in firing if a.value is not None), default=None),
         )
+    return _silent(trigger, source, now, recovery or Recovery())
+
+
+def _silent(trigger: Trigger, source: Source, now: datetime, recovery: Recovery) -> Signal:
+    """Return what may be concluded where no alert fires that counts."""
     state = source.state
     if state is None:
         return _hold(NOT_POLLED, "Prometheus has not been asked yet")
@@ -153,13 +158,13 @@ def judge(
         )
     return (
         _unsettled(trigger, rules, state, now)
-        or _not_yet(recovery or Recovery(), state)
+        or _not_yet(recovery, state)
         or _muted(trigger, source)
         or Signal(
             Kind.RESOLVED,
             "Resolved",
             "no matching alert is active",
-            load=_load(trigger, rules, recovery or Recovery()),
+            load=_load(trigger, rules, recovery),
         )
     )
 
