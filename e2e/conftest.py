@@ -23,10 +23,12 @@ VALUES = Values(
     {
         "clusterStacks": {"namespaces": ["e2e-exporters"]},
         "sources": {"namespaces": ["e2e-own", "e2e-notify"]},
-        "targets": {"namespaces": [*NAMESPACES], "restart": True},
         # Waited for twice where something cannot be given back.
         "uninstall": {"timeoutSeconds": 10},
     },
+    target_options={"restart": True},
+    # Scenarios end badly on purpose.
+    rails={"maxFailures": 100_000},
 )
 """Of the installation for all scenarios."""
 

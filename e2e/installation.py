@@ -126,6 +126,10 @@ class Values:
     stacks: Sequence[str]
     targets: Sequence[str]
     more: dict[str, Any] = field(default_factory=dict)
+    target_options: dict[str, Any] = field(default_factory=dict)
+    """What else is said of targets, as whether they may be restarted."""
+    rails: dict[str, Any] = field(default_factory=dict)
+    """Further limits."""
 
 
 def install(testbed: Testbed, values: Values, progress: Progress, *, chart: Path = CHART) -> None:
@@ -134,12 +138,9 @@ def install(testbed: Testbed, values: Values, progress: Progress, *, chart: Path
     content = {
         "image": {"repository": repository, "tag": tag},
         "stacks": {"namespaces": list(values.stacks)},
-        "targets": {"namespaces": list(values.targets)},
+        "targets": {"namespaces": list(values.targets), **values.target_options},
         # Tests and measurements do in an hour what nobody else does.
-        "rails": {
-            "actionsPerHour": {"namespace": 10_000, "cluster": 100_000},
-            "maxFailures": 100_000,
-        },
+        "rails": {"actionsPerHour": {"namespace": 10_000, "cluster": 100_000}, **values.rails},
         **values.more,
     }
     with progress.step("Installing Firewatch by its Helm chart"):

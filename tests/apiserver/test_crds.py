@@ -409,7 +409,26 @@ BAD: list[tuple[str, Any, str]] = [
     ("AutoResponse", scale_up(maxReplicas=0), "spec.actions[0].scaleUp.maxReplicas"),
     ("AutoResponse", response(actions=[]), "spec.actions"),
     ("AutoResponse", response(actions=[{}]), "set one action: scaleUp"),
-    ("AutoResponse", response(actions=RESPONSE["actions"] * 2), "scaleUp may stand only once"),
+    ("AutoResponse", response(actions=RESPONSE["actions"] * 2), "one of scaleUp and restart may"),
+    (
+        "AutoResponse",
+        response(actions=[*RESPONSE["actions"], {"restart": {}}]),
+        "one of scaleUp and restart may",
+    ),
+    (
+        "AutoResponse",
+        response(actions=[{"restart": {}}], target={"kind": "Rollout", "name": "a"}),
+        "restart is for Deployments and StatefulSets",
+    ),
+    ("AutoResponse", response(recovery={"onSilence": "ignore"}), "spec.recovery.onSilence"),
+    (
+        "AutoResponse",
+        response(
+            source={"prometheus": {"url": "http://p:9090"}}, recovery={"onSilence": "release"}
+        ),
+        "set source.alertmanager",
+    ),
+    ("AutoResponse", response(rails={"actionsPerHour": 61}), "spec.rails.actionsPerHour"),
     ("AutoResponse", response(trigger={}), "set exactly one of alert and preset"),
     (
         "AutoResponse",
@@ -419,16 +438,16 @@ BAD: list[tuple[str, Any, str]] = [
     ("AutoResponse", response(target={"kind": "DaemonSet", "name": "a"}), "spec.target.kind"),
     ("AutoResponse", response(target={"name": "A"}), "spec.target.name"),
     ("AutoResponse", response(mode="force"), "spec.mode"),
-    ("AutoResponse", response(actions=[{"notify": HOOK}]), "target is what scaleUp changes"),
+    ("AutoResponse", response(actions=[{"notify": HOOK}]), "target is what scaleUp or restart changes"),
     (
         "AutoResponse",
         {name: value for name, value in RESPONSE.items() if name != "target"},
-        "target is what scaleUp changes",
+        "target is what scaleUp or restart changes",
     ),
     (
         "AutoResponse",
         response(actions=[{**RESPONSE["actions"][0], "notify": HOOK}]),
-        "set one action: scaleUp or notify",
+        "set one action: scaleUp, restart or notify",
     ),
     (
         "AutoResponse",
