@@ -108,3 +108,13 @@ def test_what_is_owed_is_put_back_all_the_same() -> None:
     world.step()
     leaving = replace(world.situation, trip=TRIP, responders=(responder(leaving=True),))
     assert decide(leaving).scale_to == 2
+
+
+def test_nobody_joins_what_is_begun() -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    both = replace(world.situation, trip=TRIP, responders=(responder(), responder("late")))
+    decision = decide(both)
+    assert decision.ledger
+    assert [claim.response for claim in decision.ledger.claims] == ["r"]
+    assert decision.views["late"].state is State.TRIPPED

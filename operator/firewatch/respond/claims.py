@@ -49,14 +49,16 @@ def current_claims(situation: Situation, ledger: Ledger) -> list[Claim]:
         claim = held.get(responder.uid)
         if claim is not None:
             claims.append(_updated(situation, ledger, responder, claim))
-        elif responder.scale_up and _may_claim(ledger, responder):
+        elif responder.scale_up and _may_claim(situation, ledger, responder):
             assert situation.target is not None
             claims.append(open_claim(responder, situation.target, ledger, now=situation.now))
     return claims
 
 
-def _may_claim(ledger: Ledger, responder: Responder) -> bool:
-    return responder.may_write and responder.asks and not ledger.released_by
+def _may_claim(situation: Situation, ledger: Ledger, responder: Responder) -> bool:
+    """Tell whether a claim may join those that there are."""
+    is_closed = bool(ledger.released_by) or situation.trip is not None
+    return responder.may_write and responder.asks and not is_closed
 
 
 def _updated(situation: Situation, ledger: Ledger, responder: Responder, claim: Claim) -> Claim:

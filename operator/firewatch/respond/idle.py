@@ -96,9 +96,7 @@ def _obstacles(target: Target, responder: Responder) -> Iterator[tuple[str, str]
         yield target.renewal.obstacle
 
 
-def _obstacles_to_more(
-    target: Target, responder: Responder, who: str
-) -> Iterator[tuple[str, str]]:
+def _obstacles_to_more(target: Target, responder: Responder, who: str) -> Iterator[tuple[str, str]]:
     has, scale_up = f"{who} has {target.replicas} replicas", responder.scale_up
     if scale_up and target.replicas >= (maximum := scale_up.max_replicas):
         yield "MaximumReached", f"{has} and maxReplicas is {maximum}; raise maxReplicas"

@@ -240,9 +240,7 @@ async def _read_target(
     )
 
 
-async def _read_budgets(
-    context: RespondContext, namespace: str, *, wanted: bool
-) -> list[Object]:
+async def _read_budgets(context: RespondContext, namespace: str, *, wanted: bool) -> list[Object]:
     """Return the PodDisruptionBudgets of a namespace, which only a restart has to do with."""
     return await context.cluster.list(POD_DISRUPTION_BUDGET, namespace) if wanted else []
 
