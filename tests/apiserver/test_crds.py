@@ -438,7 +438,11 @@ BAD: list[tuple[str, Any, str]] = [
     ("AutoResponse", response(target={"kind": "DaemonSet", "name": "a"}), "spec.target.kind"),
     ("AutoResponse", response(target={"name": "A"}), "spec.target.name"),
     ("AutoResponse", response(mode="force"), "spec.mode"),
-    ("AutoResponse", response(actions=[{"notify": HOOK}]), "target is what scaleUp or restart changes"),
+    (
+        "AutoResponse",
+        response(actions=[{"notify": HOOK}]),
+        "target is what scaleUp or restart changes",
+    ),
     (
         "AutoResponse",
         {name: value for name, value in RESPONSE.items() if name != "target"},

@@ -122,7 +122,11 @@ async def serving(
 @pytest.mark.parametrize(
     ("status", "text", "words"),
     [
-        (404, "no_service", "HTTP 404 (no_service): nothing is there any more; correct the address"),
+        (
+            404,
+            "no_service",
+            "HTTP 404 (no_service): nothing is there any more; correct the address",
+        ),
         (404, "", "HTTP 404: nothing is there any more"),
         (400, "invalid_payload", "HTTP 400 (invalid_payload): the message is refused"),
         (401, "", "HTTP 401: the credentials are refused; correct them (key url of Secret team)"),

@@ -42,9 +42,7 @@ NASTY = st.text() | st.sampled_from(
 
 
 def speaker(*tells: dict[str, Any], target: bool = True) -> Speaker:
-    actions: list[dict[str, Any]] = [
-        {"notify": each} for each in tells or ({"webhook": URL},)
-    ]
+    actions: list[dict[str, Any]] = [{"notify": each} for each in tells or ({"webhook": URL},)]
     scale = {"scaleUp": {"by": 1, "maxReplicas": 9}}
     spec = {
         "trigger": {"alert": "Hot"},

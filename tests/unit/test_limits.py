@@ -91,7 +91,9 @@ def test_every_action_of_an_hour_is_remembered_up_to_the_most_that_may_be_allowe
     for gap in gaps:
         now += timedelta(minutes=gap / 10)
         times.append(now)
-        news = [HistoryEntry(time=format_instant(now), event=each) for each in ("ScaledUp", *others)]
+        news = [
+            HistoryEntry(time=format_instant(now), event=each) for each in ("ScaledUp", *others)
+        ]
         acted = remember(acted, news, now)
         recent = [each for each in times if now - each < timedelta(hours=1)][-MOST_ACTIONS:]
         assert acted == [format_instant(each) for each in reversed(recent)]

@@ -93,9 +93,7 @@ def test_a_restart_meets_no_rollout_and_takes_no_more_than_the_strategy_does(
         ({"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}, False),
     ],
 )
-def test_a_budget_that_is_used_up_is_respected(
-    selector: Object | None, *, selects: bool
-) -> None:
+def test_a_budget_that_is_used_up_is_respected(selector: Object | None, *, selects: bool) -> None:
     expected = "BudgetExhausted" if selects else ""
     assert reason(STATEFUL_SET, workload(), budget(0, selector)) == expected
     assert reason(STATEFUL_SET, workload(), budget(1, selector)) == ""

@@ -121,7 +121,10 @@ def test_it_is_over_when_the_alert_has_stayed_resolved_and_then_cools_down() -> 
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
-        (replace(IDLE, renewal=Renewal(obstacle=("RolloutInProgress", "wait"))), "RolloutInProgress"),
+        (
+            replace(IDLE, renewal=Renewal(obstacle=("RolloutInProgress", "wait"))),
+            "RolloutInProgress",
+        ),
         (replace(IDLE, paused=True), "TargetPaused"),
         (replace(IDLE, replicas=0), "ScaledToZero"),
         (replace(IDLE, opted_in=False), "NotOptedIn"),

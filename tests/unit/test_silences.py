@@ -57,7 +57,9 @@ def test_what_is_pushed_counts_once_both_have_been_asked() -> None:
 
 
 def entry(**spec: object) -> Entry:
-    wanted = AutoResponseSpec.model_validate(SPEC.model_dump(by_alias=True, exclude_none=True) | spec)
+    wanted = AutoResponseSpec.model_validate(
+        SPEC.model_dump(by_alias=True, exclude_none=True) | spec
+    )
     return Entry(live(1), wanted, good("Accepted", "Accepted", "x"), SOURCE)
 
 

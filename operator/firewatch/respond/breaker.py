@@ -36,7 +36,9 @@ def find_trip(namespace: str, entries: Iterable[Entry], most: int, now: datetime
     if len(found) < most:
         return None
     # The instant of the last of them, so that whoever finds it out finds the same.
-    return Tripped(at=max((at for _, at in found), key=parse_time), message=_message(namespace, most))
+    return Tripped(
+        at=max((at for _, at in found), key=parse_time), message=_message(namespace, most)
+    )
 
 
 def _message(namespace: str, most: int) -> str:

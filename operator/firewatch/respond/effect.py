@@ -90,7 +90,9 @@ def is_news(before: Effect, after: Effect) -> bool:
 def explain(alert: str, done: str, rails: Rails, effect: Effect) -> str:
     """Return in words that something has not helped."""
     if effect.since is None:
-        return f"{alert} fires, and {done}, but not all replicas are ready after {rails.verify_within}"
+        return (
+            f"{alert} fires, and {done}, but not all replicas are ready after {rails.verify_within}"
+        )
     return f"{alert} fires as before, although {done} for {rails.verify_within}; look after it"
 
 

@@ -81,7 +81,10 @@ def _of_strategy(kind: Kind, live: Object, who: str) -> Iterator[tuple[str, str]
         )
     update = spec.get("updateStrategy") or {}
     if kind is STATEFUL_SET and update.get("type") == "OnDelete":
-        yield "OnDelete", f"{who} renews pods only when they are deleted (OnDelete); set RollingUpdate"
+        yield (
+            "OnDelete",
+            f"{who} renews pods only when they are deleted (OnDelete); set RollingUpdate",
+        )
     if kind is STATEFUL_SET and (update.get("rollingUpdate") or {}).get("partition", 0) > 0:
         yield "Partitioned", f"{who} renews only pods above its partition; set partition to 0"
 

@@ -42,7 +42,9 @@ class Silencing:
             found = await server.muted()
         except (AlertmanagerError, PrometheusError, ClusterError) as error:
             return replace(state, muted_error=str(error))
-        return replace(state, muted=frozenset(identify(own_labels(each, external)) for each in found))
+        return replace(
+            state, muted=frozenset(identify(own_labels(each, external)) for each in found)
+        )
 
     async def _server(self, key: Key, entry: Entry) -> Alertmanager:
         if is_external(key):

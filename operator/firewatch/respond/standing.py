@@ -44,6 +44,8 @@ def _active_view(
     says = heavy(situation, ledger, responder) or responder.signal.message
     message = f"{says}; {stands}"
     if responder.fires and claim.effect and claim.effect.verdict is Verdict.INEFFECTIVE:
-        message += f", which has not helped within {responder.spec.rails.verify_within}; look after it"
+        message += (
+            f", which has not helped within {responder.spec.rails.verify_within}; look after it"
+        )
         return View(State.INEFFECTIVE, message, bad(TARGET_READY, INEFFECTIVE, message))
     return View(State.ACTIVE, message, finding)

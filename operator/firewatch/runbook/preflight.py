@@ -183,8 +183,12 @@ def _restart(scene: Scene, target: Object) -> Iterator[Check]:
         yield Check("restart", Grade.FINE, f"its pod template gets the annotation {RESTARTED_AT}")
     keeper = find_keeper(target)
     if keeper is not None:
-        message = f"{keeper} keeps it; it leaves alone what is not in its source, unless it replaces"
-        yield Check("GitOps", Grade.LOOK, f"{message} objects as a whole, which would renew pods again")
+        message = (
+            f"{keeper} keeps it; it leaves alone what is not in its source, unless it replaces"
+        )
+        yield Check(
+            "GitOps", Grade.LOOK, f"{message} objects as a whole, which would renew pods again"
+        )
 
 
 def _replicas(spec: AutoResponseSpec, target: Object) -> Iterator[Check]:
