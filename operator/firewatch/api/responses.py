@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from firewatch.api.alert_source import ExternalSource
+from firewatch.api.lost_ledger import LostLedger
 from firewatch.api.notices import Notices, Notify
 from firewatch.api.resource import (
     Column,
@@ -12,13 +13,13 @@ from firewatch.api.resource import (
     CustomKind,
     Duration,
     Model,
-    Name,
     ObjectRef,
     Rule,
     Status,
     rules,
 )
 from firewatch.api.scale_up import ScaleUp
+from firewatch.api.target_ref import TargetRef
 from firewatch.api.triggers import Trigger
 
 OPT_IN_LABEL = "monitoring.freeagentics.io/auto-response"
@@ -38,25 +39,6 @@ done for it and nothing is undone.
 """
 ANNOTATIONS = (APPROVED, REJECTED, UNDO, PAUSED_UNTIL)
 """Annotations by which people steer an AutoResponse."""
-
-
-class TargetKind(StrEnum):
-    """Kinds that can be acted on."""
-
-    DEPLOYMENT = "Deployment"
-    STATEFUL_SET = "StatefulSet"
-    ROLLOUT = "Rollout"
-
-
-class TargetRef(Model):
-    """What is acted on, in the namespace of this resource."""
-
-    kind: TargetKind = TargetKind.DEPLOYMENT
-    """``Deployment``, ``StatefulSet``, or ``Rollout`` (Argo Rollouts). If a HorizontalPodAutoscaler
-    or a KEDA ScaledObject scales it, that one's minimum is raised instead of its replicas.
-    """
-    name: Name
-    """Name of the target."""
 
 
 class Action(
@@ -317,7 +299,7 @@ class HistoryEntry(Status):
     """When (RFC 3339, UTC)."""
     event: str = Field(max_length=64)
     """ScaledUp, RampedDown, Restored, Rewritten (after a revert), Contested, Released, RestoreSkipped, TargetGone,
-    AutoscalerChanged, Observed, DryRun, Requested, Rejected, Limited, Refused.
+    AutoscalerChanged, LedgerLost, Observed, DryRun, Requested, Rejected, Limited, Refused.
     """
     alert: str = Field(default="", max_length=256)
     """Name of the alert."""
@@ -369,6 +351,8 @@ class AutoResponseStatus(Status):
     """What the state means right now, for people."""
     ledger: Ledger | None = None
     """What is changed at present; kept by the oldest AutoResponse with a claim on the target."""
+    ledger_lost: LostLedger | None = None
+    """That such a record is missing which must have been there: what it said is not guessed."""
     request: Request | None = None
     """What waits for an approval at present, or was rejected."""
     cooldown_until: str | None = Field(default=None, max_length=32)

@@ -33,6 +33,7 @@ from firewatch.respond.idle import (
     openers,
     would_notes,
 )
+from firewatch.respond.lost import forgotten
 from firewatch.respond.scaling import next_down
 from firewatch.respond.signals import Kind
 from firewatch.respond.situation import (
@@ -294,7 +295,7 @@ def _at_rest(situation: Situation) -> Situation:
     """Return the situation as if nothing fired: what follows is decided in the next pass."""
     resting = tuple(
         replace(r, signal=replace(r.signal, kind=Kind.HOLD)) if r.fires else r
-        for r in situation.responders
+        for r in map(forgotten, situation.responders)
     )
     return replace(situation, ledger=None, responders=resting)
 

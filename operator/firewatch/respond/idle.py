@@ -5,6 +5,13 @@ from datetime import datetime
 
 from firewatch.api.conditions import Finding, bad, format_time, good, parse_time
 from firewatch.api.responses import OPT_IN_LABEL, Mode, State
+from firewatch.respond.lost import (
+    LEDGER_LOST,
+    all_lost,
+    lost_notes,
+    obstacle_of,
+    reminder_of,
+)
 from firewatch.respond.scaling import floor_of
 from firewatch.respond.situation import (
     TARGET_READY,
@@ -34,7 +41,8 @@ def idle(situation: Situation) -> Decision:
     return Decision(
         None,
         views=views,
-        notes=tuple(would_notes(situation)),
+        notes=(*lost_notes(situation), *would_notes(situation)),
+        lost=all_lost(situation),
         dry_run_to=max(dry_runs, default=None),
         seconds=_seconds(situation, views.values()),
     )
@@ -65,6 +73,8 @@ def refusal(situation: Situation, responder: Responder) -> Finding:
         return _no("NoTarget", "it changes nothing any more")
     if target is None:
         return _no("TargetNotFound", f"there is no {ref.kind} {ref.name} here; create it")
+    if missing := obstacle_of(situation):
+        return missing
     obstacle = next(_obstacles(target, responder), None)
     if obstacle:
         return _no(*obstacle)
@@ -136,8 +146,11 @@ def idle_view(situation: Situation, responder: Responder) -> View:
     finding, says = refusal(situation, responder), responder.signal.message
     if responder.pause:
         return View(State.PAUSED, f"{responder.pause.message}; {says}", finding)
+    if finding.reason == LEDGER_LOST:
+        return View(State.REFUSED, f"{says}, but {finding.message}", finding)
     if not responder.fires:
-        return View(State.IDLE, says, finding)
+        reminder = reminder_of(situation, responder)
+        return View(State.IDLE, f"{says}; {reminder}" if reminder else says, finding)
     if not_now := _not_now(situation, responder, finding):
         state, why = not_now
         return View(state, f"{says}{why}", finding)

@@ -52,7 +52,10 @@ _LONGEST_MESSAGE = 1024
 
 _ACTED = frozenset({"ScaledUp", "Rewritten"})
 _FAILED = frozenset(
-    {"Refused", "Limited", "Released", "Contested", "TargetGone", "AutoscalerChanged"}
+    {
+        *("Refused", "Limited", "Released", "Contested", "TargetGone", "AutoscalerChanged"),
+        "LedgerLost",
+    }
 )
 _ENDED = frozenset({"Restored", "RestoreSkipped", "TargetGone", "AutoscalerChanged"})
 """Events of the history that people are told of, and those that say how it has ended."""

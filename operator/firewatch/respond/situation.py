@@ -1,9 +1,11 @@
 """What a decision is made from, and what it says (data only)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from firewatch.api.conditions import Finding
+from firewatch.api.lost_ledger import LostLedger
 from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, Request, State
 from firewatch.api.scale_up import ScaleUp
 from firewatch.respond.approval import Verdict
@@ -38,6 +40,10 @@ class Responder:
     """When the claim was opened that somebody wants to be given up."""
     holds_claim: bool = False
     """What was begun with an approval needs none to go on."""
+    lost: LostLedger | None = None
+    """What its status says of a lost record."""
+    is_unrecorded: bool = False
+    """It owes something to the target, and no ledger says what."""
 
     @property
     def scale_up(self) -> ScaleUp | None:
@@ -195,6 +201,8 @@ class Decision:
     """What has happened since the last decision, told with it."""
     ended: frozenset[str] = frozenset()
     """AutoResponses whose episode ends with this: their cooldown begins."""
+    lost: Mapping[str, LostLedger] | None = None
+    """What is known of lost records, by name of the AutoResponse; None: what the statuses say."""
     dry_run_to: int | None = None
     """Replicas to send as a dry run, for responders in that mode."""
     seconds: float | None = None

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from firewatch.api.conditions import parse_time
+from firewatch.api.lost_ledger import LostLedger
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import OPT_IN_LABEL, UNDO, Request
 from firewatch.cluster.errors import (
@@ -33,11 +34,18 @@ from firewatch.respond.context import RespondContext
 from firewatch.respond.decide import decide
 from firewatch.respond.idle import RECHECK_SECONDS
 from firewatch.respond.limits import Limits, Usage, measure_usage
+from firewatch.respond.lost import is_unrecorded
 from firewatch.respond.managers import last_writer
 from firewatch.respond.notices import due_in
 from firewatch.respond.pausing import find_pause
 from firewatch.respond.registry import Entry, target_of
-from firewatch.respond.report import abandon, read_ledger, report, report_problem
+from firewatch.respond.report import (
+    abandon,
+    read_ledger,
+    release_finalizers,
+    report,
+    report_problem,
+)
 from firewatch.respond.signals import NOT_POLLED, judge
 from firewatch.respond.situation import Autoscaler, Decision, Responder, Situation, Target
 
@@ -93,6 +101,8 @@ async def _without_rights(context: RespondContext, key: Key, error: ForbiddenErr
             seconds = int(_PATIENCE.total_seconds())
             message += f" within {seconds} s of the deletion, or what is owed is given up"
         await report_problem(context, key, "Forbidden", message)
+        # One that owes nothing does not wait for rights.
+        await release_finalizers(context, key)
     return 5.0 if leaving else RECHECK_SECONDS
 
 
@@ -141,10 +151,16 @@ def _next_look(context: RespondContext, key: Key, seconds: float | None) -> floa
 async def _gather(context: RespondContext, key: Key, entries: list[Entry]) -> Situation:
     ledger, unreadable = read_ledger(key, entries)
     held = {claim.uid for claim in ledger.claims} if ledger else set[str]()
+    not_recorded = ledger is None and not unreadable
     responders = tuple(
-        _responder(context, key, entry, held)
+        replace(
+            _responder(context, key, entry, held),
+            is_unrecorded=not_recorded and is_unrecorded(entry.live),
+        )
         for entry in entries
-        if entry.is_accepted or entry.live["metadata"]["uid"] in held
+        if entry.is_accepted
+        or entry.live["metadata"]["uid"] in held
+        or (not_recorded and is_unrecorded(entry.live))
     )
     # What is owed is looked for in any case: only the API server can say that it is gone.
     is_owed = ledger is not None
@@ -191,6 +207,7 @@ def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection
         verdict=find_verdict(entry.live, request, now),
         undo=(metadata.get("annotations") or {}).get(UNDO, ""),
         holds_claim=metadata["uid"] in held,
+        lost=LostLedger.model_validate(lost) if (lost := status.get("ledgerLost")) else None,
     )
 
 
