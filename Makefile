@@ -123,6 +123,11 @@ rights-unused: $(STAMP) ## What the last e2e run found granted and never used
 campaign-upgrade: $(STAMP) ## From the chart of part 1 in the middle of an episode; needs the repository's history
 	@$(PYTHON) -m pytest e2e/upgrade_campaign.py
 
+.PHONY: campaign-recovery
+campaign-recovery: $(STAMP) ## etcd restored, statuses and volumes lost in the middle of an episode
+	@$(PYTHON) -m pytest tests/apiserver/test_etcd.py tests/apiserver/test_restored_operator.py tests/apiserver/test_lost_ledger.py
+	@$(PYTHON) -m pytest e2e/recovery_campaign.py
+
 .PHONY: campaign-kill
 campaign-kill: $(STAMP) ## Kill the operator before and after every write of an episode
 	@$(PYTHON) -m e2e.kill_campaign

@@ -74,7 +74,7 @@ def test_nothing_is_done_before_the_alert_has_resolved(signals: list[Signal], mo
         assert decision.lost is None or decision.scale_to is None
         if lost is None or lost.resolved_at is None:
             acts = decision.scale_to is not None
-            assert acts is (signal is RESOLVED and bool(others))
+            assert acts is (number > 0 and signal is RESOLVED and bool(others))
         if decision.scale_to is not None:
             return
         assert decision.lost is not None
@@ -82,7 +82,8 @@ def test_nothing_is_done_before_the_alert_has_resolved(signals: list[Signal], mo
 
 
 def test_afterwards_it_counts_from_what_is_there() -> None:
-    resolved = lost_of(situation(responder(signal=RESOLVED, lost=LOST)), responder(signal=RESOLVED, lost=LOST))
+    healed = responder(signal=RESOLVED, lost=LOST)
+    resolved = lost_of(situation(healed), healed)
     assert resolved is not None
     assert resolved.resolved_at
     quiet = ask(responder(signal=RESOLVED, lost=resolved))

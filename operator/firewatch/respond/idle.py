@@ -44,12 +44,17 @@ def idle(situation: Situation) -> Decision:
         notes=(*lost_notes(situation), *would_notes(situation)),
         lost=all_lost(situation),
         dry_run_to=max(dry_runs, default=None),
-        seconds=_seconds(situation, views.values()),
+        seconds=0.0 if lost_notes(situation) else _seconds(situation, views.values()),
     )
 
 
 def openers(situation: Situation) -> list[Responder]:
-    """Return the responders that may start a response now, oldest first."""
+    """Return the responders that may start a response now, oldest first.
+
+    None before it has been told that a record is lost.
+    """
+    if lost_notes(situation):
+        return []
     return [
         r
         for r in situation.responders
