@@ -1,7 +1,10 @@
 """Settings of the operator's process, read once from the environment."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 FIELD_MANAGER = "firewatch"
 """Field manager of every write."""
@@ -30,6 +33,24 @@ LEASE_NAME = "firewatch"
 """Lease in the operator's namespace; whoever holds it acts, and the other replicas stand by."""
 
 
+EXTRA_KINDS = "FIREWATCH_EXTRA_KINDS"
+"""Variable with the chart's ``targets.extraKinds``, as JSON."""
+
+
+@dataclass(frozen=True)
+class ExtraKind:
+    """A further kind that AutoResponses may act on, by its scale subresource."""
+
+    group: str
+    """API group; empty for the core group."""
+    version: str
+    """Version in which it is read."""
+    kind: str
+    """Kind as an AutoResponse names it."""
+    resource: str
+    """Its plural, as in the API's paths."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything about the process that is not in a resource."""
@@ -46,6 +67,8 @@ class Settings:
     """Namespaces whose stacks may read the whole cluster: the chart has bound rights there."""
     target_namespaces: tuple[str, ...]
     """Namespaces where AutoResponses may change workloads; ``("*",)`` is every namespace."""
+    extra_kinds: tuple[ExtraKind, ...]
+    """Further kinds that AutoResponses may act on there."""
     source_namespaces: tuple[str, ...]
     """Namespaces whose AutoResponses may name Secrets of their own, for a source or whom they tell."""
     receiver: str
@@ -95,6 +118,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         stack_namespaces=_names(environment, "FIREWATCH_STACK_NAMESPACES"),
         cluster_stack_namespaces=_names(environment, "FIREWATCH_CLUSTER_STACK_NAMESPACES"),
         target_namespaces=_names(environment, "FIREWATCH_TARGET_NAMESPACES"),
+        extra_kinds=parse_extra_kinds(environment.get(EXTRA_KINDS, "")),
         source_namespaces=_names(environment, "FIREWATCH_SOURCE_NAMESPACES"),
         receiver=environment.get(
             "FIREWATCH_RECEIVER", f"firewatch-receiver.{namespace}.svc:{receiver_port}"
@@ -108,6 +132,38 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         max_targets=_number(environment, "FIREWATCH_MAX_TARGETS", 5),
         api_server=environment.get("KUBERNETES_SERVICE_HOST", ""),
     )
+
+
+_FORMS = {
+    "group": re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?"),
+    "version": re.compile(r"[a-z0-9]+"),
+    "kind": re.compile(r"[A-Z][A-Za-z0-9]*"),
+    "resource": re.compile(r"[a-z][a-z0-9]*"),
+}
+
+
+def parse_extra_kinds(text: str) -> tuple[ExtraKind, ...]:
+    """Read the kinds that the chart grants further; ``ValueError`` says what is wrong."""
+    try:
+        entries = json.loads(text) if text else []
+    except ValueError as error:
+        raise ValueError(f"{EXTRA_KINDS} is not JSON: {error}") from error
+    if not isinstance(entries, list):
+        raise ValueError(f"{EXTRA_KINDS}: expected a list, not {text!r}")  # noqa: TRY004
+    found = tuple(_extra_kind(entry) for entry in entries)
+    kinds = [each.kind for each in found]
+    if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
+        raise ValueError(f"{EXTRA_KINDS}: {twice[0]} stands there twice; AutoResponses name no group")
+    return found
+
+
+def _extra_kind(entry: Any) -> ExtraKind:
+    fields = {"version": "v1", **entry} if isinstance(entry, dict) else {}
+    for name, form in _FORMS.items():
+        value = fields.get(name)
+        if not isinstance(value, str) or not form.fullmatch(value):
+            raise ValueError(f"{EXTRA_KINDS}: {entry!r} has no {name} such as there are")
+    return ExtraKind(**{name: fields[name] for name in _FORMS})
 
 
 def _address(host: str, port: int) -> str:

@@ -1,6 +1,7 @@
 """Episodes at a real API server, with a clock of the test's own and alerts as a poll finds them."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,6 +37,8 @@ class Episodes:
     responses: list[str] = field(default_factory=list)
     targets: set[Key] = field(default_factory=set)
     metrics: Metrics = field(default_factory=Metrics)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Further settings of the operator."""
 
     @property
     def context(self) -> RespondContext:
@@ -46,6 +49,7 @@ class Episodes:
                 {
                     "FIREWATCH_TARGET_NAMESPACES": self.namespace,
                     "FIREWATCH_SOURCE_NAMESPACES": self.namespace,
+                    **self.settings,
                 }
             ),
             metrics=self.metrics,

@@ -42,6 +42,7 @@ from firewatch.respond.situation import (
     Situation,
     View,
 )
+from firewatch.respond.sizes import granted_kind
 
 _log = logging.getLogger(__name__)
 
@@ -299,13 +300,14 @@ async def _tell(
         context.metrics.responses.actions.labels(note.event, entry.spec.mode).inc()
         involved = [involving(entry)]
         if note.event not in _NOT_DONE and situation.target is not None:
-            involved.append(_reference(key, situation.target.uid))
+            involved.append(_reference(context, key, situation.target.uid))
         for thing in involved:
             await post_note(context, thing, note)
 
 
-def _reference(key: Key, uid: str) -> Object:
-    kind, name = target_of(key)
+def _reference(context: RespondContext, key: Key, uid: str) -> Object:
+    wanted, name = target_of(key)
+    kind = granted_kind(context.settings, wanted)
     metadata = {"namespace": key.namespace, "name": name, "uid": uid}
     return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
 

@@ -8,6 +8,7 @@ from firewatch.api.conditions import Finding
 from firewatch.api.lost_ledger import LostLedger
 from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, Request, State
 from firewatch.api.scale_up import ScaleUp
+from firewatch.cluster.kinds import Kind as ApiKind
 from firewatch.respond.approval import Verdict
 from firewatch.respond.limits import Usage
 from firewatch.respond.pausing import Pause
@@ -107,6 +108,8 @@ class Target:
     """What scales it, if anything does."""
     ambiguity: str = ""
     """Why it cannot be told what scales it."""
+    extra: ApiKind | None = None
+    """Its kind, if only the chart names it."""
 
     @property
     def level(self) -> int:

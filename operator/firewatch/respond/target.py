@@ -20,12 +20,12 @@ from firewatch.cluster.errors import (
     InvalidError,
     NotFoundError,
 )
+from firewatch.cluster.find import find
 from firewatch.cluster.kinds import (
     AUTO_RESPONSE,
     HORIZONTAL_POD_AUTOSCALER,
     NAMESPACE,
     SCALED_OBJECT,
-    Kind,
 )
 from firewatch.respond.actuator import level_write, replicas_write
 from firewatch.respond.approval import find_verdict
@@ -48,6 +48,14 @@ from firewatch.respond.report import (
 )
 from firewatch.respond.signals import NOT_POLLED, judge
 from firewatch.respond.situation import Autoscaler, Decision, Responder, Situation, Target
+from firewatch.respond.sizes import (
+    KIND_NOT_GRANTED,
+    NOT_SCALABLE,
+    granted_kind,
+    is_extra,
+    read_scale,
+    size_of,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -96,14 +104,21 @@ async def _without_rights(context: RespondContext, key: Key, error: ForbiddenErr
     for entry in late:
         await abandon(context, key, entry, str(error))
     if not late:
-        message = f"{error}; grant the namespace in targets.namespaces of the chart"
+        reason, message = _explain(error)
         if leaving:
             seconds = int(_PATIENCE.total_seconds())
             message += f" within {seconds} s of the deletion, or what is owed is given up"
-        await report_problem(context, key, "Forbidden", message)
+        await report_problem(context, key, reason, message)
         # One that owes nothing does not wait for rights.
         await release_finalizers(context, key)
     return 5.0 if leaving else RECHECK_SECONDS
+
+
+def _explain(error: ForbiddenError) -> tuple[str, str]:
+    """Return reason and message of a target that may not be seen or changed."""
+    if error.reason in (KIND_NOT_GRANTED, NOT_SCALABLE):
+        return error.reason, str(error)
+    return "Forbidden", f"{error}; grant the namespace in targets.namespaces of the chart"
 
 
 def _is_blind(situation: Situation) -> bool:
@@ -212,34 +227,30 @@ def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection
 
 
 async def _read_target(context: RespondContext, key: Key) -> Target | None:
-    kind, name = target_of(key)
+    wanted, name = target_of(key)
+    kind = granted_kind(context.settings, wanted)
     # At the same time, since all of this stands between an alert and its answer.
-    live, (scalers, scaled_objects) = await asyncio.gather(
-        _read(context, kind, key.namespace, name),
+    live, scale, (scalers, scaled_objects) = await asyncio.gather(
+        find(context.cluster, kind, key.namespace, name),
+        read_scale(context.cluster, kind, key.namespace, name),
         _read_autoscalers(context, key.namespace),
     )
     if live is None:
         return None
-    spec, found = live["spec"], find_autoscaler(kind, name, scalers, scaled_objects)
+    size, found = size_of(kind, live, scale), find_autoscaler(kind, name, scalers, scaled_objects)
     return Target(
         kind=kind.kind,
         name=name,
         uid=live["metadata"]["uid"],
-        replicas=spec.get("replicas", 1),
-        paused=spec.get("paused", False),
+        replicas=size.replicas,
+        paused=size.paused,
         opted_in=await _opted_in(context, live),
         last_writer=last_writer(live, "replicas"),
-        ready=live.get("status", {}).get("readyReplicas", 0),
+        ready=size.ready,
         autoscaler=found if isinstance(found, Autoscaler) else None,
         ambiguity=found if isinstance(found, str) else "",
+        extra=kind if is_extra(kind) else None,
     )
-
-
-async def _read(context: RespondContext, kind: Kind, namespace: str, name: str) -> Object | None:
-    try:
-        return await context.cluster.get(kind, namespace, name)
-    except NotFoundError:
-        return None
 
 
 async def _read_autoscalers(
