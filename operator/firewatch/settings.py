@@ -75,6 +75,8 @@ class Settings:
     """``host:port`` at which Prometheus reaches the operator's alert receiver."""
     receiver_port: int
     """Port that the alert receiver listens on."""
+    receiver_tls: str
+    """Folder with the receiver's certificate and key; empty means plain HTTP."""
     health_port: int
     """Port of ``/healthz``, ``/readyz`` and ``/metrics``."""
     kubeconfig: str
@@ -89,6 +91,11 @@ class Settings:
     """How many targets of a namespace may be changed at the same time."""
     api_server: str
     """Address of the API server as pods know it, where no message may be sent; empty if unknown."""
+
+    @property
+    def receiver_host(self) -> str:
+        """Return the name that the receiver's certificate must have."""
+        return self.receiver.rpartition(":")[0].strip("[]")
 
     def grants_stacks(self, namespace: str) -> bool:
         """Tell whether stacks may run in the namespace."""
@@ -124,6 +131,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
             "FIREWATCH_RECEIVER", f"firewatch-receiver.{namespace}.svc:{receiver_port}"
         ),
         receiver_port=receiver_port,
+        receiver_tls=environment.get("FIREWATCH_RECEIVER_TLS", ""),
         health_port=_port(environment, "FIREWATCH_HEALTH_PORT", 8080),
         kubeconfig=environment.get("KUBECONFIG", ""),
         workers=_number(environment, "FIREWATCH_WORKERS", 16),
