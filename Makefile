@@ -128,6 +128,10 @@ campaign-recovery: $(STAMP) ## etcd restored, statuses and volumes lost in the m
 	@$(PYTHON) -m pytest tests/apiserver/test_etcd.py tests/apiserver/test_restored_operator.py tests/apiserver/test_lost_ledger.py
 	@$(PYTHON) -m pytest e2e/recovery_campaign.py
 
+.PHONY: campaign-removal
+campaign-removal: $(STAMP) ## Everything deleted in every order in the middle of an episode; long
+	@$(PYTHON) -m pytest e2e/removal_campaign.py
+
 .PHONY: campaign-kill
 campaign-kill: $(STAMP) ## Kill the operator before and after every write of an episode
 	@$(PYTHON) -m e2e.kill_campaign
