@@ -91,6 +91,10 @@ cluster-status: $(STAMP) ## Say what runs
 bench-latency: $(STAMP) ## 30 episodes: from firing to patched, into build/bench/latency.json
 	@$(PYTHON) -m bench.latency
 
+.PHONY: bench-latency-peers
+bench-latency-peers: $(STAMP) ## From a crossed threshold to changed replicas, beside HPA and KEDA; long
+	@$(PYTHON) -m bench.latency_peers
+
 .PHONY: bench-import
 bench-import: $(STAMP) ## Memory and time of the operator at import, into build/bench/import.json
 	@$(PYTHON) -m bench.importing

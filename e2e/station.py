@@ -54,8 +54,8 @@ class Station:
         """Return a target, and the application with the gauge that the policy watches."""
         image = self.testbed.images.example_app
         return [
-            *_application(self.namespace, "signal", 1, image),
-            *_application(self.namespace, "api", 1, image),
+            *application(self.namespace, "signal", 1, image),
+            *application(self.namespace, "api", 1, image),
         ]
 
     def stack(self, *, node_exporter: bool = False, **metrics: Any) -> Object:
@@ -182,7 +182,8 @@ class Station:
         return answer["data"]
 
 
-def _application(namespace: str, name: str, replicas: int, image: str) -> list[Object]:
+def application(namespace: str, name: str, replicas: int, image: str) -> list[Object]:
+    """Return a Deployment that may be changed, and its Service."""
     metadata = {"name": name, "namespace": namespace}
     selector = {"app": name}
     container = {
