@@ -5,6 +5,7 @@ The AutoResponse has the finalizer and no ledger, the target the replicas of an 
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
@@ -12,7 +13,7 @@ import pytest_asyncio
 from firewatch.api.resource import Key
 from firewatch.cluster.client import KubernetesCluster, Verb, Write
 from firewatch.cluster.errors import NotFoundError
-from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, EVENT, Kind
+from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, EVENT, MONITORING_STACK, Kind
 from firewatch.reconcile.responses import reconcile_response
 from firewatch.respond.finalizer import FINALIZER
 from tests.apiserver.episodes import Episodes
@@ -135,6 +136,22 @@ async def test_another_response_on_the_target_does_not_build_on_it_either(
     await episodes.step()
     assert await replicas(episodes) == 4
     assert (await episodes.status("another"))["state"] == "Refused"
+
+
+async def test_a_stack_that_comes_after_its_responses_makes_no_difference(
+    episodes: Episodes,
+) -> None:
+    await remove(episodes, MONITORING_STACK, "main")
+    await episodes.step()
+    assert "LedgerLost" in await episodes.events()
+    assert not await is_held(episodes)
+    await episodes.stack()
+    for _ in range(2):
+        episodes.now += timedelta(seconds=1)
+        await episodes.step()
+        episodes.alert(firing=True)
+    await episodes.step()
+    assert (await replicas(episodes), (await episodes.status())["state"]) == (4, "Refused")
 
 
 async def test_one_that_is_deleted_does_not_wait(episodes: Episodes) -> None:

@@ -100,9 +100,12 @@ def test_another_number_is_somebodys_decision() -> None:
     assert decision.scale_to == 5
 
 
-def test_one_that_is_deleted_holds_nobody_up() -> None:
-    leaving = responder("leaving", lost=LOST, leaving=True)
-    assert ask(leaving, responder()).scale_to == 4
+def test_one_without_a_source_of_alerts_bears_witness() -> None:
+    """As while a backup is applied: the stack may come after its AutoResponses."""
+    without = responder("without", HOLD, lost=LOST, leaving=True)
+    assert ask(without, responder()).scale_to is None
+    kept = ask(without, target=None)
+    assert kept.lost == {"without": LOST}
 
 
 def test_the_end_of_an_episode_forgets_it() -> None:

@@ -32,12 +32,11 @@ def is_unrecorded(live: Object) -> bool:
 
 def lost_of(situation: Situation, responder: Responder) -> LostLedger | None:
     """Return what is known of a lost record, as things are now; None once it does not matter."""
-    target, found = situation.target, responder.lost
-    if target is None or responder.leaving:
-        return None
-    if responder.is_unrecorded:
-        found = newly_found(situation.now)
-    if found is None or found.level not in (None, target.level):
+    target = situation.target
+    found = newly_found(situation.now) if responder.is_unrecorded else responder.lost
+    if found is None or target is None:
+        return found
+    if found.level not in (None, target.level):
         return None
     found = found.model_copy(update={"level": target.level})
     if found.resolved_at is None and responder.signal.kind is Kind.RESOLVED:
@@ -66,7 +65,7 @@ def obstacle_of(situation: Situation) -> Finding | None:
 def reminder_of(situation: Situation, responder: Responder) -> str:
     """Return what is said of a target that may have been left changed; nothing if none was."""
     lost = lost_of(situation, responder)
-    if lost is None or lost.resolved_at is None:
+    if lost is None or lost.resolved_at is None or situation.target is None:
         return ""
     return f"{_missing(situation)}; see to it that it has the replicas that it should have"
 

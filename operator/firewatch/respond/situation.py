@@ -42,7 +42,7 @@ class Responder:
     holds_claim: bool = False
     """What was begun with an approval needs none to go on."""
     lost: LostLedger | None = None
-    """What its status says of a lost record."""
+    """What its status says of a lost record, unless it is being deleted."""
     is_unrecorded: bool = False
     """It owes something to the target, and no ledger says what."""
 

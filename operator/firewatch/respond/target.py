@@ -176,6 +176,8 @@ async def _gather(context: RespondContext, key: Key, entries: list[Entry]) -> Si
         if entry.is_accepted
         or entry.live["metadata"]["uid"] in held
         or (not_recorded and is_unrecorded(entry.live))
+        # Even one that has no source of alerts, as while a backup is applied, bears witness.
+        or _lost(entry, key) is not None
     )
     # What is owed is looked for in any case: only the API server can say that it is gone.
     is_owed = ledger is not None
@@ -222,8 +224,15 @@ def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection
         verdict=find_verdict(entry.live, request, now),
         undo=(metadata.get("annotations") or {}).get(UNDO, ""),
         holds_claim=metadata["uid"] in held,
-        lost=LostLedger.model_validate(lost) if (lost := status.get("ledgerLost")) else None,
+        lost=_lost(entry, key),
     )
+
+
+def _lost(entry: Entry, key: Key) -> LostLedger | None:
+    """Return what the status says of a lost record about the target."""
+    raw = entry.live.get("status", {}).get("ledgerLost")
+    is_over = entry.deleting or entry.target != key
+    return LostLedger.model_validate(raw) if raw and not is_over else None
 
 
 async def _read_target(context: RespondContext, key: Key) -> Target | None:
