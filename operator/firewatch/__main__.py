@@ -57,6 +57,7 @@ async def serve(settings: Settings) -> int:
             settings, metrics, ended=lambda: loop.call_soon_threadsafe(ended.set)
         )
         leading = LeadingCluster(cluster, leadership.holds)
+        certificate: ServingCertificate | None  # which wakes the operator that asks for it
         operator = Operator(
             leading,
             session,
