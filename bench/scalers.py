@@ -148,19 +148,7 @@ class Peers:
                     "ports": [{"port": 443, "targetPort": 6443}],
                 },
             },
-            {
-                "apiVersion": "apiregistration.k8s.io/v1",
-                "kind": "APIService",
-                "metadata": {"name": "v1beta2.custom.metrics.k8s.io"},
-                "spec": {
-                    "group": "custom.metrics.k8s.io",
-                    "version": "v1beta2",
-                    "groupPriorityMinimum": 100,
-                    "versionPriority": 200,
-                    "insecureSkipTLSVerify": True,
-                    "service": where,
-                },
-            },
+            _adapter_api(where),
         ]
 
     def _adapter_deployment(self) -> Object:
@@ -198,6 +186,22 @@ class Peers:
                 "template": {"metadata": {"labels": labels}, "spec": pod},
             },
         }
+
+
+def _adapter_api(service: Object) -> Object:
+    return {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1beta2.custom.metrics.k8s.io"},
+        "spec": {
+            "group": "custom.metrics.k8s.io",
+            "version": "v1beta2",
+            "groupPriorityMinimum": 100,
+            "versionPriority": 200,
+            "insecureSkipTLSVerify": True,
+            "service": service,
+        },
+    }
 
 
 def _adapter_rights(namespace: str) -> Iterator[Object]:

@@ -154,6 +154,21 @@ class Operator:
         self.responses.metrics.alerts.source_up.clear()
 
 
+def _stacks_loop(stacks: Context) -> Loop:
+    """Return the loop of all passes over stacks and policies."""
+    return Loop(
+        {
+            MONITORING_STACK.kind: partial(reconcile_stack, stacks),
+            ALERT_POLICY.kind: partial(reconcile_alerts, stacks),
+            RULES: RulesReconciler(stacks).reconcile,
+            NOTIFICATIONS: NotificationsReconciler(stacks).reconcile,
+            RETENTION_POLICY.kind: partial(reconcile_retention, stacks),
+        },
+        stacks.metrics,
+        workers=stacks.settings.workers,
+    )
+
+
 class Term:
     """What the leader does, from taking over until it is cancelled."""
 
@@ -176,17 +191,7 @@ class Term:
             wake=responses.wake,
             receiver_authority=receiver_authority,
         )
-        self._stacks = Loop(
-            {
-                MONITORING_STACK.kind: partial(reconcile_stack, stacks),
-                ALERT_POLICY.kind: partial(reconcile_alerts, stacks),
-                RULES: RulesReconciler(stacks).reconcile,
-                NOTIFICATIONS: NotificationsReconciler(stacks).reconcile,
-                RETENTION_POLICY.kind: partial(reconcile_retention, stacks),
-            },
-            metrics,
-            workers=settings.workers,
-        )
+        self._stacks = _stacks_loop(stacks)
         self._targets = Loop(
             {
                 "Source": Sourcing(responses, session).poll,
