@@ -91,6 +91,10 @@ cluster-status: $(STAMP) ## Say what runs
 bench-latency: $(STAMP) ## 30 episodes: from firing to patched, into build/bench/latency.json
 	@$(PYTHON) -m bench.latency
 
+.PHONY: bench-latency-peers
+bench-latency-peers: $(STAMP) ## From a crossed threshold to changed replicas, beside HPA and KEDA; long
+	@$(PYTHON) -m bench.latency_peers
+
 .PHONY: bench-import
 bench-import: $(STAMP) ## Memory and time of the operator at import, into build/bench/import.json
 	@$(PYTHON) -m bench.importing
@@ -122,6 +126,15 @@ rights-unused: $(STAMP) ## What the last e2e run found granted and never used
 .PHONY: campaign-upgrade
 campaign-upgrade: $(STAMP) ## From the chart of part 1 in the middle of an episode; needs the repository's history
 	@$(PYTHON) -m pytest e2e/upgrade_campaign.py
+
+.PHONY: campaign-recovery
+campaign-recovery: $(STAMP) ## etcd restored, statuses and volumes lost in the middle of an episode
+	@$(PYTHON) -m pytest tests/apiserver/test_etcd.py tests/apiserver/test_restored_operator.py tests/apiserver/test_lost_ledger.py
+	@$(PYTHON) -m pytest e2e/recovery_campaign.py
+
+.PHONY: campaign-removal
+campaign-removal: $(STAMP) ## Everything deleted in every order in the middle of an episode; long
+	@$(PYTHON) -m pytest e2e/removal_campaign.py
 
 .PHONY: campaign-kill
 campaign-kill: $(STAMP) ## Kill the operator before and after every write of an episode

@@ -57,9 +57,11 @@ class Station:
 
     def applications(self) -> list[Object]:
         """Return a target, and the application with the gauge that the policy watches."""
-        names = ("signal", "api")
-        services = [_service(self.namespace, name) for name in names]
-        return [*(self.workload(name, container=SERVING) for name in names), *services]
+        image = self.testbed.images.example_app
+        return [
+            *application(self.namespace, "signal", 1, image),
+            *application(self.namespace, "api", 1, image),
+        ]
 
     def workload(
         self,
@@ -70,25 +72,8 @@ class Station:
         **spec: Any,
     ) -> Object:
         """Return a target with one pod of the application, ready at once unless it is probed."""
-        labels = {"app": name}
-        image = self.testbed.images.example_app
-        pod = {
-            "containers": [{"name": "app", "image": image, "args": ["api"], **(container or {})}],
-            "terminationGracePeriodSeconds": 1,
-        }
-        metadata = {"name": name, "namespace": self.namespace, "labels": {OPT_IN: "enabled"}}
-        template = {"metadata": {"labels": labels}, "spec": pod}
-        return {
-            "apiVersion": "apps/v1",
-            "kind": kind,
-            "metadata": metadata,
-            "spec": {
-                "replicas": 1,
-                "selector": {"matchLabels": labels},
-                "template": template,
-                **spec,
-            },
-        }
+        image, more = self.testbed.images.example_app, container or {}
+        return _workload(self.namespace, name, kind, image=image, container=more, **spec)
 
     def stack(self, *, node_exporter: bool = False, **metrics: Any) -> Object:
         """Return a MonitoringStack that scrapes and evaluates every second."""
@@ -212,6 +197,38 @@ class Station:
         service = f"/api/v1/namespaces/{self.namespace}/services/{name}/proxy"
         answer = json.loads(self.kubectl.run("get", "--raw", f"{service}/api/v1/{path}"))
         return answer["data"]
+
+
+def application(namespace: str, name: str, replicas: int, image: str) -> list[Object]:
+    """Return a Deployment that may be changed, and its Service."""
+    found = _workload(
+        namespace, name, "Deployment", image=image, container=SERVING, replicas=replicas
+    )
+    return [found, _service(namespace, name)]
+
+
+def _workload(
+    namespace: str, name: str, kind: str, *, image: str, container: Object, **spec: Any
+) -> Object:
+    """Return a target of the application."""
+    labels = {"app": name}
+    pod = {
+        "containers": [{"name": "app", "image": image, "args": ["api"], **container}],
+        "terminationGracePeriodSeconds": 1,
+    }
+    metadata = {"name": name, "namespace": namespace, "labels": {OPT_IN: "enabled"}}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": metadata,
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": template,
+            **spec,
+        },
+    }
 
 
 def _service(namespace: str, name: str) -> Object:

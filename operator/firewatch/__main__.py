@@ -5,10 +5,12 @@ import gc
 import logging
 import os
 import signal
+import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 import uvloop
@@ -22,10 +24,11 @@ from firewatch.handlers import Watcher
 from firewatch.health import Health
 from firewatch.leadership import Leadership
 from firewatch.metrics import Metrics
+from firewatch.respond.certificate import ServingCertificate
 from firewatch.respond.deliver import open_courier
 from firewatch.respond.guard import Guard
 from firewatch.respond.receiver import Receiver
-from firewatch.respond.relay import Relay
+from firewatch.respond.relay import ClientTls, Relay
 from firewatch.settings import Settings, parse_settings
 from firewatch.work import Operator
 
@@ -54,15 +57,73 @@ async def serve(settings: Settings) -> int:
             settings, metrics, ended=lambda: loop.call_soon_threadsafe(ended.set)
         )
         leading = LeadingCluster(cluster, leadership.holds)
-        operator = Operator(leading, session, courier, settings=settings, metrics=metrics)
+        certificate: ServingCertificate | None  # which wakes the operator that asks for it
+        operator = Operator(
+            leading,
+            session,
+            courier,
+            settings=settings,
+            metrics=metrics,
+            receiver_authority=lambda: certificate.authority.text if certificate else None,
+        )
+        certificate = _certificate(settings, metrics, changed=operator.wake_stacks)
+        process = Process(settings, operator, leadership, leading, ended)
         health = Health(cluster, metrics, operator.stalled)
-        relay = Relay(session, leading.leads, leadership.leader)
-        receiver = Receiver(operator.responses, operator.settle, relay)
         async with (
             _listening(health.application(), settings.health_port),
-            _listening(receiver.application(), settings.receiver_port),
+            _receiving(process, session, certificate),
         ):
-            return await Process(settings, operator, leadership, leading, ended).run()
+            return await process.run()
+
+
+def _certificate(
+    settings: Settings, metrics: Metrics, *, changed: Callable[[], object]
+) -> ServingCertificate | None:
+    """Return the receiver's certificate, if it is to have one."""
+    if not settings.receiver_tls:
+        return None
+    found = ServingCertificate(Path(settings.receiver_tls), metrics.alerts, changed=changed)
+    found.refresh()
+    return found
+
+
+@asynccontextmanager
+async def _receiving(
+    process: "Process", session: aiohttp.ClientSession, certificate: ServingCertificate | None
+) -> AsyncIterator[None]:
+    """Take in alerts meanwhile."""
+    settings, operator = process.settings, process.operator
+    relay = Relay(
+        session,
+        process.cluster.leads,
+        process.leadership.leader,
+        tls=_client_tls(settings, certificate) if certificate else None,
+    )
+    receiver = Receiver(operator.responses, operator.settle, relay)
+    context = certificate.context if certificate else None
+    async with (
+        _listening(receiver.application(), settings.receiver_port, context),
+        _following(certificate),
+    ):
+        yield
+
+
+def _client_tls(settings: Settings, certificate: ServingCertificate) -> Callable[[], ClientTls]:
+    return lambda: ClientTls(certificate.authority.context(), settings.receiver_host)
+
+
+@asynccontextmanager
+async def _following(certificate: ServingCertificate | None) -> AsyncIterator[None]:
+    """Follow the files of the certificate meanwhile."""
+    if certificate is None:
+        yield
+        return
+    following = asyncio.create_task(certificate.follow())
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
 
 
 @dataclass(frozen=True)
@@ -121,11 +182,13 @@ class Process:
 
 
 @asynccontextmanager
-async def _listening(application: web.Application, port: int) -> AsyncIterator[None]:
+async def _listening(
+    application: web.Application, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, port=port).start()
+        await web.TCPSite(runner, port=port, ssl_context=tls).start()
         yield
     finally:
         await runner.cleanup()

@@ -45,6 +45,11 @@ class AlertMetrics:
             ["state"],
             registry=registry,
         )
+        self.certificate_usable = Gauge(
+            "firewatch_receiver_certificate_usable",
+            "Whether the certificate that is mounted for the receiver can be used; 0 without TLS.",
+            registry=registry,
+        )
         self.source_up = Gauge(
             "firewatch_alert_source_up",
             "Whether the last poll of a stack's Prometheus succeeded.",

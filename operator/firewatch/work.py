@@ -7,7 +7,7 @@ are understood, and remembered for when it leads.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -73,7 +73,9 @@ class Operator:
         *,
         settings: Settings,
         metrics: Metrics,
+        receiver_authority: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._receiver_authority = receiver_authority
         self.responses = RespondContext(
             cluster, settings, metrics, _now, self.wake, Registry(), Sources()
         )
@@ -99,6 +101,12 @@ class Operator:
         """Wake all keys of a kind in a namespace."""
         for loop in self._loops():
             for key in loop.keys(kind, namespace):
+                loop.wake(key)
+
+    def wake_stacks(self) -> None:
+        """Wake all stacks, as when what they are told about the receiver has changed."""
+        for loop in self._loops():
+            for key in loop.keys(MONITORING_STACK.kind):
                 loop.wake(key)
 
     def stalled(self) -> str:
@@ -127,7 +135,12 @@ class Operator:
                 _log.info("the operator stands by")
                 number = await leads.change(0)
             _log.info("the operator works")
-            self._term = Term(self.responses, self._session, self._courier)
+            self._term = Term(
+                self.responses,
+                self._session,
+                self._courier,
+                receiver_authority=self._receiver_authority,
+            )
             try:
                 await _until_first(self._term.run(), leads.change(number))
             finally:
@@ -142,11 +155,31 @@ class Operator:
         self.responses.metrics.alerts.source_up.clear()
 
 
+def _stacks_loop(stacks: Context) -> Loop:
+    """Return the loop of all passes over stacks and policies."""
+    return Loop(
+        {
+            MONITORING_STACK.kind: partial(reconcile_stack, stacks),
+            ALERT_POLICY.kind: partial(reconcile_alerts, stacks),
+            RULES: RulesReconciler(stacks).reconcile,
+            NOTIFICATIONS: NotificationsReconciler(stacks).reconcile,
+            RETENTION_POLICY.kind: partial(reconcile_retention, stacks),
+        },
+        stacks.metrics,
+        workers=stacks.settings.workers,
+    )
+
+
 class Term:
     """What the leader does, from taking over until it is cancelled."""
 
     def __init__(
-        self, responses: RespondContext, session: aiohttp.ClientSession, courier: Courier
+        self,
+        responses: RespondContext,
+        session: aiohttp.ClientSession,
+        courier: Courier,
+        *,
+        receiver_authority: Callable[[], str | None],
     ) -> None:
         self._responses = responses
         metrics, settings = responses.metrics, responses.settings
@@ -157,18 +190,9 @@ class Term:
             metrics,
             clock=responses.clock,
             wake=responses.wake,
+            receiver_authority=receiver_authority,
         )
-        self._stacks = Loop(
-            {
-                MONITORING_STACK.kind: partial(reconcile_stack, stacks),
-                ALERT_POLICY.kind: partial(reconcile_alerts, stacks),
-                RULES: RulesReconciler(stacks).reconcile,
-                NOTIFICATIONS: NotificationsReconciler(stacks).reconcile,
-                RETENTION_POLICY.kind: partial(reconcile_retention, stacks),
-            },
-            metrics,
-            workers=settings.workers,
-        )
+        self._stacks = _stacks_loop(stacks)
         self._targets = Loop(
             {
                 "Source": Sourcing(responses, session).poll,

@@ -17,7 +17,9 @@ from firewatch.cluster.client import KubernetesCluster, Verb, Write
 from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, SECRET
 from firewatch.cluster.leading import LeadingCluster
 from firewatch.metrics import Metrics
+from firewatch.respond.deliver import open_courier
 from firewatch.respond.external import external_key
+from firewatch.respond.guard import Guard
 from firewatch.respond.receiver import Receiver
 from firewatch.respond.relay import RELAYED, Relay
 from firewatch.settings import parse_settings
@@ -114,8 +116,10 @@ async def running(
     turns, way = Turns(), Narrow(cluster, namespace=namespace)
     leading = LeadingCluster(way, lambda: bool(turns.term()))
     granted = {"FIREWATCH_TARGET_NAMESPACES": namespace, "FIREWATCH_SOURCE_NAMESPACES": namespace}
-    async with aiohttp.ClientSession() as session:
-        operator = Operator(leading, session, parse_settings(granted), Metrics())
+    async with aiohttp.ClientSession() as session, open_courier(Guard()) as courier:
+        operator = Operator(
+            leading, session, courier, settings=parse_settings(granted), metrics=Metrics()
+        )
         relay = Relay(session, leading.leads, leader)
         receiver = Receiver(operator.responses, operator.settle, relay)
         work = asyncio.create_task(operator.run(turns))

@@ -78,6 +78,25 @@ def test_chart_without_its_generated_files_says_what_to_do(
         ("stacks.namespaces={demo,demo}", "at '/stacks/namespaces': items at 0 and 1 are equal"),
         ("targets.namespaces={*,demo}", "at '/targets/namespaces': maxItems: got 2, want 1"),
         ("targets.namespaces={demo-*}", "at '/targets/namespaces/0': 'demo-*' does not match"),
+        (
+            "targets.extraKinds[0].kind=Deployment",
+            "at '/targets/extraKinds/0': missing properties 'group', 'resource'",
+        ),
+        (
+            (
+                "targets.extraKinds[0].kind=Rollout,targets.extraKinds[0].group=a,"
+                "targets.extraKinds[0].resource=rollouts"
+            ),
+            "at '/targets/extraKinds/0/kind'",
+        ),
+        (
+            (
+                "targets.extraKinds[0].kind=A,targets.extraKinds[0].group=a,"
+                "targets.extraKinds[0].resource=as,targets.extraKinds[1].kind=A,"
+                "targets.extraKinds[1].group=b,targets.extraKinds[1].resource=as"
+            ),
+            "targets.extraKinds has A twice",
+        ),
         ("clusterStacks.namespaces={*}", "at '/clusterStacks/namespaces/0': '*' does not match"),
         ("clusterStacks.namespaces={demo}", "demo is not in stacks.namespaces"),
         ("image.repository=", "at '/image/repository': minLength"),

@@ -81,15 +81,19 @@ def test_operator_understands_its_environment(helm: Helm) -> None:
         stack_namespaces=("platform", "shop"),
         cluster_stack_namespaces=("platform",),
         target_namespaces=("shop",),
+        restarts=False,
+        extra_kinds=(),
         source_namespaces=("shop",),
         receiver="firewatch-receiver.firewatch.svc:9095",
         receiver_port=9095,
+        receiver_tls="",
         health_port=8080,
         kubeconfig="",
         workers=16,
         namespace_actions=10,
         cluster_actions=30,
         max_targets=5,
+        max_failures=5,
         api_server="",
     )
 
@@ -131,3 +135,17 @@ def test_extra_labels_are_on_everything_and_win_over_nothing(helm: Helm) -> None
 def test_names_fit_however_long_the_release_is_called(helm: Helm) -> None:
     rendered = parse(helm.template(release="r" * 53))
     assert max(len(name_of(item)) for item in of_kind(rendered, "Service", "Deployment")) <= 63
+
+
+def test_the_receivers_certificate_is_mounted_as_a_whole(helm: Helm) -> None:
+    """A file that is mounted by itself would not follow the Secret."""
+    objects = helm.objects("--set", "receiver.tls.secretName=receiver")
+    spec = pods(objects)[0]["spec"]
+    (volume,) = spec["volumes"]
+    assert volume["secret"] == {"secretName": "receiver", "optional": True}
+    (mount,) = spec["containers"][0]["volumeMounts"]
+    assert mount == {
+        "name": volume["name"],
+        "mountPath": environment(objects)["FIREWATCH_RECEIVER_TLS"],
+        "readOnly": True,
+    }

@@ -9,7 +9,14 @@ from firewatch.api.exporters import Collector
 from firewatch.api.kinds import CUSTOM_KINDS
 from firewatch.api.resource import GROUP
 from firewatch.cluster.kinds import Scope
-from firewatch.settings import KUBE_STATE_METRICS_ROLE, LEASE_NAME, PROMETHEUS_ROLE
+from firewatch.settings import (
+    EXTRA_KINDS,
+    KUBE_STATE_METRICS_ROLE,
+    LEASE_NAME,
+    PROMETHEUS_ROLE,
+    ExtraKind,
+    parse_extra_kinds,
+)
 from tests.golden.rendering import CHART, Helm, Object, hooks, name_of, of_kind, staying
 
 NODES_ROLE = "firewatch-prometheus-nodes"
@@ -214,3 +221,50 @@ def test_user_roles_cover_every_kind_and_no_status(helm: Helm) -> None:
         assert rule["apiGroups"] == [GROUP]
         assert sorted(rule["resources"]) == sorted(custom.plural for custom in CUSTOM_KINDS)
         assert {*rule["verbs"]} == verbs
+
+
+FURTHER = (
+    *("--set", "targets.namespaces={shop}"),
+    *("--set", "targets.extraKinds[0].group=example.org,targets.extraKinds[0].kind=Farm"),
+    *("--set", "targets.extraKinds[0].resource=farms,targets.extraKinds[0].version=v1beta1"),
+    *("--set", "targets.extraKinds[1].group=,targets.extraKinds[1].kind=ReplicationController"),
+    *("--set", "targets.extraKinds[1].resource=replicationcontrollers"),
+)
+
+
+def test_further_kinds_can_be_read_and_scaled_and_nothing_else(helm: Helm) -> None:
+    objects = helm.objects(*FURTHER)
+    assert rules_of(objects, "firewatch-targets") == [
+        *RIGHTS[Scope.TARGETS],
+        {"apiGroups": ["example.org"], "resources": ["farms"], "verbs": ["get"]},
+        {"apiGroups": ["example.org"], "resources": ["farms/scale"], "verbs": ["get", "patch"]},
+        {"apiGroups": [""], "resources": ["replicationcontrollers"], "verbs": ["get"]},
+        {
+            "apiGroups": [""],
+            "resources": ["replicationcontrollers/scale"],
+            "verbs": ["get", "patch"],
+        },
+    ]
+
+
+def test_the_operator_and_the_release_are_told_of_further_kinds(helm: Helm) -> None:
+    objects = helm.objects(*FURTHER)
+    (deployment,) = of_kind(objects, "Deployment")
+    (release,) = of_kind(objects, "Job")
+    for workload in (deployment, release):
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        (value,) = (e["value"] for e in container["env"] if e["name"] == EXTRA_KINDS)
+        assert parse_extra_kinds(value) == (
+            ExtraKind("example.org", "v1beta1", "Farm", "farms"),
+            ExtraKind("", "v1", "ReplicationController", "replicationcontrollers"),
+        )
+
+
+def test_the_fence_looks_at_further_kinds(helm: Helm) -> None:
+    (fence,) = (
+        each
+        for each in of_kind(helm.objects(*FURTHER), "ValidatingAdmissionPolicy")
+        if name_of(each) == "firewatch-fence"
+    )
+    rules = fence["spec"]["matchConstraints"]["resourceRules"]
+    assert [rule["resources"] for rule in rules[-2:]] == [["farms"], ["replicationcontrollers"]]

@@ -24,7 +24,7 @@ class Heard:
         self.keys: list[Key] = []
         self.kinds: list[str] = []
         self._handler = _own_handler(
-            kind, self.keys.append, lambda kind, _namespace: self.kinds.append(kind)
+            kind, self.keys.append, lambda kind, _namespace: self.kinds.append(kind), {}
         )
 
     async def event(self, type_: str | None, generation: int, **meta: Any) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from firewatch.api.alert_source import ExternalSource
 from firewatch.api.ledger import Ledger
+from firewatch.api.lost_ledger import LostLedger
 from firewatch.api.notices import Notices, Notify
 from firewatch.api.recovery import OnSilence, Recovery
 from firewatch.api.resource import (
@@ -15,7 +16,6 @@ from firewatch.api.resource import (
     CustomKind,
     Duration,
     Model,
-    Name,
     ObjectRef,
     Rule,
     Status,
@@ -23,6 +23,7 @@ from firewatch.api.resource import (
 )
 from firewatch.api.restart import Restart, RestartRecord
 from firewatch.api.scale_up import ScaleUp
+from firewatch.api.target_ref import TargetRef
 from firewatch.api.triggers import Trigger
 
 OPT_IN_LABEL = "monitoring.freeagentics.io/auto-response"
@@ -49,25 +50,6 @@ ANNOTATIONS = (APPROVED, REJECTED, UNDO, PAUSED_UNTIL, RESET)
 
 MOST_ACTIONS = 60
 """How many actions within an hour a target may be allowed, and so how many are remembered."""
-
-
-class TargetKind(StrEnum):
-    """Kinds that can be acted on."""
-
-    DEPLOYMENT = "Deployment"
-    STATEFUL_SET = "StatefulSet"
-    ROLLOUT = "Rollout"
-
-
-class TargetRef(Model):
-    """What is acted on, in the namespace of this resource."""
-
-    kind: TargetKind = TargetKind.DEPLOYMENT
-    """``Deployment``, ``StatefulSet``, or ``Rollout`` (Argo Rollouts). If a HorizontalPodAutoscaler
-    or a KEDA ScaledObject scales it, that one's minimum is raised instead of its replicas.
-    """
-    name: Name
-    """Name of the target."""
 
 
 class Action(
@@ -136,10 +118,11 @@ class AutoResponseSpec(
             "target is what scaleUp or restart changes: set it with them, and leave it out without",
         ),
         Rule(
-            "!has(self.target) || !has(self.target.kind) || self.target.kind != 'Rollout'"
+            "!has(self.target) || !has(self.target.kind)"
+            " || self.target.kind in ['Deployment', 'StatefulSet']"
             " || !self.actions.exists(a, has(a.restart))",
             "restart is for Deployments and StatefulSets: another pod template begins a release of a"
-            " Rollout",
+            " Rollout, and of further kinds only the scale is known",
         ),
         Rule(
             "!has(self.trigger.preset) || self.trigger.preset != 'alert_created'"
@@ -254,7 +237,7 @@ class HistoryEntry(Status):
     """When (RFC 3339, UTC)."""
     event: str = Field(max_length=64)
     """ScaledUp, RampedDown, Restored, Rewritten (after a revert), Contested, Released, RestoreSkipped, TargetGone,
-    AutoscalerChanged, Restarted, RestartSkipped, Ineffective, WriteRefused, Tripped, Observed, DryRun, Requested, Rejected, Limited, Refused.
+    AutoscalerChanged, LedgerLost, Restarted, RestartSkipped, Ineffective, WriteRefused, Tripped, Observed, DryRun, Requested, Rejected, Limited, Refused.
     """
     alert: str = Field(default="", max_length=256)
     """Name of the alert."""
@@ -321,6 +304,8 @@ class AutoResponseStatus(Status):
     """What is changed at present; kept by the oldest AutoResponse with a claim on the target."""
     restart: RestartRecord | None = None
     """The restart for the present alert; empty once that is over."""
+    ledger_lost: LostLedger | None = None
+    """That such a record is missing which must have been there: what it said is not guessed."""
     request: Request | None = None
     """What waits for an approval at present, or was rejected."""
     cooldown_until: str | None = Field(default=None, max_length=32)

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from firewatch.api.kinds import CUSTOM_KINDS
 from firewatch.api.resource import API_VERSION, GROUP
-from firewatch.settings import LEASE_NAME, PROMETHEUS_ROLE
+from firewatch.settings import LEASE_NAME, PROMETHEUS_ROLE, Settings
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,22 @@ STACK_CHILDREN = (
 
 
 TARGET_KINDS = (DEPLOYMENT, STATEFUL_SET, ROLLOUT)
-"""Kinds that an AutoResponse can act on."""
+"""Kinds that an AutoResponse can act on, whatever else the chart names."""
 RESTARTED_KINDS = (DEPLOYMENT, STATEFUL_SET)
 """Those of them whose pods it can renew."""
 AUTOSCALER_KINDS = (HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT)
 """Kinds that scale them."""
+
+
+def target_kind(settings: Settings, name: str) -> Kind | None:
+    """Return the kind of that name if AutoResponses may act on it, here or by the chart."""
+    further = (
+        Kind(
+            f"{each.group}/{each.version}" if each.group else each.version, each.kind, each.resource
+        )
+        for each in settings.extra_kinds
+    )
+    return next((kind for kind in (*TARGET_KINDS, *further) if kind.kind == name), None)
 
 
 class Scope(StrEnum):

@@ -90,9 +90,9 @@ class Loop:
         """Tell whether there is a pass for keys of this kind."""
         return kind in self._passes
 
-    def keys(self, kind: str, namespace: str) -> list[Key]:
-        """Return the keys of a kind in a namespace."""
-        return [k for k in self._entries if k.kind == kind and k.namespace == namespace]
+    def keys(self, kind: str, namespace: str = "") -> list[Key]:
+        """Return the keys of a kind, in one namespace or in all."""
+        return [k for k in self._entries if k.kind == kind and namespace in ("", k.namespace)]
 
     def stalled(self) -> str:
         """Return what does not move any more, and for how long, or nothing.

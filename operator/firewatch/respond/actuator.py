@@ -17,7 +17,7 @@ def replicas_write(
         {"op": "test", "path": "/spec/replicas", "value": target.replicas},
         {"op": "replace", "path": "/spec/replicas", "value": replicas},
     ]
-    kind = _kind(TARGET_KINDS, target.kind)
+    kind = target.extra or _kind(TARGET_KINDS, target.kind)
     return Write(Verb.JSON_PATCH, kind, namespace, target.name, patch, "scale", dry_run=dry_run)
 
 

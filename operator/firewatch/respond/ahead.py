@@ -2,7 +2,8 @@
 
 It stands between an alert and its answer, so it is as small as it can be. It is refused if what it
 builds on has changed. Writing the finalizer beside it at the same time gains nothing: the API server
-then does one of the two twice.
+then does one of the two twice. It comes after the ledger, so that whoever has it has a status: one
+without any is a copy whose record is lost (``respond/lost.py``). Both stand before the target is written.
 """
 
 from dataclasses import replace
@@ -25,11 +26,11 @@ def put_live(context: RespondContext, entry: Entry, live: Object) -> Entry:
 
 
 async def write_ahead(context: RespondContext, keeper: Entry, ledger: Ledger) -> None:
-    """Write the finalizer, if it is missing, and the ledger."""
-    if not has_finalizer(keeper.live):
-        keeper = put_live(context, keeper, await add_finalizer(context.cluster, keeper.live))
+    """Write the ledger and, if it is missing, the finalizer."""
     write = _status_write(keeper.live, "ledger", dump_status(ledger))
-    put_live(context, keeper, await context.cluster.write(write))
+    keeper = put_live(context, keeper, await context.cluster.write(write))
+    if not has_finalizer(keeper.live):
+        put_live(context, keeper, await add_finalizer(context.cluster, keeper.live))
 
 
 async def announce_restart(context: RespondContext, entry: Entry, record: RestartRecord) -> None:

@@ -27,6 +27,7 @@ from firewatch.respond.claims import (
 )
 from firewatch.respond.effect import verify
 from firewatch.respond.idle import RECHECK_SECONDS, idle, limit_of, openers, would_notes
+from firewatch.respond.lost import forgotten
 from firewatch.respond.scaling import next_down
 from firewatch.respond.signals import Kind
 from firewatch.respond.situation import (
@@ -304,7 +305,7 @@ def _at_rest(situation: Situation) -> Situation:
     """Return the situation as if nothing fired: what follows is decided in the next pass."""
     resting = tuple(
         replace(r, signal=replace(r.signal, kind=Kind.HOLD)) if r.fires else r
-        for r in situation.responders
+        for r in map(forgotten, situation.responders)
     )
     return replace(situation, ledger=None, responders=resting)
 

@@ -15,7 +15,7 @@ from firewatch.api.resource import Key, Object
 from firewatch.api.responses import AutoResponseSpec
 from firewatch.cluster.errors import ClusterError, NotFoundError
 from firewatch.cluster.events import post_event
-from firewatch.cluster.kinds import AUTO_RESPONSE, TARGET_KINDS
+from firewatch.cluster.kinds import AUTO_RESPONSE, target_kind
 from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import has_finalizer
 from firewatch.respond.onlooker import reconcile_onlooker
@@ -130,8 +130,11 @@ async def tell_targets(context: RespondContext, owed: list[Owed]) -> None:
         if not ledger:
             continue
         target, namespace = ledger["target"], each.live["metadata"]["namespace"]
+        kind = target_kind(context.settings, target["kind"])
+        if kind is None:
+            continue  # what its API version is nobody knows
         involved = {
-            "apiVersion": next(k.api_version for k in TARGET_KINDS if k.kind == target["kind"]),
+            "apiVersion": kind.api_version,
             "kind": target["kind"],
             "metadata": {"namespace": namespace, "name": target["name"], "uid": target["uid"]},
         }

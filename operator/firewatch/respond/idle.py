@@ -5,6 +5,13 @@ from datetime import datetime
 
 from firewatch.api.conditions import Finding, bad, format_time, good, parse_time
 from firewatch.api.responses import OPT_IN_LABEL, Mode, State
+from firewatch.respond.lost import (
+    LEDGER_LOST,
+    all_lost,
+    lost_notes,
+    obstacle_of,
+    reminder_of,
+)
 from firewatch.respond.scaling import floor_of
 from firewatch.respond.situation import (
     TARGET_READY,
@@ -34,10 +41,11 @@ def idle(situation: Situation) -> Decision:
     return Decision(
         None,
         views=views,
-        notes=tuple(would_notes(situation)),
+        notes=(*lost_notes(situation), *would_notes(situation)),
+        lost=all_lost(situation),
         dry_run_to=max(dry_runs, default=None),
         dry_run_restart=any(r.restarts and _dry_runs(situation, r) for r in situation.responders),
-        seconds=_seconds(situation, views.values()),
+        seconds=0.0 if lost_notes(situation) else _seconds(situation, views.values()),
     )
 
 
@@ -47,10 +55,14 @@ def openers(situation: Situation) -> list[Responder]:
 
 
 def may_begin(situation: Situation, responder: Responder) -> bool:
-    """Tell whether something may be begun for a responder now."""
+    """Tell whether something may be begun for a responder now.
+
+    Nothing is before it has been told that a record is lost.
+    """
     return (
         responder.may_write
         and responder.asks
+        and not lost_notes(situation)
         and not _cooling_until(situation, responder)
         and not limit_of(situation, responder)
         and can_act(situation, responder)
@@ -69,6 +81,8 @@ def refusal(situation: Situation, responder: Responder) -> Finding:
         return _no("NoTarget", "it changes nothing any more")
     if target is None:
         return _no("TargetNotFound", f"there is no {ref.kind} {ref.name} here; create it")
+    if missing := obstacle_of(situation):
+        return missing
     obstacle = next(_obstacles(target, responder), None)
     if obstacle:
         return _no(*obstacle)
@@ -153,13 +167,11 @@ def _dry_runs(situation: Situation, responder: Responder) -> bool:
 def idle_view(situation: Situation, responder: Responder) -> View:
     """Return what the status of a responder without a claim says."""
     finding, says = refusal(situation, responder), responder.signal.message
-    if responder.pause:
-        return View(State.PAUSED, f"{responder.pause.message}; {says}", finding)
-    if situation.trip is not None and responder.is_armed:
-        message = f"{says}; {situation.trip.message}"
-        return View(State.TRIPPED, message, _no("Tripped", situation.trip.message))
+    if stopped := _stopped_view(situation, responder, finding):
+        return stopped
     if not responder.fires:
-        return View(State.IDLE, says, finding)
+        reminder = reminder_of(situation, responder)
+        return View(State.IDLE, f"{says}; {reminder}" if reminder else says, finding)
     if not_now := _not_now(situation, responder, finding):
         state, why = not_now
         return View(state, f"{says}{why}", finding)
@@ -167,6 +179,22 @@ def idle_view(situation: Situation, responder: Responder) -> View:
     if responder.is_armed:
         return waiting_view(situation, responder, finding, plan)
     return View(State.WOULD_ACT, plan, finding)
+
+
+def _stopped_view(situation: Situation, responder: Responder, finding: Finding) -> View | None:
+    """Return what is said where a human must act first, whether the alert fires or not.
+
+    What concerns the target alone comes before what concerns the whole namespace.
+    """
+    says = responder.signal.message
+    if responder.pause:
+        return View(State.PAUSED, f"{responder.pause.message}; {says}", finding)
+    if finding.reason == LEDGER_LOST:
+        return View(State.REFUSED, f"{says}, but {finding.message}", finding)
+    if situation.trip is not None and responder.is_armed:
+        message = f"{says}; {situation.trip.message}"
+        return View(State.TRIPPED, message, _no("Tripped", situation.trip.message))
+    return None
 
 
 def _not_now(

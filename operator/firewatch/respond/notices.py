@@ -55,7 +55,7 @@ _ACTED = frozenset({"ScaledUp", "Rewritten", "Restarted"})
 _FAILED = frozenset(
     {
         *("Refused", "Limited", "Ineffective", "Released", "Contested", "TargetGone"),
-        *("AutoscalerChanged", "RestartSkipped", "WriteRefused", "Tripped"),
+        *("AutoscalerChanged", "RestartSkipped", "WriteRefused", "Tripped", "LedgerLost"),
     }
 )
 _ENDED = frozenset({"Restored", "RestoreSkipped", "TargetGone", "AutoscalerChanged"})

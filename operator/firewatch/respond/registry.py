@@ -15,7 +15,6 @@ from firewatch.api.ledger import LedgerTarget
 from firewatch.api.notices import Notices
 from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.responses import AutoResponseSpec, Tripped
-from firewatch.cluster.kinds import TARGET_KINDS, Kind
 from firewatch.respond.alerts import Alert
 from firewatch.respond.signals import Pushed, Source, SourceState, heed_silences
 
@@ -32,10 +31,10 @@ def target_key(namespace: str, kind: str, name: str) -> Key:
     return Key(TARGET, namespace, f"{kind}/{name}")
 
 
-def target_of(key: Key) -> tuple[Kind, str]:
+def target_of(key: Key) -> tuple[str, str]:
     """Return kind and name of the target that a key means."""
     kind, _, name = key.name.partition("/")
-    return next(each for each in TARGET_KINDS if each.kind == kind), name
+    return kind, name
 
 
 def notices_key(namespace: str, response: str, action: int) -> Key:

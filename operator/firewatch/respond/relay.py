@@ -6,6 +6,7 @@ credentials, and answer what it answers.
 """
 
 import logging
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -34,6 +35,16 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class ClientTls:
+    """How the receiver of another replica is checked: all have the same certificate."""
+
+    context: ssl.SSLContext | None
+    """None while there is nothing to trust: then nothing is handed on."""
+    server_name: str
+    """Name that it must have; it is found by its address."""
+
+
+@dataclass(frozen=True)
 class Relay:
     """Hands messages on."""
 
@@ -42,6 +53,8 @@ class Relay:
     """Tells whether this replica leads, so that nothing need be handed on."""
     leader: Callable[[], str]
     """Returns ``host:port`` of the receiver of whoever leads; empty if that is not known."""
+    tls: Callable[[], ClientTls] | None = None
+    """Returns how the other's certificate is checked; None if receivers speak plain HTTP."""
 
     async def send(
         self, namespace: str, token: str, body: bytes, *, relayed: bool = False
@@ -50,7 +63,10 @@ class Relay:
         address = self.leader()
         if relayed or not address:
             return _again("no replica leads at present")
-        url = f"http://{address}/webhook/{namespace}"
+        tls = self.tls() if self.tls else None
+        if tls is not None and tls.context is None:
+            return _again("the replica that leads cannot be trusted yet")
+        url = f"{'https' if tls else 'http'}://{address}/webhook/{namespace}"
         headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
@@ -58,7 +74,13 @@ class Relay:
         }
         try:
             async with self.session.post(
-                url, data=body, headers=headers, timeout=_TIMEOUT, allow_redirects=False
+                url,
+                data=body,
+                headers=headers,
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+                ssl=tls.context if tls and tls.context else True,
+                server_hostname=tls.server_name if tls else None,
             ) as answer:
                 text = (await answer.content.read(_TEXT_LIMIT)).decode(errors="replace")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -17,6 +17,7 @@ from firewatch.api.conditions import (
     unknown,
 )
 from firewatch.api.ledger import Ledger
+from firewatch.api.lost_ledger import LostLedger
 from firewatch.api.notices import Notices
 from firewatch.api.resource import Key, Object, parse_duration
 from firewatch.api.responses import AutoResponseStatus, HistoryEntry, State
@@ -29,6 +30,7 @@ from firewatch.respond.ahead import put_live, write_ahead
 from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import add_finalizer, has_finalizer, remove_finalizer
 from firewatch.respond.limits import FAILURES, remember
+from firewatch.respond.lost import is_unrecorded, newly_found, unseen_note
 from firewatch.respond.notices import WOULD_NOTIFY, as_one, find_notifying, would_notes
 from firewatch.respond.outbox import follow, wake_notifiers
 from firewatch.respond.registry import Entry, target_of
@@ -42,6 +44,7 @@ from firewatch.respond.situation import (
     Situation,
     View,
 )
+from firewatch.respond.sizes import granted_kind
 
 _log = logging.getLogger(__name__)
 
@@ -167,11 +170,24 @@ def _status(context: RespondContext, key: Key, entry: Entry, decision: Decision)
     if entry.name in decision.ended:
         cooldown = timedelta(seconds=parse_duration(entry.spec.rails.cooldown))
         update["cooldown_until"] = format_time(now + cooldown)
+    if entry.target == key:
+        update["ledger_lost"] = _lost(entry, before, decision, now)
     view = decision.views.get(entry.name)
     notices = _notices(context, key, entry, decision, told)
     if entry.target == key:
         update |= _outlook(context, entry, before, view=view, notices=notices)
     return dump_status(before.model_copy(update={**update, "notices": notices}))
+
+
+def _lost(
+    entry: Entry, before: AutoResponseStatus, decision: Decision, now: datetime
+) -> LostLedger | None:
+    """Return what is known of a lost record; a problem with the target leaves it as it is."""
+    if decision.lost is not None:
+        return decision.lost.get(entry.name)
+    if decision.keeps_ledger and is_unrecorded(entry.live):
+        return newly_found(now)
+    return before.ledger_lost
 
 
 def _notices(
@@ -306,13 +322,14 @@ async def _tell(
         context.metrics.responses.actions.labels(note.event, entry.spec.mode).inc()
         involved = [involving(entry)]
         if note.event not in _NOT_DONE and situation.target is not None:
-            involved.append(_reference(key, situation.target.uid))
+            involved.append(_reference(context, key, situation.target.uid))
         for thing in involved:
             await post_note(context, thing, note)
 
 
-def _reference(key: Key, uid: str) -> Object:
-    kind, name = target_of(key)
+def _reference(context: RespondContext, key: Key, uid: str) -> Object:
+    wanted, name = target_of(key)
+    kind = granted_kind(context.settings, wanted)
     metadata = {"namespace": key.namespace, "name": name, "uid": uid}
     return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
 
@@ -354,6 +371,7 @@ async def report_problem(context: RespondContext, key: Key, reason: str, message
     decision = Decision(None, views={e.name: view for e in entries}, keeps_ledger=True)
     event = reason if reason in FAILURES else "Refused"
     notes = [Note(event, message, e.name, warning=True) for e in entries]
+    notes += [unseen_note(e.name, e.spec) for e in entries if is_unrecorded(e.live)]
     decision = replace(decision, notes=tuple(_news(entries, replace(decision, notes=tuple(notes)))))
     for entry in entries:
         await _write_status(context, key, entry, decision, keeper=False)

@@ -1,13 +1,16 @@
 """What a decision is made from, and what it says (data only)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from firewatch.api.conditions import Finding
 from firewatch.api.ledger import Ledger
+from firewatch.api.lost_ledger import LostLedger
 from firewatch.api.responses import AutoResponseSpec, Mode, Request, State, Tripped
 from firewatch.api.restart import RestartRecord
 from firewatch.api.scale_up import ScaleUp
+from firewatch.cluster.kinds import Kind as ApiKind
 from firewatch.respond.approval import Verdict
 from firewatch.respond.limits import Usage
 from firewatch.respond.pausing import Pause
@@ -45,6 +48,10 @@ class Responder:
     """Its restart for the present alert, from its status."""
     tripped_at: str = ""
     """Of which trip of the breaker its status tells."""
+    lost: LostLedger | None = None
+    """What its status says of a lost record, unless it is being deleted."""
+    is_unrecorded: bool = False
+    """It owes something to the target, and no ledger says what."""
 
     @property
     def scale_up(self) -> ScaleUp | None:
@@ -113,8 +120,10 @@ class Target:
     """What scales it, if anything does."""
     ambiguity: str = ""
     """Why it cannot be told what scales it."""
-    renewal: Renewal = Renewal()
+    renewal: Renewal = field(default_factory=Renewal)
     """What a restart has to know of it."""
+    extra: ApiKind | None = None
+    """Its kind, if only the chart names it."""
 
     @property
     def level(self) -> int:
@@ -223,6 +232,8 @@ class Decision:
     """What has happened since the last decision, told with it."""
     ended: frozenset[str] = frozenset()
     """AutoResponses whose episode ends with this: their cooldown begins."""
+    lost: Mapping[str, LostLedger] | None = None
+    """What is known of lost records, by name of the AutoResponse; None: what the statuses say."""
     dry_run_to: int | None = None
     """Replicas to send as a dry run, for responders in that mode."""
     dry_run_restart: bool = False

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from firewatch.api.conditions import parse_time
+from firewatch.api.lost_ledger import LostLedger
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import OPT_IN_LABEL, UNDO, Request, Tripped
 from firewatch.api.restart import RestartRecord
@@ -20,13 +21,13 @@ from firewatch.cluster.errors import (
     InvalidError,
     NotFoundError,
 )
+from firewatch.cluster.find import find
 from firewatch.cluster.kinds import (
     AUTO_RESPONSE,
     HORIZONTAL_POD_AUTOSCALER,
     NAMESPACE,
     POD_DISRUPTION_BUDGET,
     SCALED_OBJECT,
-    Kind,
 )
 from firewatch.respond.actuator import level_write, replicas_write
 from firewatch.respond.approval import find_verdict
@@ -35,16 +36,31 @@ from firewatch.respond.breaker import find_trip, with_trip
 from firewatch.respond.context import RespondContext
 from firewatch.respond.idle import RECHECK_SECONDS
 from firewatch.respond.limits import Limits, Usage, measure_usage
+from firewatch.respond.lost import is_unrecorded
 from firewatch.respond.managers import last_writer
 from firewatch.respond.notices import due_in
 from firewatch.respond.pausing import find_pause
 from firewatch.respond.registry import Entry, target_of
 from firewatch.respond.renewal import Renewal, find_renewal
-from firewatch.respond.report import abandon, read_ledger, report, report_problem
+from firewatch.respond.report import (
+    abandon,
+    read_ledger,
+    release_finalizers,
+    report,
+    report_problem,
+)
 from firewatch.respond.restart import restart
 from firewatch.respond.restarting import decide_all
 from firewatch.respond.signals import NOT_POLLED, judge
 from firewatch.respond.situation import Autoscaler, Decision, Responder, Situation, Target
+from firewatch.respond.sizes import (
+    KIND_NOT_GRANTED,
+    NOT_SCALABLE,
+    granted_kind,
+    is_extra,
+    read_scale,
+    size_of,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -93,12 +109,21 @@ async def _without_rights(context: RespondContext, key: Key, error: ForbiddenErr
     for entry in late:
         await abandon(context, key, entry, str(error))
     if not late:
-        message = f"{error}; grant the namespace in targets.namespaces of the chart"
+        reason, message = _explain(error)
         if leaving:
             seconds = int(_PATIENCE.total_seconds())
             message += f" within {seconds} s of the deletion, or what is owed is given up"
-        await report_problem(context, key, "Forbidden", message)
+        await report_problem(context, key, reason, message)
+        # One that owes nothing does not wait for rights.
+        await release_finalizers(context, key)
     return 5.0 if leaving else RECHECK_SECONDS
+
+
+def _explain(error: ForbiddenError) -> tuple[str, str]:
+    """Return reason and message of a target that may not be seen or changed."""
+    if error.reason in (KIND_NOT_GRANTED, NOT_SCALABLE):
+        return error.reason, str(error)
+    return "Forbidden", f"{error}; grant the namespace in targets.namespaces of the chart"
 
 
 def _is_blind(situation: Situation) -> bool:
@@ -142,10 +167,18 @@ def _next_look(context: RespondContext, key: Key, seconds: float | None) -> floa
 async def _gather(context: RespondContext, key: Key, entries: list[Entry]) -> Situation:
     ledger, unreadable = read_ledger(key, entries)
     held = {claim.uid for claim in ledger.claims} if ledger else set[str]()
+    not_recorded = ledger is None and not unreadable
     responders = tuple(
-        _responder(context, key, entry, held)
+        replace(
+            _responder(context, key, entry, held),
+            is_unrecorded=not_recorded and is_unrecorded(entry.live),
+        )
         for entry in entries
-        if entry.is_accepted or entry.live["metadata"]["uid"] in held
+        if entry.is_accepted
+        or entry.live["metadata"]["uid"] in held
+        or (not_recorded and is_unrecorded(entry.live))
+        # Even one that has no source of alerts, as while a backup is applied, bears witness.
+        or _lost(entry, key) is not None
     )
     # What is owed is looked for in any case: only the API server can say that it is gone.
     is_owed = ledger is not None
@@ -208,48 +241,53 @@ def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection
         holds_claim=metadata["uid"] in held or bool(begun),
         restart=RestartRecord.model_validate(begun) if begun else None,
         tripped_at=entry.tripped.at if entry.tripped else "",
+        lost=_lost(entry, key),
     )
+
+
+def _lost(entry: Entry, key: Key) -> LostLedger | None:
+    """Return what the status says of a lost record about the target."""
+    raw = entry.live.get("status", {}).get("ledgerLost")
+    is_over = entry.deleting or entry.target != key
+    return LostLedger.model_validate(raw) if raw and not is_over else None
 
 
 async def _read_target(
     context: RespondContext, key: Key, responders: Iterable[Responder]
 ) -> Target | None:
-    kind, name = target_of(key)
-    restarts = any(responder.restarts for responder in responders)
+    wanted, name = target_of(key)
+    kind = granted_kind(context.settings, wanted)
+    # One that leaves restarts nothing, and there may be no right to what that takes.
+    restarts = any(each.restarts and not each.leaving for each in responders)
     # At the same time, since all of this stands between an alert and its answer.
-    live, (scalers, scaled_objects), budgets = await asyncio.gather(
-        _read(context, kind, key.namespace, name),
+    live, scale, (scalers, scaled_objects), budgets = await asyncio.gather(
+        find(context.cluster, kind, key.namespace, name),
+        read_scale(context.cluster, kind, key.namespace, name),
         _read_autoscalers(context, key.namespace),
         _read_budgets(context, key.namespace, wanted=restarts),
     )
     if live is None:
         return None
-    spec, found = live["spec"], find_autoscaler(kind, name, scalers, scaled_objects)
+    size, found = size_of(kind, live, scale), find_autoscaler(kind, name, scalers, scaled_objects)
     return Target(
         kind=kind.kind,
         name=name,
         uid=live["metadata"]["uid"],
-        replicas=spec.get("replicas", 1),
-        paused=spec.get("paused", False),
+        replicas=size.replicas,
+        paused=size.paused,
         opted_in=await _opted_in(context, live),
         last_writer=last_writer(live, "replicas"),
-        ready=live.get("status", {}).get("readyReplicas", 0),
+        ready=size.ready,
         autoscaler=found if isinstance(found, Autoscaler) else None,
         ambiguity=found if isinstance(found, str) else "",
         renewal=find_renewal(kind, live, budgets) if restarts else Renewal(),
+        extra=kind if is_extra(kind) else None,
     )
 
 
 async def _read_budgets(context: RespondContext, namespace: str, *, wanted: bool) -> list[Object]:
     """Return the PodDisruptionBudgets of a namespace, which only a restart has to do with."""
     return await context.cluster.list(POD_DISRUPTION_BUDGET, namespace) if wanted else []
-
-
-async def _read(context: RespondContext, kind: Kind, namespace: str, name: str) -> Object | None:
-    try:
-        return await context.cluster.get(kind, namespace, name)
-    except NotFoundError:
-        return None
 
 
 async def _read_autoscalers(

@@ -16,7 +16,6 @@ from firewatch.cluster.kinds import (
     NAMESPACE,
     POD_DISRUPTION_BUDGET,
     SCALED_OBJECT,
-    TARGET_KINDS,
     Kind,
 )
 from firewatch.respond.autoscalers import MINIMUM_FIELD, find_autoscaler
@@ -25,6 +24,15 @@ from firewatch.respond.managers import last_writer
 from firewatch.respond.renewal import find_renewal
 from firewatch.respond.scaling import floor_of
 from firewatch.respond.situation import Autoscaler
+from firewatch.respond.sizes import (
+    KIND_NOT_GRANTED,
+    NOT_SCALABLE,
+    Size,
+    granted_kind,
+    read_scale,
+    size_of,
+)
+from firewatch.runbook.extra_kinds import gather_settings
 
 
 class Grade(StrEnum):
@@ -53,6 +61,8 @@ class Scene:
     response: Object
     kind: Kind
     target: Object | None
+    size: Size | None
+    """None if the target is not there."""
     namespace: Object | None
     """None if it may not be read."""
     scaler: Autoscaler | str | None
@@ -63,9 +73,15 @@ class Scene:
 
 async def examine(cluster: Cluster, response: Object) -> list[Check]:
     """Return what there is to say of a response, read with the user's own rights."""
-    if response["spec"].get("target"):
-        return check(await gather(cluster, response))
-    return [*_onlooker_checks(response)]
+    if not response["spec"].get("target"):
+        return [*_onlooker_checks(response)]
+    try:
+        scene = await gather(cluster, response)
+    except ForbiddenError as error:
+        if error.reason not in (KIND_NOT_GRANTED, NOT_SCALABLE):
+            raise
+        return [*_accepted(response), Check("target", Grade.BAD, str(error))]
+    return check(scene)
 
 
 def _onlooker_checks(response: Object) -> Iterator[Check]:
@@ -81,7 +97,7 @@ async def gather(cluster: Cluster, response: Object) -> Scene:
     """Read everything that a response on a target has to do with, with the user's own rights."""
     spec, namespace = response["spec"], response["metadata"]["namespace"]
     wanted, name = spec["target"].get("kind", "Deployment"), spec["target"]["name"]
-    kind = next(each for each in TARGET_KINDS if each.kind == wanted)
+    kind = granted_kind(await gather_settings(cluster), wanted)
     scalers = await cluster.list(HORIZONTAL_POD_AUTOSCALER, namespace)
     scaled_objects = await _list(cluster, SCALED_OBJECT, namespace)
     found = find_autoscaler(kind, name, scalers, scaled_objects)
@@ -93,10 +109,13 @@ async def gather(cluster: Cluster, response: Object) -> Scene:
         ),
         None,
     )
+    target = await find(cluster, kind, namespace, name)
+    scale = await read_scale(cluster, kind, namespace, name)
     return Scene(
         response,
         kind,
-        await find(cluster, kind, namespace, name),
+        target,
+        size_of(kind, target, scale) if target else None,
         await _namespace(cluster, namespace),
         found,
         scaler,
@@ -136,15 +155,15 @@ def check(scene: Scene) -> list[Check]:
 def _checks(scene: Scene) -> Iterator[Check]:
     spec = AutoResponseSpec.model_validate(scene.response["spec"], extra="ignore")
     yield from _accepted(scene.response)
-    if scene.target is None:
+    if scene.target is None or scene.size is None:
         name = scene.response["spec"]["target"]["name"]
         yield Check("target", Grade.BAD, f"there is no {scene.kind.kind} {name} here")
         return
     yield _mode(spec, scene)
     if spec.restart is not None:
-        yield from _restart(scene, scene.target)
+        yield from _restart(scene, scene.target, scene.size)
         return
-    yield from _replicas(spec, scene.target)
+    yield from _replicas(spec, scene.target, scene.size)
     yield _scaled_by(scene)
     yield from _kept(scene, scene.target)
 
@@ -173,9 +192,9 @@ def _mode(spec: AutoResponseSpec, scene: Scene) -> Check:
     )
 
 
-def _restart(scene: Scene, target: Object) -> Iterator[Check]:
+def _restart(scene: Scene, target: Object, size: Size) -> Iterator[Check]:
     found = find_renewal(scene.kind, target, scene.budgets).obstacle
-    if target["spec"].get("paused"):
+    if size.paused:
         yield Check("restart", Grade.BAD, "it is paused")
     elif found:
         yield Check("restart", Grade.BAD, found[1])
@@ -191,13 +210,13 @@ def _restart(scene: Scene, target: Object) -> Iterator[Check]:
         )
 
 
-def _replicas(spec: AutoResponseSpec, target: Object) -> Iterator[Check]:
-    replicas = target["spec"].get("replicas", 1)
+def _replicas(spec: AutoResponseSpec, target: Object, size: Size) -> Iterator[Check]:
+    replicas = size.replicas
     action = spec.scale_up
     assert action
     floor = floor_of(action, replicas)
     writer = last_writer(target, "replicas")
-    if target["spec"].get("paused"):
+    if size.paused:
         yield Check("replicas", Grade.BAD, "it is paused")
     elif replicas == 0:
         yield Check("replicas", Grade.BAD, "it has 0 replicas: somebody parked it")
