@@ -89,8 +89,7 @@ HOOK: Object = {"webhook": {"url": "https://hook.example"}}
 
 def notify(fields: Object, **spec: Any) -> Object:
     """Return an AutoResponse that only tells people."""
-    found = {"trigger": {"alert": "A"}, "actions": [{"notify": fields}], **spec}
-    return found
+    return {"trigger": {"alert": "A"}, "actions": [{"notify": fields}], **spec}
 
 
 def webhook(**fields: Any) -> Object:
@@ -420,6 +419,11 @@ BAD: list[tuple[str, Any, str]] = [
         response(actions=[{"restart": {}}], target={"kind": "Rollout", "name": "a"}),
         "restart is for Deployments and StatefulSets",
     ),
+    (
+        "AutoResponse",
+        response(actions=[{"restart": {}}], target={"kind": "CloneSet", "name": "a"}),
+        "restart is for Deployments and StatefulSets",
+    ),
     ("AutoResponse", response(recovery={"onSilence": "ignore"}), "spec.recovery.onSilence"),
     (
         "AutoResponse",
@@ -435,7 +439,7 @@ BAD: list[tuple[str, Any, str]] = [
         response(trigger={"alert": "A", "preset": "cpu_high"}),
         "set exactly one of alert and preset",
     ),
-    ("AutoResponse", response(target={"kind": "DaemonSet", "name": "a"}), "spec.target.kind"),
+    ("AutoResponse", response(target={"kind": "deployment", "name": "a"}), "spec.target.kind"),
     ("AutoResponse", response(target={"name": "A"}), "spec.target.name"),
     ("AutoResponse", response(mode="force"), "spec.mode"),
     (

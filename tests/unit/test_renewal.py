@@ -9,6 +9,8 @@ from firewatch.api.restart import RESTARTED_AT
 from firewatch.cluster.kinds import DEPLOYMENT, ROLLOUT, STATEFUL_SET, Kind
 from firewatch.respond.renewal import find_renewal
 
+CLONE_SET = Kind("apps.kruise.io/v1alpha1", "CloneSet", "clonesets")
+
 
 def workload(
     status: Object | None = None,
@@ -51,6 +53,7 @@ def reason(kind: Kind, live: Object, *budgets: Object) -> str:
         (DEPLOYMENT, workload(), ""),
         (STATEFUL_SET, workload({"currentRevision": "a", "updateRevision": "a"}), ""),
         (ROLLOUT, workload(), "NotRestartable"),
+        (CLONE_SET, {"metadata": {"name": "api"}, "spec": {}}, "NotRestartable"),
         (DEPLOYMENT, workload(strategy={"type": "Recreate"}), "AllAtOnce"),
         (STATEFUL_SET, workload(updateStrategy={"type": "OnDelete"}), "OnDelete"),
         (STATEFUL_SET, workload(updateStrategy={"rollingUpdate": {"partition": 2}}), "Partitioned"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from firewatch.api.resource import Object
 from firewatch.api.restart import RESTARTED_AT
-from firewatch.cluster.kinds import DEPLOYMENT, ROLLOUT, STATEFUL_SET, Kind
+from firewatch.cluster.kinds import DEPLOYMENT, RESTARTED_KINDS, STATEFUL_SET, Kind
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Renewal:
 
 def find_renewal(kind: Kind, live: Object, budgets: Iterable[Object]) -> Renewal:
     """Return what a restart has to know; ``budgets``: the PodDisruptionBudgets of the namespace."""
+    if kind not in RESTARTED_KINDS:
+        return Renewal(obstacle=_not_restartable(kind, live))
     metadata = live["spec"]["template"].get("metadata") or {}
     annotations = metadata.get("annotations") or {}
     return Renewal(
@@ -41,6 +43,15 @@ def find_renewal(kind: Kind, live: Object, budgets: Iterable[Object]) -> Renewal
     )
 
 
+def _not_restartable(kind: Kind, live: Object) -> tuple[str, str]:
+    message = (
+        f"{kind.kind} {live['metadata']['name']} is neither a Deployment nor a StatefulSet, and what"
+        " another pod template would begin there, as a release of a Rollout, is not known; restart it"
+        " with its own tool"
+    )
+    return "NotRestartable", message
+
+
 def _obstacles(kind: Kind, live: Object, budgets: Iterable[Object]) -> Iterator[tuple[str, str]]:
     who = f"{kind.kind} {live['metadata']['name']}"
     yield from _of_strategy(kind, live, who)
@@ -50,30 +61,25 @@ def _obstacles(kind: Kind, live: Object, budgets: Iterable[Object]) -> Iterator[
     taken = _taken(kind, live)
     least = wanted - (taken if kind is DEPLOYMENT else 0)
     if ready < least:
-        yield (
-            "TooFewReady",
+        message = (
             f"{ready} of {wanted} pods of {who} are ready, and its strategy keeps {least};"
-            " a restart would make them fewer; look after those that are not",
+            " a restart would make them fewer; look after those that are not"
         )
+        yield "TooFewReady", message
     labels = (live["spec"]["template"].get("metadata") or {}).get("labels") or {}
     for budget in budgets:
         allowed = budget.get("status", {}).get("disruptionsAllowed", 0)
         if taken > allowed and _selects(budget["spec"].get("selector"), labels):
             name = budget["metadata"]["name"]
-            yield (
-                "BudgetExhausted",
+            message = (
                 f"a restart takes {taken} pods of {who} at a time, and PodDisruptionBudget {name}"
-                f" allows {allowed}",
+                f" allows {allowed}"
             )
+            yield "BudgetExhausted", message
 
 
 def _of_strategy(kind: Kind, live: Object, who: str) -> Iterator[tuple[str, str]]:
     spec = live["spec"]
-    if kind is ROLLOUT:
-        yield (
-            "NotRestartable",
-            f"another pod template would begin a new release of {who}; restart it with its own tool",
-        )
     if kind is DEPLOYMENT and (spec.get("strategy") or {}).get("type") == "Recreate":
         yield (
             "AllAtOnce",
