@@ -64,6 +64,12 @@ _TIMES = (
     *("yesterday", "2026-01-01T00:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59"),
     *("0001-01-01T00:00:00+23:59", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00.123456789Z"),
 )
+_SCALARS: tuple[tuple[Any, ...], ...] = (
+    (None, True, False),
+    (0, -1, 10**18, 10**400, 1e308, 0.1),
+    _TIMES,
+    ("", "alertname", "{{", "\x00", "a" * 5000),
+)
 
 
 @dataclass(frozen=True)
@@ -262,21 +268,15 @@ class Forger:
     def _value(self, depth: int) -> Any:
         """Return any JSON."""
         match self._random.randrange(7 if depth else 5):
-            case 0:
-                return self._random.choice([None, True, False])
-            case 1:
-                return self._random.choice([0, -1, 10**18, 10**400, 1e308, 0.1])
-            case 2:
-                return self._text(self._random.randrange(30))
-            case 3:
-                return self._random.choice(_TIMES)
             case 4:
-                return self._random.choice(["", "alertname", "{{", "\x00", "a" * 5000])
+                return self._text(self._random.randrange(30))
             case 5:
                 return [self._value(depth - 1) for _ in range(self._random.randrange(4))]
-            case _:
+            case 6:
                 size = self._random.randrange(4)
                 return {self._text(6): self._value(depth - 1) for _ in range(size)}
+            case which:
+                return self._random.choice(_SCALARS[which])
 
 
 def _dump(value: Any) -> bytes:

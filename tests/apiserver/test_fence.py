@@ -299,8 +299,8 @@ async def test_of_a_targets_pods_only_the_annotation_of_a_restart_is_changed(
         with pytest.raises(ForbiddenError, match="only what it has made"):
             await operator.write(Write(Verb.MERGE, kind, namespace, "x", change))
     if before:
+        gone = templated(metadata={"annotations": {**ours, "team": None}})
         with pytest.raises(ForbiddenError, match="only what it has made"):
-            gone = templated(metadata={"annotations": {**ours, "team": None}})
             await operator.write(Write(Verb.MERGE, kind, namespace, "x", gone))
     with pytest.raises(ForbiddenError, match="only what it has made"):
         await operator.write(Write(Verb.DELETE, kind, namespace, "x", None))
@@ -311,7 +311,8 @@ async def test_of_leases_it_makes_and_changes_only_the_one_of_its_replicas(
 ) -> None:
     now, candidate = 0.0, Candidate("me")
     election = Election(operator, candidate, Place("firewatch", ""), clock=lambda: now)
-    for now in (0.0, LEASE_SECONDS, LEASE_SECONDS + 1):
+    for moment in (0.0, LEASE_SECONDS, LEASE_SECONDS + 1):
+        now = moment
         await election.step()
     assert candidate.holds(now)
     with pytest.raises(ForbiddenError, match="makes no Lease but firewatch"):
@@ -322,7 +323,7 @@ async def test_of_leases_it_makes_and_changes_only_the_one_of_its_replicas(
         await make(operator, LEASE, unnamed)
     await make(cluster, LEASE, body(LEASE, "firewatch", **MANAGED_BY))
     for write in (note(LEASE, "firewatch"), Write(Verb.DELETE, LEASE, "firewatch", "x", None)):
-        with pytest.raises(ForbiddenError, match="cannot (patch|delete) resource"):
+        with pytest.raises(ForbiddenError, match=r"cannot (patch|delete) resource"):
             await operator.write(write)
 
 

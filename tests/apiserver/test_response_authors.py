@@ -112,7 +112,7 @@ def test_who_may_only_scale_a_workload_may_not_have_it_restarted(
 ) -> None:
     somebody = author(kubectl, namespace, SCALE, SCALERS)
     with pytest.raises(
-        KubectlError, match="restarts its target, and .* may not patch deployments api"
+        KubectlError, match=r"restarts its target, and .* may not patch deployments api"
     ):
         kubectl("apply", somebody, "-f", "-", text=restarting(namespace))
 

@@ -168,7 +168,8 @@ async def test_the_lease_can_be_made_taken_renewed_and_given_up_and_no_other_cha
 ) -> None:
     now, candidate = 0.0, Candidate("me")
     election = Election(operator, candidate, Place(namespace, ""), clock=lambda: now)
-    for now in (0.0, LEASE_SECONDS, LEASE_SECONDS + 1):
+    for moment in (0.0, LEASE_SECONDS, LEASE_SECONDS + 1):
+        now = moment
         await election.step()
     assert candidate.term(now) == 1
     candidate.resign()

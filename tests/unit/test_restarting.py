@@ -1,6 +1,6 @@
 """Restarts: once for each time that an alert fires, whatever happens in between."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +11,7 @@ from firewatch.api.ledger import Ledger, Verdict
 from firewatch.api.responses import Mode, State
 from firewatch.api.restart import RestartState
 from firewatch.respond.limits import Usage
+from firewatch.respond.lost import LEDGER_LOST
 from firewatch.respond.renewal import Renewal
 from firewatch.respond.restarting import decide_all
 from firewatch.respond.signals import Signal
@@ -34,7 +35,7 @@ class World:
     ledger: Ledger | None = None
     seconds: float = 0
     restarts: int = 0
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
     def step(self, *, crash_after: int | None = None) -> Decision:
         """Take one pass; ``crash_after`` stops it after so many of its writes."""
@@ -192,6 +193,21 @@ def test_who_scales_and_who_restarts_do_not_disturb_each_other() -> None:
     assert decide_all(world.situation()).scale_to == 4
 
 
+def test_nothing_is_restarted_before_a_lost_record_is_told_or_while_it_matters() -> None:
+    over = World(IDLE, (restarter("r"), responder("s", RESOLVED, is_unrecorded=True)))
+    decision = over.step()
+    assert [note.responder for note in decision.notes if note.event == LEDGER_LOST] == ["s"]
+    assert decision.lost
+    over.change("s", is_unrecorded=False, lost=decision.lost["s"])
+    assert over.restarts == 0
+    over.step()
+    assert over.restarts == 1
+    lost = World(IDLE, (restarter("r"), responder("s", HOLD, is_unrecorded=True)))
+    view = lost.step().views["r"]
+    assert (view.state, view.target.reason) == (State.REFUSED, LEDGER_LOST)
+    assert lost.restarts == 0
+
+
 def test_what_somebody_else_has_changed_just_then_is_not_restarted_again() -> None:
     world = World(IDLE, (restarter(),))
     world.step(crash_after=1)
@@ -246,9 +262,36 @@ def test_a_restart_that_has_not_helped_is_told_once() -> None:
     assert record.effect.verdict is Verdict.INEFFECTIVE
 
 
-happenings = st.sampled_from(
-    ["fire", "hold", "resolve", "wait", "step", "crash1", "crash2", "rolled", "pause", "resume"]
-)
+ALERTS = {"fire": FIRING, "hold": HOLD, "resolve": RESOLVED}
+PASSES = {"step": None, "crash1": 1, "crash2": 2}
+"""After how many of its writes a pass ends."""
+
+
+def happen(world: World, happening: str) -> None:
+    match happening:
+        case "wait":
+            world.seconds += 7
+        case "rolled":
+            world.roll_out()
+        case "pause" | "resume":
+            world.change("r0", pause=PAUSE if happening == "pause" else None)
+        case _:
+            world.signal(ALERTS[happening])
+
+
+def pass_over(world: World, crash_after: int | None) -> list[tuple[str, str]]:
+    """Take a pass, which restarts at most once; return for whom it tells of which restart."""
+    before, restarts = world.responders, world.restarts
+    decision = world.step(crash_after=crash_after)
+    assert world.restarts - restarts <= 1
+    for old, new in zip(before, world.responders, strict=True):
+        if old.restart and new.restart and old.restart.state is RestartState.DONE:
+            kept = (old.restart.at, old.restart.state)
+            assert (new.restart.at, new.restart.state) == kept
+    return [(note.responder, note.at) for note in decision.notes if note.event == "Restarted"]
+
+
+happenings = st.sampled_from([*ALERTS, *PASSES, "wait", "rolled", "pause", "resume"])
 
 
 @given(st.lists(happenings, max_size=60), st.integers(1, 3))
@@ -257,37 +300,15 @@ def test_whatever_happens_a_target_is_restarted_once_until_the_alert_is_over(
     found: list[str], count: int
 ) -> None:
     world = World(IDLE, tuple(restarter(f"r{n}", RESOLVED) for n in range(count)))
-    done: dict[str, list[str]] = {}
+    told: list[tuple[str, str]] = []
     for happening in found:
-        match happening:
-            case "fire":
-                world.signal(FIRING)
-            case "hold":
-                world.signal(HOLD)
-            case "resolve":
-                world.signal(RESOLVED)
-            case "wait":
-                world.seconds += 7
-            case "rolled":
-                world.roll_out()
-            case "pause" | "resume":
-                world.change("r0", pause=PAUSE if happening == "pause" else None)
-            case _:
-                before = {r.name: r.restart for r in world.responders}
-                restarts = world.restarts
-                decision = world.step(crash_after={"crash1": 1, "crash2": 2}.get(happening))
-                assert world.restarts - restarts <= 1
-                for note in decision.notes:
-                    if note.event == "Restarted":
-                        done.setdefault(note.responder, []).append(note.at)
-                for name, record in before.items():
-                    after = {r.name: r.restart for r in world.responders}[name]
-                    if record and after and record.state is RestartState.DONE:
-                        assert (after.at, after.state) == (record.at, record.state)
-    assert all(len({*times}) == len(times) for times in done.values()), "told once each"
-    told = sum(map(len, done.values()))
+        if happening in PASSES:
+            told += pass_over(world, PASSES[happening])
+        else:
+            happen(world, happening)
+    assert len({*told}) == len(told), "told once each"
     pending = sum(
         r.restart is not None and r.restart.state is RestartState.ANNOUNCED
         for r in world.responders
     )
-    assert told <= world.restarts <= told + pending
+    assert len(told) <= world.restarts <= len(told) + pending
