@@ -91,7 +91,7 @@ async def test_killed_at_any_write_it_ends_as_it_began(
         await begin(found, scalable)
         writes.writes.clear()
         writes.die_at = number
-        await live(found)
+        await live(found, writes)
         # One that it has not lived to see is as good as none.
         reached = writes.die_at is None
         assert scalable.count(await target(found, scalable)) == 2, number
