@@ -63,6 +63,7 @@ def operator_process(kubeconfig: Path, folder: Path) -> Iterator[OperatorProcess
         "KUBECONFIG": str(kubeconfig),
         "FIREWATCH_STACK_NAMESPACES": "*",
         "FIREWATCH_TARGET_NAMESPACES": "*",
+        "FIREWATCH_SOURCE_NAMESPACES": "*",
         "FIREWATCH_RECEIVER": f"127.0.0.1:{receiver}",
         "FIREWATCH_RECEIVER_PORT": str(receiver),
         "FIREWATCH_HEALTH_PORT": str(health),

@@ -63,9 +63,7 @@ def actions_of(kind: str) -> Path:
 def action_tests(of: str) -> list[tuple[str, dict[str, Any]]]:
     """Return the tests of all kinds, with their kinds."""
     return [
-        (kind, test)
-        for kind in ACTIONS
-        for test in load(actions_of(kind) / "action_test.yaml")[of]
+        (kind, test) for kind in ACTIONS for test in load(actions_of(kind) / "action_test.yaml")[of]
     ]
 
 
