@@ -115,6 +115,10 @@ rights-unused: $(STAMP) ## What the last e2e run found granted and never used
 campaign-upgrade: $(STAMP) ## From the chart of part 1 in the middle of an episode; needs the repository's history
 	@$(PYTHON) -m pytest e2e/upgrade_campaign.py
 
+.PHONY: campaign-swing
+campaign-swing: $(STAMP) ## A service whose own CPU is the alert: recovery with and without knowing the cure
+	@$(PYTHON) -m pytest e2e/swing_campaign.py
+
 .PHONY: campaign-kill
 campaign-kill: $(STAMP) ## Kill the operator before and after every write of an episode
 	@$(PYTHON) -m e2e.kill_campaign
