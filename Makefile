@@ -136,6 +136,10 @@ campaign-recovery: $(STAMP) ## etcd restored, statuses and volumes lost in the m
 campaign-removal: $(STAMP) ## Everything deleted in every order in the middle of an episode; long
 	@$(PYTHON) -m pytest e2e/removal_campaign.py
 
+.PHONY: campaign-swing
+campaign-swing: $(STAMP) ## A service whose own CPU is the alert: recovery with and without knowing the cure
+	@$(PYTHON) -m pytest e2e/swing_campaign.py
+
 .PHONY: campaign-kill
 campaign-kill: $(STAMP) ## Kill the operator before and after every write of an episode
 	@$(PYTHON) -m e2e.kill_campaign

@@ -3,6 +3,7 @@
 With the settings, the reading and the limits of `make demo`, but without its load.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 
@@ -57,3 +58,23 @@ def test_one_alert_is_told_by_every_channel_within_group_wait(
     assert [delivery.channel for delivery in deliveries] == list(CHANNELS)
     for delivery in deliveries:
         print(f"{delivery.channel} after {delivery.after_firing_s} s: {delivery.told}")
+
+
+def texts(station: Station) -> Iterator[tuple[str, str]]:
+    """Yield all that pods and the API server say to people who may read everything but Secrets."""
+    kubectl = station.kubectl
+    for pod in kubectl.list("pods", NAMESPACE):
+        name = pod["metadata"]["name"]
+        yield f"log of {name}", kubectl.run("logs", name, "-n", NAMESPACE, "--all-containers")
+    yield "the operator's log", kubectl.run("logs", "deployment/firewatch", "-n", "firewatch")
+    kinds = "configmaps,events,pods,statefulsets,services,mstack,apol"
+    yield "objects", kubectl.run("get", kinds, "-n", NAMESPACE, "-o", "json")
+    yield "Prometheus' configuration", station.prometheus("status/config")["yaml"]
+
+
+def test_what_it_is_sent_with_stands_in_secrets_only(testbed: Testbed, recorder: Recorder) -> None:
+    station = Station(testbed, NAMESPACE)
+    values = build_secret(recorder, NAMESPACE)["stringData"].values()
+    found = dict(texts(station))
+    assert all(found.values()), "everything has something to say"
+    assert [where for where, text in found.items() if any(v in text for v in values)] == []

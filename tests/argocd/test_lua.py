@@ -44,7 +44,8 @@ def test_argo_cd_takes_our_scripts(tree: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     for kind in CUSTOM_KINDS:
         assert f"/{GROUP}/{kind.kind}/testdata/healthy.yaml" in result.stdout
-    assert "/actions/pause/testdata/running.yaml" in result.stdout
+    for action in ("pause/testdata/running", "resume/testdata/paused", "approve/testdata/waiting"):
+        assert f"/actions/{action}.yaml" in result.stdout
 
 
 def test_argo_cd_notices_a_script_that_is_wrong(tree: Path) -> None:
