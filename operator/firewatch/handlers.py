@@ -151,23 +151,38 @@ def _metadata_session(login: kopf.ConnectionInfo) -> kopf.AiohttpSession:
     Lists are left as they are: one of metadata has ``items: null`` when it is empty, which kopf
     cannot read.
     """
-
-    async def ask_metadata(
-        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        if "watch" in request.url.query:
-            request.headers["Accept"] = _METADATA
-        return await handler(request)
-
     return kopf.AiohttpSession(
         server=login.server,
         default_namespace=login.default_namespace,
         aiohttp_session=aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=login.as_ssl_context()),
             headers=login.as_http_headers(),
-            middlewares=(ask_metadata,),
+            middlewares=(_ask_metadata, _stay_retryable),
         ),
     )
+
+
+async def _ask_metadata(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    if "watch" in request.url.query:
+        request.headers["Accept"] = _METADATA
+    return await handler(request)
+
+
+async def _stay_retryable(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Let kopf try again where asyncio finds a socket taken, and not end the operator.
+
+    aiohttp closes a socket whose TLS handshake has failed, and so does the transport that has it, a
+    moment later. When an API server dies, and all watches connect at once, another one has got the
+    same number in between.
+    """
+    try:
+        return await handler(request)
+    except RuntimeError as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 class _NoDiffs(kopf.DiffBaseStorage):
