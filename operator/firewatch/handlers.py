@@ -185,13 +185,28 @@ def _session(login: kopf.ConnectionInfo, rewound: Callable[[], None]) -> kopf.Ai
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=login.as_ssl_context()),
         headers=login.as_http_headers(),
-        middlewares=(adjust,),
+        middlewares=(adjust, _stay_retryable),
     )
     return kopf.AiohttpSession(
         server=login.server,
         default_namespace=login.default_namespace,
         aiohttp_session=session,
     )
+
+
+async def _stay_retryable(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Let kopf try again where asyncio finds a socket taken, and not end the operator.
+
+    aiohttp closes a socket whose TLS handshake has failed, and so does the transport that has it, a
+    moment later. When an API server dies, and all watches connect at once, another one has got the
+    same number in between.
+    """
+    try:
+        return await handler(request)
+    except RuntimeError as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 class _NoDiffs(kopf.DiffBaseStorage):
