@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from bench.record import quantile, write
 from bench.scalers import MOST, Peers
@@ -125,7 +126,7 @@ def scaling(station: Station, peers: Peers, found: Round) -> Iterator[None]:
     kubectl.apply(peers.autoscaler(HPA), peers.scaled_object(KEDA, found.keda_polling))
     try:
         for name in (HPA, f"keda-hpa-{KEDA}"):
-            wait_for(f"{name} to read its metric", lambda name=name: peers.is_active(name))
+            wait_for(f"{name} to read its metric", partial(peers.is_active, name))
         yield
     finally:
         kubectl.delete("hpa", HPA, NAMESPACE)

@@ -7,6 +7,7 @@ Prometheus that our alerts come from, about the very gauge.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -55,7 +56,7 @@ class Peers:
             kubectl.run("wait", "--for=condition=Established", "--timeout=60s", "-f", str(crds))
             kubectl.apply(*_keda(), *self._adapter())
             for service in ("v1beta1.external.metrics.k8s.io", "v1beta2.custom.metrics.k8s.io"):
-                wait_for(service, lambda name=service: self._is_available(name), seconds=180)
+                wait_for(service, partial(self._is_available, service), seconds=180)
 
     def remove(self) -> None:
         """Remove both; what they scaled must be gone."""
@@ -243,7 +244,7 @@ def _keda_folder() -> Path:
 
 def _keda() -> list[Object]:
     """Return KEDA as its release has it, without its webhooks, on local images."""
-    found = []
+    found: list[Object] = []
     for part in _KEDA_PARTS:
         for file in sorted((_keda_folder() / "config" / part).glob("*.yaml")):
             if file.name != "kustomization.yaml":

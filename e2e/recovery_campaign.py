@@ -6,6 +6,7 @@ Ready again. That etcd is restored is tried in tests/apiserver, which has an etc
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from e2e.kubectl import Object, condition, wait_for
 from e2e.station import NAMESPACES, STACK, Station
 
 NAMESPACE = "e2e-recovery"
-SIZE = {"storage": {"size": "1Gi"}}
+SIZE: dict[str, Any] = {"storage": {"size": "1Gi"}}
 FINALIZER = "monitoring.freeagentics.io/restore"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from e2e.kubectl import wait_for
+from e2e.kubectl import Object, wait_for
 from e2e.station import Station
 
 NAME = "shop"
@@ -73,7 +73,7 @@ def test_llmkube_485_nobody_fights_with_a_horizontal_pod_autoscaler(station: Sta
 
 
 def test_a_stateful_set_goes_up_and_back(station: Station) -> None:
-    spec = {"serviceName": NAME, "podManagementPolicy": "Parallel"}
+    spec: Object = {"serviceName": NAME, "podManagementPolicy": "Parallel"}
     station.kubectl.apply(station.workload(NAME, "StatefulSet", **spec))
     start(station, "StatefulSet")
     station.signal(6)
@@ -93,7 +93,7 @@ def pods(station: Station) -> set[str]:
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
 def test_the_pods_of_a_target_are_renewed_once(station: Station, kind: str) -> None:
-    spec = {"serviceName": NAME} if kind == "StatefulSet" else {}
+    spec: Object = {"serviceName": NAME} if kind == "StatefulSet" else {}
     station.kubectl.apply(station.workload(NAME, kind, **spec))
     rollout = ("rollout", "status", f"{kind.lower()}/{NAME}", "-n", station.namespace)
     station.kubectl.run(*rollout, "--timeout=60s")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -22,11 +23,11 @@ from tests.apiserver.killing import Mortal, live
 
 pytestmark = pytest.mark.usefixtures("crds")
 
-RESTART = [{"restart": {}}]
+RESTART: list[Object] = [{"restart": {}}]
 GRANTED = {"FIREWATCH_TARGET_RESTARTS": "true"}
 
 
-async def begin(episodes: Episodes, kind: Kind = DEPLOYMENT, **spec: object) -> None:
+async def begin(episodes: Episodes, kind: Kind = DEPLOYMENT, **spec: Any) -> None:
     """Make a target that is rolled out, and a response that restarts it."""
     await episodes.stack()
     await episodes.workload(kind)

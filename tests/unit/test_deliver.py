@@ -65,7 +65,7 @@ def mailbox(smarthost: str, **changes: Any) -> MailWay:
 
 async def test_every_channel_takes_what_it_is_sent(courier: Courier, recorder: Recorder) -> None:
     pager = partial(pagerduty_body, key="routing-key", severity=Severity.ERROR)
-    ways = [
+    ways: list[HttpWay | MailWay] = [
         slack(recorder.slack_url),
         HttpWay("pagerduty", "", recorder.pagerduty_url, pager),
         HttpWay("webhook", "", recorder.webhook_url, partial(webhook_body, receiver="team")),

@@ -206,6 +206,7 @@ def test_an_alert_brings_what_people_may_be_told_and_no_more() -> None:
     item = {"labels": LABELS, "annotations": annotations}
     found = parse_pushed(item, external=EXTERNAL, now=NOW).annotations
     assert found == {"summary": "too hot", "description": "x" * 256}
+    bad: object
     for bad in (None, [], "x", {"summary": 1}, {"summary": ""}):
         item = {"labels": LABELS, "annotations": bad}
         assert parse_pushed(item, external=EXTERNAL, now=NOW).annotations == {}

@@ -1,6 +1,7 @@
 """Writes to a target and to what scales it (pure): each fails if what it builds on has changed."""
 
 from firewatch.api.ledger import Ledger
+from firewatch.api.resource import Object
 from firewatch.api.restart import RESTARTED_AT
 from firewatch.cluster.client import Verb, Write
 from firewatch.cluster.kinds import AUTOSCALER_KINDS, TARGET_KINDS, Kind
@@ -60,7 +61,7 @@ def restart_write(target: Target, namespace: str, at: str, *, dry_run: bool = Fa
     path = f"{place}/{RESTARTED_AT.replace('/', '~1')}"
     if renewal.is_annotated:
         test = {"op": "test", "path": path, "value": renewal.restarted_at or None}
-        change = {"op": "add", "path": path, "value": at}
+        change: Object = {"op": "add", "path": path, "value": at}
     else:
         test = {"op": "test", "path": place, "value": None}
         change = {"op": "add", "path": place, "value": {RESTARTED_AT: at}}

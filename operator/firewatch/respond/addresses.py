@@ -334,7 +334,7 @@ def _service_key(config: Pagerduty | PagerdutyReceiver) -> SecretKeySelector:
 
 def _severity(text: str | None) -> Severity:
     """Return a severity; Alertmanager's templates say nothing here."""
-    return Severity(text) if text in [*Severity] else Severity.ERROR
+    return next((each for each in Severity if each == text), Severity.ERROR)
 
 
 def _recipients(given: str | Sequence[str]) -> tuple[str, ...]:
