@@ -64,10 +64,10 @@ def test_making_one_gives_nobody_the_right_to_act() -> None:
     candidate = Candidate("me")
     candidate.saw(None, 0)
     assert candidate.move(0) is Move.CREATE
-    candidate.saw(Record("1", UNCLAIMED), 0.1)
-    assert not candidate.holds(0.1)
-    assert candidate.move(0.1 + RENEW_SECONDS) is Move.LOOK
-    assert candidate.move(0.1 + LEASE_SECONDS) is Move.WRITE
+    candidate.saw(Record("1", UNCLAIMED), 0.5)
+    assert not candidate.holds(0.5)
+    assert candidate.move(0.5 + RENEW_SECONDS) is Move.LOOK
+    assert candidate.move(0.5 + LEASE_SECONDS) is Move.WRITE
 
 
 def test_whoever_holds_it_acts_from_when_it_asked_and_not_from_the_answer() -> None:
