@@ -43,7 +43,8 @@ def old(testbed: Testbed, part_1: Path) -> Iterator[Station]:
     install(before, values, progress, chart=part_1 / "charts" / "firewatch")
     station = Station(testbed, NAMESPACE)
     station.set_up()
-    station.kubectl.apply(station.response(recovery={"hold": "1h"}))
+    # What part 1 knew.
+    station.kubectl.apply(station.response(recovery={"hold": "1h"}, rails={"cooldown": "0s"}))
     station.wait_ready("aresp", "scale")
     yield station
     station.kubectl.delete("namespace", NAMESPACE)
