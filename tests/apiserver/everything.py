@@ -7,6 +7,14 @@ from tests.apiserver.examples import ROOT, objects_of
 from tests.apiserver.kubectl import Kubectl
 
 FILES = sorted([*(ROOT / "tests/golden/stack").glob("*.yaml"), *(ROOT / "examples").glob("*.yaml")])
+NOBODY: Object = {"receivers": [{"name": "nobody"}], "route": {"receiver": "nobody"}}
+"""The block ``alerting`` of a stack that tells nobody."""
+
+
+def ours(kind: str, name: str, namespace: str, spec: Object) -> Object:
+    """Return a resource of one of our kinds."""
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def resources() -> list[Object]:

@@ -17,9 +17,9 @@ import yaml
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.progress import ConsoleProgress
 from e2e.kubectl import wait_for
-from firewatch.api.resource import API_VERSION, Object
+from firewatch.api.resource import Object
 from tests.apiserver.deployed import OperatorProcess, install_crds, operator_process
-from tests.apiserver.everything import objects, resources, statuses
+from tests.apiserver.everything import NOBODY, objects, ours, resources, statuses
 from tests.apiserver.examples import namespaces_of
 from tests.apiserver.kubectl import Kubectl, kubectl_of
 
@@ -29,12 +29,6 @@ VALUES = {
     "unusable": f'{{{{ {CANARY} | "\n- job_name: [{CANARY}\n-----BEGIN CERTIFICATE-----\n{CANARY}',
 }
 NAMESPACE = "canary"
-NOBODY = {"receivers": [{"name": "nobody"}], "route": {"receiver": "nobody"}}
-
-
-def ours(kind: str, name: str, spec: Object) -> Object:
-    metadata = {"name": name, "namespace": NAMESPACE}
-    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def ref(key: str) -> Object:
@@ -45,11 +39,13 @@ MORE = [
     ours(
         "MonitoringStack",
         "raw",
+        NAMESPACE,
         {"metrics": {"additionalScrapeConfigs": ref("jobs")}, "alerting": NOBODY},
     ),
     ours(
         "AlertPolicy",
         "told",
+        NAMESPACE,
         {
             "stackRef": {"name": "raw"},
             "groups": [{"name": "g", "rules": [{"alert": "A", "expr": "up == 0"}]}],
@@ -60,6 +56,7 @@ MORE = [
     ours(
         "AutoResponse",
         "own-prometheus",
+        NAMESPACE,
         {
             "trigger": {"alert": "A"},
             "target": {"name": "api"},

@@ -5,7 +5,6 @@ installation.
 """
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,12 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.progress import ConsoleProgress
-from firewatch.api.kinds import CUSTOM_KINDS
+from e2e.kubectl import wait_for
 from tests.apiserver.deployed import operator_process, wait_served
+from tests.apiserver.everything import statuses
 from tests.apiserver.examples import EXAMPLES, ROOT, namespaces_of, objects_of
 from tests.apiserver.kubectl import Kubectl, KubectlError, kubectl_of
 
-OURS = ",".join(custom.plural for custom in CUSTOM_KINDS)
 DEMO = "examples/demo-quick"
 INSTALLATION = "examples/kustomize"
 
@@ -53,15 +52,7 @@ class Site:
 
     def wait_reported(self) -> None:
         """Wait until the operator has reported on each resource as it is now."""
-        deadline = time.monotonic() + 60
-        while unseen := [*self._unseen()]:
-            assert time.monotonic() < deadline, unseen
-            time.sleep(0.2)
-
-    def _unseen(self) -> Iterator[str]:
-        for live in json.loads(self.kubectl("get", OURS, "-A", "-o", "json"))["items"]:
-            if live.get("status", {}).get("observedGeneration") != live["metadata"]["generation"]:
-                yield f"{live['kind']}/{live['metadata']['name']}"
+        wait_for("a report on each resource", lambda: statuses(self.kubectl))
 
 
 @pytest.fixture(scope="module", params=[(), ("--server-side",)], ids=["client-side", "server-side"])

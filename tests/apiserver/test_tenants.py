@@ -14,14 +14,13 @@ from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.progress import ConsoleProgress
 from e2e.kubectl import wait_for
 from firewatch.api.kinds import CUSTOM_KINDS
-from firewatch.api.resource import API_VERSION, GROUP, Object
+from firewatch.api.resource import GROUP, Object
 from firewatch.api.responses import OPT_IN_LABEL
 from tests.apiserver.deployed import install_crds, operator_process
-from tests.apiserver.everything import objects, resources, statuses
+from tests.apiserver.everything import NOBODY, objects, ours, resources, statuses
 from tests.apiserver.kubectl import Kubectl, KubectlError, kubectl_of
 
 TENANT, NEIGHBOUR = "tenant", "neighbour"
-NOBODY = {"receivers": [{"name": "nobody"}], "route": {"receiver": "nobody"}}
 AS_TENANT = ("--as=tenant", "-n", TENANT)
 ROLE: Object = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -29,11 +28,6 @@ ROLE: Object = {
     "metadata": {"name": "everything", "namespace": TENANT},
     "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
 }
-
-
-def ours(kind: str, name: str, namespace: str, spec: Object) -> Object:
-    metadata = {"name": name, "namespace": namespace}
-    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def deployment(namespace: str) -> Object:
