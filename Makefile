@@ -140,9 +140,14 @@ campaign-removal: $(STAMP) ## Everything deleted in every order in the middle of
 campaign-swing: $(STAMP) ## A service whose own CPU is the alert: recovery with and without knowing the cure
 	@$(PYTHON) -m pytest e2e/swing_campaign.py
 
+.PHONY: campaign-pains
+campaign-pains: $(STAMP) ## 15 minutes with autoscalers, a flapping alert and a reverter; long
+	@$(PYTHON) -m pytest -s e2e/pains_campaign.py
+
 .PHONY: campaign-kill
 campaign-kill: $(STAMP) ## Kill the operator before and after every write of an episode
 	@$(PYTHON) -m e2e.kill_campaign
+	@$(PYTHON) -m e2e.kill_owners_campaign
 
 .PHONY: campaign-forged
 campaign-forged: $(STAMP) ## 100,000 forged and broken posts to the receiver: no action may come of them

@@ -8,9 +8,11 @@ audit log's ResponseComplete): one clock for all.
 
 Two rounds: the others as they come (autoscalers are looked at every 15 s, KEDA polls every 30 s), and
 tuned as far as they can be (every second, both). Each trial begins at a chance moment, with autoscalers
-that were made anew and have read their metric, since one that has scaled remembers it for five minutes.
+that were made anew under names of their own and have read their metric: one that has scaled remembers it
+for five minutes, by its name.
 """
 
+import argparse
 import json
 import os
 import random
@@ -24,7 +26,7 @@ from datetime import datetime
 from functools import partial
 
 from bench.record import quantile, write
-from bench.scalers import MOST, Peers
+from bench.scalers import MOST, Peers, load_images
 from e2e.audit import AuditLog, Call
 from e2e.cluster.node import HPA_PERIOD
 from e2e.cluster.progress import ConsoleProgress
@@ -40,8 +42,8 @@ PUSH, WEBHOOK, HPA, KEDA = "push", "webhook", "hpa", "keda"
 SIDES = (PUSH, WEBHOOK, HPA, KEDA)
 OURS, OTHERS = (PUSH, WEBHOOK), (HPA, KEDA)
 _TOKEN = {"name": "webhook", "key": "token"}
-_LONGEST_WAIT = 15.0
-"""Seconds before a trial, at most: one period of an autoscaler that is left as it comes."""
+_FIRST_LOOK = 240.0
+"""Seconds until an autoscaler has read its metric, at most: KEDA waits for certificates of its own making."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Round:
     """How often autoscalers are looked at; empty is the default of 15 s."""
     keda_polling: int
     """Seconds between two looks of KEDA."""
+    longest_wait: float
+    """Seconds before a trial, at most: one period of an autoscaler."""
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -66,11 +70,11 @@ class Round:
         }
 
 
-ROUNDS = (Round("defaults", "", 30), Round("tuned", "1s", 1))
+ROUNDS = (Round("defaults", "", 30, 15.0), Round("tuned", "1s", 1, 1.0))
 
 
 def prepare(testbed: Testbed) -> Station:
-    """Create the targets, one Prometheus with an Alertmanager, and both AutoResponses."""
+    """Create the targets, and one Prometheus with an Alertmanager."""
     station, kubectl = Station(testbed, NAMESPACE), testbed.kubectl
     image = testbed.images.example_app
     signal = application(NAMESPACE, "signal", 1, image)
@@ -81,10 +85,16 @@ def prepare(testbed: Testbed) -> Station:
     station.wait_ready("mstack", STACK, seconds=180)
     station.wait_ready("apol", "load")
     wait_for("the gauge at Prometheus", lambda: station.query("freeagentics_demo_load"))
-    kubectl.apply(*_responses(station))
+    return station
+
+
+def arm(station: Station) -> None:
+    """Create both AutoResponses anew: one may act 60 times within an hour, and remembers it."""
+    for side in OURS:
+        station.kubectl.delete("aresp", side, NAMESPACE)
+    station.kubectl.apply(*_responses(station))
     for side in OURS:
         station.wait_ready("aresp", side)
-    return station
 
 
 def _secret() -> Object:
@@ -106,42 +116,52 @@ def _stack(station: Station) -> Object:
     stack["spec"]["alerting"] = {
         "image": station.testbed.image("alertmanager", ConsoleProgress()),
         "receivers": [hook],
-        "route": {"receiver": "firewatch", "groupWait": "0s", "groupInterval": "1s"},
+        # By name: an alert that joins a group which has been told already waits for its interval.
+        "route": {
+            "receiver": "firewatch",
+            "groupBy": ["alertname"],
+            "groupWait": "0s",
+            "groupInterval": "1s",
+        },
     }
     return stack
 
 
 def _responses(station: Station) -> Iterator[Object]:
     """Yield both: one has the stack's pushes, the other only what the Alertmanager sends, and polls."""
-    url = f"http://{STACK}-prometheus.{NAMESPACE}.svc:9090"
-    sources = {PUSH: {}, WEBHOOK: {"source": {"prometheus": {"url": url}, "webhookToken": _TOKEN}}}
-    for side, more in sources.items():
-        yield station.response(side, target={"name": side}, **more)
+    source = {
+        "prometheus": {"url": f"http://{STACK}-prometheus.{NAMESPACE}.svc:9090"},
+        "webhookToken": _TOKEN,
+        # The stack's own, which its Prometheus adds to what it sends.
+        "externalLabels": ["cluster"],
+    }
+    yield station.response(PUSH, target={"name": PUSH})
+    yield station.response(WEBHOOK, target={"name": WEBHOOK}, source=source)
 
 
 @contextmanager
-def scaling(station: Station, peers: Peers, found: Round) -> Iterator[None]:
-    """Have the others scale their targets, for one trial."""
-    kubectl = station.kubectl
-    kubectl.apply(peers.autoscaler(HPA), peers.scaled_object(KEDA, found.keda_polling))
+def scaling(station: Station, peers: Peers, found: Round, number: int) -> Iterator[None]:
+    """Have the others scale their targets, for the trial of that number."""
+    kubectl, hpa, scaled = station.kubectl, f"{HPA}-{number}", f"{KEDA}-{number}"
+    autoscalers = (hpa, f"keda-hpa-{scaled}")
+    kubectl.apply(peers.autoscaler(hpa, HPA), peers.scaled_object(scaled, KEDA, found.keda_polling))
     try:
-        for name in (HPA, f"keda-hpa-{KEDA}"):
-            wait_for(f"{name} to read its metric", partial(peers.is_active, name))
+        for name in autoscalers:
+            ready = partial(peers.is_active, name)
+            wait_for(f"{name} to read its metric", ready, seconds=_FIRST_LOOK)
         yield
     finally:
-        kubectl.delete("hpa", HPA, NAMESPACE)
-        kubectl.delete("scaledobject", KEDA, NAMESPACE)
-        wait_for(
-            "KEDA to let go", lambda: kubectl.get("hpa", f"keda-hpa-{KEDA}", NAMESPACE) is None
-        )
+        kubectl.delete("hpa", hpa, NAMESPACE)
+        kubectl.delete("scaledobject", scaled, NAMESPACE)
+        wait_for("KEDA to let go", lambda: kubectl.get("hpa", autoscalers[1], NAMESPACE) is None)
 
 
 def run_trial(
-    station: Station, peers: Peers, found: Round, chance: random.Random
+    station: Station, peers: Peers, found: Round, chance: random.Random, number: int
 ) -> dict[str, float]:
     """Cross the threshold once; return the seconds until each target changed."""
-    with scaling(station, peers, found):
-        time.sleep(chance.uniform(0, _LONGEST_WAIT))
+    with scaling(station, peers, found, number):
+        time.sleep(chance.uniform(0, found.longest_wait))
         audit = AuditLog(station.testbed.cluster)
         station.signal(6)
         changes = wait_for("all targets to change", lambda: _changes(audit), seconds=120)
@@ -183,16 +203,17 @@ def summarize(times: list[float]) -> dict[str, object]:
     }
 
 
-def run_round(station: Station, peers: Peers, found: Round) -> dict[str, object]:
+def run_round(station: Station, peers: Peers, found: Round, trials: int) -> dict[str, object]:
     """Run the trials of a round; return its figures."""
+    arm(station)
     chance = random.Random(SEED)
     times: dict[str, list[float]] = {side: [] for side in SIDES}
-    for number in range(TRIALS):
-        trial = run_trial(station, peers, found, chance)
+    for number in range(1, trials + 1):
+        trial = run_trial(station, peers, found, chance, number)
         for side, seconds in trial.items():
             times[side].append(seconds)
         shown = "  ".join(f"{side} {trial[side]:6.2f} s" for side in SIDES)
-        print(f"{found.name} {number + 1:3}/{TRIALS}  {shown}", flush=True)
+        print(f"{found.name} {number:3}/{trials}  {shown}", flush=True)
     ours = max(quantile(times[side], 0.99) for side in OURS)
     ahead = {side: round(quantile(times[side], 0.99) / ours, 1) for side in OTHERS}
     sides = {side: summarize(times[side]) for side in SIDES}
@@ -201,28 +222,33 @@ def run_round(station: Station, peers: Peers, found: Round) -> dict[str, object]
 
 def main() -> int:
     """Run both rounds and write build/bench/latency-peers.json."""
+    parser = argparse.ArgumentParser(prog="python -m bench.latency_peers", description=__doc__)
+    parser.add_argument("--trials", type=int, default=TRIALS, help="how many in each round")
+    options = parser.parse_args()
     progress = ConsoleProgress()
     os.environ.pop(HPA_PERIOD, None)
     testbed = bring_up(progress)
     if testbed.cluster.backend != "local":
         print("The controller manager is restarted, which takes the local backend", file=sys.stderr)
         return 2
+    load_images(testbed, progress)
     more = {"sources": {"namespaces": [NAMESPACE]}}
     install(testbed, Values([NAMESPACE], [NAMESPACE], more), progress)
     station = prepare(testbed)
     peers = Peers(testbed, NAMESPACE, f"http://{STACK}-prometheus.{NAMESPACE}.svc:9090")
-    peers.install(progress)
     figures: dict[str, object] = {"alert": ALERT, "most_replicas": MOST, "seed": SEED}
     try:
+        peers.install(progress)
         for found in ROUNDS:
             os.environ[HPA_PERIOD] = found.hpa_period
             testbed.backend.up(progress)
-            figures[found.name] = run_round(station, peers, found)
+            figures[found.name] = run_round(station, peers, found, options.trials)
     finally:
         os.environ.pop(HPA_PERIOD, None)
         testbed.backend.up(progress)
-        testbed.kubectl.delete("namespace", NAMESPACE)
+        # First: no namespace goes while the API server knows of an API that nobody serves any more.
         peers.remove()
+        testbed.kubectl.delete("namespace", NAMESPACE)
     path = write("latency-peers", figures)
     print(json.dumps({name: figures[name] for name in ("defaults", "tuned")}, indent=2))
     print(f"in {path}")

@@ -37,6 +37,12 @@ _HPA_ACCOUNT = {
 }
 
 
+def load_images(testbed: Testbed, progress: Progress) -> None:
+    """Build what both need, which takes minutes the first time, and put it on the node."""
+    for component in ("prometheus-adapter", "keda", "keda-metrics-apiserver"):
+        testbed.image(component, progress)
+
+
 @dataclass(frozen=True)
 class Peers:
     """The two, for targets of one namespace whose Prometheus is at an address."""
@@ -47,16 +53,16 @@ class Peers:
 
     def install(self, progress: Progress) -> None:
         """Install both, and wait until the API server can ask them."""
-        for component in ("prometheus-adapter", "keda", "keda-metrics-apiserver"):
-            self.testbed.image(component, progress)
         kubectl = self.testbed.kubectl
         with progress.step("Installing prometheus-adapter and KEDA"):
             crds = _keda_folder() / "config" / "crd" / "bases"
             kubectl.run("apply", "--server-side", "--force-conflicts", "-f", str(crds))
-            kubectl.run("wait", "--for=condition=Established", "--timeout=60s", "-f", str(crds))
+            established = ("wait", "--for=condition=Established", "--timeout=60s", "-f", str(crds))
+            # More than once: it fails on a definition that is so new that it has no conditions yet.
+            wait_for("KEDA's kinds", partial(kubectl.run, *established))
             kubectl.apply(*_keda(), *self._adapter())
             for service in ("v1beta1.external.metrics.k8s.io", "v1beta2.custom.metrics.k8s.io"):
-                wait_for(service, partial(self._is_available, service), seconds=180)
+                wait_for(service, partial(self._is_available, service), seconds=300)
 
     def remove(self) -> None:
         """Remove both; what they scaled must be gone."""
@@ -72,7 +78,7 @@ class Peers:
 
     # --- what scales a target ------------------------------------------------------------------
 
-    def autoscaler(self, target: str) -> Object:
+    def autoscaler(self, name: str, target: str) -> Object:
         """Return a HorizontalPodAutoscaler that goes by the gauge."""
         described = {"apiVersion": "v1", "kind": "Service", "name": "signal"}
         wanted = {"type": "Value", "value": str(THRESHOLD)}
@@ -83,7 +89,7 @@ class Peers:
         return {
             "apiVersion": "autoscaling/v2",
             "kind": "HorizontalPodAutoscaler",
-            "metadata": {"name": target, "namespace": self.namespace},
+            "metadata": {"name": name, "namespace": self.namespace},
             "spec": {
                 "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": target},
                 "minReplicas": 1,
@@ -92,7 +98,7 @@ class Peers:
             },
         }
 
-    def scaled_object(self, target: str, polling: int) -> Object:
+    def scaled_object(self, name: str, target: str, polling: int) -> Object:
         """Return a ScaledObject that goes by the gauge."""
         asked = {
             "serverAddress": self.prometheus,
@@ -102,7 +108,7 @@ class Peers:
         return {
             "apiVersion": "keda.sh/v1alpha1",
             "kind": "ScaledObject",
-            "metadata": {"name": target, "namespace": self.namespace},
+            "metadata": {"name": name, "namespace": self.namespace},
             "spec": {
                 "scaleTargetRef": {"name": target},
                 "pollingInterval": polling,

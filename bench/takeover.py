@@ -5,9 +5,9 @@ applied that is to act at once. The gap is from the signal until the API server 
 of /scale (the audit log's ResponseComplete).
 """
 
+import json
 import statistics
 import sys
-from datetime import UTC, datetime
 from signal import SIGKILL, SIGTERM, Signals
 
 from bench.record import write
@@ -17,6 +17,7 @@ from e2e.cluster.progress import ConsoleProgress
 from e2e.installation import Values, bring_up, install
 from e2e.kubectl import wait_for
 from e2e.station import ALERT, Station
+from firewatch.cluster.kinds import AUTO_RESPONSE
 
 NAMESPACE = "bench-takeover"
 ROUNDS = 10
@@ -37,10 +38,9 @@ def measure(station: Station, signal: Signals) -> float:
     """
     testbed, kubectl = station.testbed, station.kubectl
     audit, pod = AuditLog(testbed.cluster), operators.leader(testbed)
-    ended = datetime.now(UTC)
-    operators.send(pod, signal)
-    kubectl.apply(station.response(_RESPONSE))
     try:
+        ended = operators.send(pod, signal)
+        _create(station)
         action = wait_for("an action", lambda: _action(audit, station), seconds=60, pause=0.05)
         assert action is not None
         operators.leader(testbed, instead_of=pod)
@@ -48,7 +48,14 @@ def measure(station: Station, signal: Signals) -> float:
     finally:
         kubectl.delete("aresp", _RESPONSE, station.namespace)
         station.wait_replicas(1)
-        operators.renew(testbed)
+        operators.renew(testbed, pod)
+
+
+def _create(station: Station) -> None:
+    """Create what is to act, without what kubectl looks up before it applies anything."""
+    kind, body = AUTO_RESPONSE, json.dumps(station.response(_RESPONSE))
+    path = f"/apis/{kind.api_version}/namespaces/{station.namespace}/{kind.plural}"
+    station.kubectl.run("create", "--raw", path, "-f", "-", stdin=body)
 
 
 def _action(audit: AuditLog, station: Station) -> Call | None:

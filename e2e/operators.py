@@ -1,6 +1,7 @@
 """The operator's replicas: which of them acts, what they say, and the processes that they are."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from signal import Signals
 
@@ -61,12 +62,14 @@ def wait_ready(testbed: Testbed) -> None:
     wait_for("all replicas of the operator to be ready", ready, seconds=120)
 
 
-def send(pod: str, signal: Signals) -> None:
-    """Send a signal to a replica, from outside of its container."""
+def send(pod: str, signal: Signals) -> datetime:
+    """Send a signal to a replica, from outside of its container; return when."""
     found = processes(pod)
     assert found, f"no process of pod {pod} is on this machine"
+    sent = datetime.now(UTC)
     for each in found:
         os.kill(each, signal)
+    return sent
 
 
 def processes(pod: str) -> list[int]:
@@ -83,12 +86,14 @@ def _environment(process: Path) -> list[bytes]:
         return []
 
 
-def renew(testbed: Testbed) -> None:
+def renew(testbed: Testbed, *ended: str) -> None:
     """Make the pods anew whose container was started again, and wait until all replicas are ready.
 
-    The kubelet takes longer with every start of a container, and longer than any test waits.
+    The kubelet takes longer with every start of a container, and longer than any test waits. Those that
+    have just been ended are named: it may not have noticed yet.
     """
     for pod in pods(testbed):
-        if any(each["restartCount"] for each in pod["status"].get("containerStatuses", ())):
-            testbed.kubectl.delete("pod", pod["metadata"]["name"], NAMESPACE)
+        name, states = pod["metadata"]["name"], pod["status"].get("containerStatuses", ())
+        if name in ended or any(each["restartCount"] for each in states):
+            testbed.kubectl.delete("pod", name, NAMESPACE)
     wait_ready(testbed)

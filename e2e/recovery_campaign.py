@@ -18,6 +18,11 @@ from e2e.station import NAMESPACES, STACK, Station
 
 NAMESPACE = "e2e-recovery"
 SIZE: dict[str, Any] = {"storage": {"size": "1Gi"}}
+ALERTING: dict[str, Any] = {
+    **SIZE,
+    "receivers": [{"name": "nobody"}],
+    "route": {"receiver": "nobody"},
+}
 FINALIZER = "monitoring.freeagentics.io/restore"
 
 
@@ -37,12 +42,14 @@ def station(granted: Testbed) -> Iterator[Station]:
     found = Station(granted, NAMESPACE)
     stack = found.stack(**SIZE)
     image = granted.image("alertmanager", ConsoleProgress())
-    stack["spec"]["alerting"] = {"image": image, **SIZE}
+    stack["spec"]["alerting"] = {"image": image, **ALERTING}
     found.kubectl.apply(namespace(NAMESPACE), *found.applications(), stack, found.policy())
     found.wait_ready("mstack", STACK, seconds=180)
     found.wait_ready("apol", "load")
     wait_for("the signal's metrics", lambda: found.query("freeagentics_demo_load"))
-    found.kubectl.apply(found.response())
+    # The alert goes on for longer than a response may take to help.
+    rails = {"cooldown": "0s", "actionsPerHour": 60, "verifyWithin": "0s"}
+    found.kubectl.apply(found.response(rails=rails))
     found.wait_ready("aresp", "scale")
     found.signal(6)
     found.wait_replicas(2)

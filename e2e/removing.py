@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 
-from e2e.installation import Testbed
-from e2e.kubectl import wait_for
-from e2e.station import STACK, Station
+from e2e.installation import Testbed, namespace
+from e2e.kubectl import Object, wait_for
+from e2e.station import NAMESPACES, STACK, Station
 
 NAMESPACE = "e2e-gone"
 RESPONSE, TARGET, METRICS = "aresp/scale", "deployment/api", f"mstack/{STACK}"
@@ -16,6 +16,14 @@ THINGS = (RESPONSE, TARGET, METRICS, EVERYTHING)
 Order = tuple[str, ...]
 ORDERS: Sequence[Order] = tuple(itertools.permutations(THINGS))
 """All orders in which they can be deleted."""
+_LIKE = NAMESPACES[0]
+"""A namespace that is granted as this one is."""
+_BY_HELM = "app.kubernetes.io/managed-by=Helm"
+
+
+def until_all_is_gone(order: Order) -> Order:
+    """Return an order up to the namespace, with which everything goes that comes after it."""
+    return order[: order.index(EVERYTHING) + 1]
 
 
 class Cascade(StrEnum):
@@ -28,6 +36,7 @@ class Cascade(StrEnum):
 @contextmanager
 def everything(testbed: Testbed) -> Iterator[Station]:
     """Provide one of each kind, in the middle of an episode: the target has been scaled to 2."""
+    _grant(testbed)
     station = Station(testbed, NAMESPACE)
     station.set_up()
     retention = station.resource("RetentionPolicy", "metrics", {"metrics": {"time": "3d"}})
@@ -38,6 +47,23 @@ def everything(testbed: Testbed) -> Iterator[Station]:
     station.wait_replicas(2)
     station.wait_state("scale", "Active")
     yield station
+
+
+def _grant(testbed: Testbed) -> None:
+    """Make the namespace, and grant it anew: the chart's RoleBindings go with a namespace.
+
+    An upgrade by Helm would make them as well, in ten times the time.
+    """
+    kubectl = testbed.kubectl
+    found = kubectl.list("rolebinding", _LIKE, _BY_HELM)
+    assert found, f"nothing is granted in {_LIKE}"
+    kubectl.apply(namespace(NAMESPACE), *map(_bound_here, found))
+
+
+def _bound_here(binding: Object) -> Object:
+    kept = ("name", "labels", "annotations")
+    metadata = {key: binding["metadata"][key] for key in kept if key in binding["metadata"]}
+    return {**binding, "metadata": {**metadata, "namespace": NAMESPACE}}
 
 
 def delete_at_once(station: Station, order: Order, cascade: Cascade) -> None:

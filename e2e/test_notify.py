@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from e2e import operators
 from e2e.cluster.progress import ConsoleProgress
 from e2e.installation import Testbed
 from e2e.kubectl import Object, wait_for
@@ -66,6 +67,9 @@ def test_an_episode_is_told_though_there_is_no_alertmanager_and_one_endpoint_is_
     station.wait_state("scale", "Idle")
     assert station.history() == ["ScaledUp", "Restored"]
     assert len(recorder.messages(SLACK, "by scale")) == 3
+    shown = station.kubectl.run("get", "aresp,events", "-n", NAMESPACE, "-o", "json")
+    said = operators.log(station.testbed, since="24h")
+    assert recorder.slack_url not in shown + said, "it stands in its Secret only"
     station.kubectl.delete("aresp", "scale", NAMESPACE)
 
 

@@ -24,6 +24,7 @@ from firewatch.cluster.kinds import (
     RETENTION_POLICY,
     Kind,
 )
+from firewatch.cluster.leading import LeadingCluster
 from firewatch.metrics import Metrics
 from firewatch.reconcile.alerts import reconcile_alerts
 from firewatch.reconcile.context import NOTIFICATIONS, RULES, Context
@@ -67,7 +68,7 @@ class Operator:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: LeadingCluster,
         session: aiohttp.ClientSession,
         courier: Courier,
         *,
@@ -76,15 +77,19 @@ class Operator:
         receiver_authority: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._receiver_authority = receiver_authority
+        self._cluster = cluster
         self.responses = RespondContext(
             cluster, settings, metrics, _now, self.wake, Registry(), Sources()
         )
-        self._session, self._courier = session, courier
+        self._session = session
+        # For all terms: what it has sent and could not write down yet it must not send again.
+        self._notifier = Notifier(self.responses, courier, cluster.leads)
         self._known = Loop(
             {AUTO_RESPONSE.kind: partial(reconcile_response, self.responses)},
             metrics,
             workers=_RESPOND_WORKERS,
         )
+        self._learned = asyncio.Event()
         self._term: Term | None = None
 
     def wake(self, key: Key) -> None:
@@ -94,8 +99,13 @@ class Operator:
                 loop.wake(key)
 
     async def settle(self, target: Key) -> bool:
-        """Take a pass over a target; return whether it succeeded."""
-        return self._term is not None and await self._term.settle(target)
+        """Take a pass over a target; return whether it succeeded, and might write until its end.
+
+        One that may not write any more has not failed: it leaves the target to whoever leads.
+        """
+        term = self._term
+        is_settled = term is not None and await term.settle(target)
+        return is_settled and self._term is term and self._cluster.leads()
 
     def wake_all(self, kind: str, namespace: str) -> None:
         """Wake all keys of a kind in a namespace."""
@@ -111,7 +121,8 @@ class Operator:
 
     def stalled(self) -> str:
         """Return what does not move any more, or nothing."""
-        return next(filter(None, (loop.stalled() for loop in self._loops())), "")
+        loops = (self._known, *(self._term.running if self._term else ()))
+        return next(filter(None, (loop.stalled() for loop in loops)), "")
 
     async def run(self, leads: Leads) -> None:
         """Work until cancelled."""
@@ -128,25 +139,33 @@ class Operator:
         keys = _keys(AUTO_RESPONSE, await _all(self.responses.cluster, AUTO_RESPONSE))
         await asyncio.gather(*map(self._known.pass_over, keys))
         self.responses.registry.is_filled = True
+        self._learned.set()
 
     async def _serve_terms(self, leads: Leads) -> None:
+        """Work in each term; limits count what all AutoResponses say, so all have to be known."""
+        await self._learned.wait()
         while True:
             if not (number := leads.term()):
                 _log.info("the operator stands by")
                 number = await leads.change(0)
             _log.info("the operator works")
-            self._term = Term(
-                self.responses,
-                self._session,
-                self._courier,
-                receiver_authority=self._receiver_authority,
-            )
+            self._term = term = self._begin()
             try:
-                await _until_first(self._term.run(), leads.change(number))
+                await _until_first(term.run(), leads.change(number))
             finally:
                 self._term = None
                 self._forget_figures()
             _log.warning("the Lease is lost: all passes have been ended")
+
+    def _begin(self) -> "Term":
+        """Return a new term. What comes in from now on is no memory: it counts at once."""
+        self.responses.sources.begin_anew()
+        return Term(
+            self.responses,
+            self._session,
+            self._notifier,
+            receiver_authority=self._receiver_authority,
+        )
 
     def _forget_figures(self) -> None:
         """Take back what only the leader says in its metrics."""
@@ -177,7 +196,7 @@ class Term:
         self,
         responses: RespondContext,
         session: aiohttp.ClientSession,
-        courier: Courier,
+        notifier: Notifier,
         *,
         receiver_authority: Callable[[], str | None],
     ) -> None:
@@ -202,9 +221,10 @@ class Term:
             metrics,
             workers=_RESPOND_WORKERS,
         )
-        notifier = Notifier(responses, courier)
         notices = Loop({NOTICES: notifier.reconcile}, metrics, workers=_NOTICE_WORKERS)
         self.loops = (self._targets, notices, self._stacks)
+        self.running: tuple[Loop, ...] = ()
+        """Those that have begun: until then nobody expects them to move."""
 
     async def settle(self, target: Key) -> bool:
         """Take a pass over a target; return whether it succeeded."""
@@ -217,14 +237,16 @@ class Term:
             for loop in self.loops:
                 group.create_task(loop.run())
             group.create_task(self._wake_stacks())
+            self.running = self.loops
 
     async def _take_over_responses(self) -> None:
         """Read what stands in the statuses by now, before anything is decided on it."""
         context = self._responses
+        before = {(entry.namespace, entry.name): entry for entry in context.registry}
         found = await _all(context.cluster, AUTO_RESPONSE, metadata_only=False)
         for live in found:
-            context.registry.renew(live)
-        context.sources.begin_anew()
+            place = live["metadata"]
+            context.registry.renew(live, before.get((place["namespace"], place["name"])))
         for entry in context.registry:
             for key in filter(None, (entry.source, *entry.targets)):
                 context.wake(key)

@@ -81,7 +81,8 @@ class Site:
 def scalings(audit: AuditLog) -> list[Call]:
     """Return the changes of targets that the API server has made."""
     calls = audit.calls(ADMINISTRATOR)
-    return [call for call in calls if call.resource == "deployments/scale" and call.code == 200]
+    found = [call for call in calls if call.resource == "deployments/scale" and call.is_write]
+    return [call for call in found if call.code == 200]
 
 
 @contextmanager

@@ -30,6 +30,7 @@ class Store:
         self.control_plane.stop()
         shutil.copytree(self.data, self.copy)
         self.control_plane.start()
+        wait_served(self.kubectl)
 
     def restore(self) -> None:
         """Put the copy in place of what etcd has."""

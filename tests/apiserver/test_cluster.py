@@ -348,6 +348,21 @@ async def test_the_finalizer_is_not_written_to_another_object_of_the_same_name(
     assert not has_finalizer(await remove_finalizer(cluster, held))
 
 
+async def test_the_finalizer_is_not_given_to_what_is_being_deleted(
+    cluster: KubernetesCluster, crds: str, kubectl: Kubectl, namespace: str
+) -> None:
+    held = auto_response(namespace)
+    held["metadata"]["finalizers"] = ["example.org/wait"]
+    made = await create(cluster, AUTO_RESPONSE, held)
+    kubectl("delete", "aresp", "r", "-n", namespace, "--wait=false")
+    with pytest.raises(ConflictError):
+        await add_finalizer(cluster, made)
+    going = await cluster.get(AUTO_RESPONSE, namespace, "r")
+    assert await add_finalizer(cluster, going) is going
+    free = '{"metadata":{"finalizers":null}}'
+    kubectl("patch", "aresp", "r", "-n", namespace, "--type=merge", "-p", free)
+
+
 async def test_a_status_that_the_crd_does_not_know_is_an_error(
     cluster: KubernetesCluster, policy: Object
 ) -> None:

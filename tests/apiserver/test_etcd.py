@@ -72,6 +72,8 @@ async def test_a_copy_from_within_an_episode_whose_target_somebody_took_over_sin
     episodes.alert(firing=True)
     await episodes.step()
     store.save()
+    # The connections from before are dead, and only a read is sent again by itself.
+    assert await replicas(episodes) == 4
     await episodes.patch(DEPLOYMENT, {"spec": {"replicas": 7}})
     await episodes.step()
     assert (await episodes.status())["state"] == "Released"

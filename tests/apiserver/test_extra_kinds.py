@@ -189,7 +189,8 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> str:
     values = folder / "values.json"
     kinds = [FARM.entry, POOL.entry]
     values.write_text(json.dumps({"targets": {"namespaces": ["*"], "extraKinds": kinds}}))
-    return Helm(program("helm", ConsoleProgress()), folder).template("--values", values)
+    helm = Helm(program("helm", ConsoleProgress()), folder)
+    return helm.template("--values", values, "--set", "crds.install=false")
 
 
 @pytest.fixture

@@ -273,9 +273,13 @@ def leadership(kubeconfig: Path, namespace: str, ended: Callable[[], object]) ->
 
 @pytest_asyncio.fixture
 async def two(
-    control_plane: ControlPlane, namespace: str, free: None
+    control_plane: ControlPlane, cluster: KubernetesCluster, namespace: str, free: None
 ) -> AsyncIterator[list[Leadership]]:
-    """Return two that really run, by this machine's clock."""
+    """Return two that really run, by this machine's clock.
+
+    Another client comes first: what a kubeconfig embeds is put into files at its first use, and a second
+    thread would take a file that is not written yet.
+    """
     found = [leadership(control_plane.kubeconfig, namespace, lambda: None) for _ in range(2)]
     for each in found:
         each.start()

@@ -16,10 +16,17 @@ from e2e.messages import EMAIL, PAGERDUTY, SLACK, WEBHOOK, Recorder, record
 from firewatch.api.resource import Object
 from firewatch.api.responses import PAUSED_UNTIL
 from firewatch.cluster.client import KubernetesCluster, Write
-from firewatch.cluster.errors import UnreachableError
-from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, EVENT, SECRET
+from firewatch.cluster.errors import NotLeadingError, UnreachableError
+from firewatch.cluster.kinds import (
+    AUTO_RESPONSE,
+    DEPLOYMENT,
+    EVENT,
+    MONITORING_STACK,
+    SECRET,
+)
 from firewatch.respond.deliver import Courier, open_courier
 from firewatch.respond.guard import Guard
+from firewatch.respond.notifier import Notifier
 from tests.apiserver.killing import Mortal, live
 from tests.apiserver.told import Told
 
@@ -259,6 +266,59 @@ async def test_a_secret_that_is_missing_is_named_before_anything_happens(
         told.now += timedelta(minutes=10)
         told.alert(firing=False)
     assert writes.seen() == [], "a quiet cluster stays quiet"
+
+
+async def test_a_way_that_fails_holds_up_no_other_of_its_receiver(post: Post) -> None:
+    told, recorder = post.told, post.recorder
+    await post.secret(chat=recorder.slack_url)
+    slack, hook = {"apiUrl": key("chat")}, post.hook["webhook"]
+    await told.alerting_stack({"name": "team", "slack": [slack], "webhook": [hook]})
+    message = "{moment} {alert}\nnamespace {namespace}\n."
+    await told.onlooker({"receiver": "team", "message": message, "at": ["opened"]})
+    told.alerts([f"Alert{number}" for number in range(10)])
+    recorder.refuse(SLACK, 503)
+    try:
+        await told.step()
+        await told.tell()
+    finally:
+        recorder.refuse(SLACK, 0)
+    assert (len(post.arrived(SLACK)), len(post.arrived(WEBHOOK))) == (0, 10)
+    for _ in range(2):
+        await told.tell()
+    assert (len(post.arrived(SLACK)), len(post.arrived(WEBHOOK))) == (10, 10)
+    assert (await told.notices("tell"))["outbox"] == []
+
+
+async def test_a_way_that_is_taken_from_a_receiver_is_waited_for_no_more(post: Post) -> None:
+    told, hook = post.told, {"name": "team", "webhook": [post.hook["webhook"]]}
+    await told.alerting_stack({**hook, "slack": [{"apiUrl": key("chat")}]})
+    await told.telling({"receiver": "team", "at": ["opened"]})
+    told.alert(firing=True)
+    await told.step()
+    assert len((await told.notices())["outbox"]) == 1
+    problem = (await told.condition("Notifying"))["message"]
+    assert problem == "receiver team: slack[0]: key chat of Secret keys is missing; create it"
+    await told.patch(MONITORING_STACK, {"spec": {"alerting": {"receivers": [hook]}}}, "main")
+    await told.tell()
+    assert (await told.notices())["outbox"] == []
+    assert post.moments() == ["opened"]
+    assert (await told.condition("Notifying"))["status"] == "True"
+
+
+async def test_a_replica_that_does_not_lead_any_more_sends_nothing(post: Post) -> None:
+    told = post.told
+    await told.stack()
+    await told.telling({**post.hook, "at": ["opened"]})
+    told.alert(firing=True)
+    await told.look()
+    assert told.courier
+    told.notifier = Notifier(told.context, told.courier, leads=lambda: False)
+    with pytest.raises(NotLeadingError):
+        await told.tell()
+    assert post.moments() == []
+    told.notifier = None
+    await told.tell()
+    assert post.moments() == ["opened"]
 
 
 @pytest.mark.parametrize("mode", ["observe", "dryRun"])

@@ -94,17 +94,23 @@ async def send(
         return answer.status
 
 
-async def send_until(operator: OperatorProcess, namespace: str, context: ssl.SSLContext) -> None:
-    """Send it until it is taken: what a new process knows of AutoResponses takes a moment."""
+async def send_until(
+    operator: OperatorProcess, episodes: Episodes, context: ssl.SSLContext
+) -> None:
+    """Send it until it is taken, once the AutoResponse is known: before, the token would be refused,
+    and that is remembered for a while.
+    """
     async with asyncio.timeout(60):
-        while await send(operator, namespace, context) != 200:
+        while "observedGeneration" not in await episodes.status():
+            await asyncio.sleep(0.2)
+        while await send(operator, episodes.namespace, context) != 200:
             await asyncio.sleep(0.2)
 
 
 async def test_a_webhook_by_https_is_acted_on(
     operator: OperatorProcess, episodes: Episodes, authority: Authority
 ) -> None:
-    await send_until(operator, episodes.namespace, client(authority))
+    await send_until(operator, episodes, client(authority))
     assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4
     assert await send(operator, episodes.namespace, client(authority), token="x") == 401
 
@@ -130,7 +136,7 @@ async def shown(operator: OperatorProcess) -> bytes:
 async def test_a_renewed_certificate_is_used_without_a_restart(
     operator: OperatorProcess, episodes: Episodes, authority: Authority, tmp_path: Path
 ) -> None:
-    await send_until(operator, episodes.namespace, client(authority))
+    await send_until(operator, episodes, client(authority))
     before = await shown(operator)
     other = Authority(tmp_path / "other", "ca")
     mount(tmp_path / "mount", issue(other, "two"), other)
@@ -184,7 +190,7 @@ async def test_a_replica_hands_on_by_https(
     *,
     trusts: bool,
 ) -> None:
-    await send_until(operator, episodes.namespace, client(authority))
+    await send_until(operator, episodes, client(authority))
     who = authority if trusts else Authority(tmp_path / "other", "ca")
     async with aiohttp.ClientSession() as session:
         relay = Relay(

@@ -66,8 +66,12 @@ class Turns:
         self._changed.set()
 
     def end(self) -> None:
-        self._leads = False
+        self.run_out()
         self._changed.set()
+
+    def run_out(self) -> None:
+        """Have its time be over before anybody has noticed."""
+        self._leads = False
 
 
 @dataclass
@@ -123,12 +127,14 @@ async def running(
         relay = Relay(session, leading.leads, leader)
         receiver = Receiver(operator.responses, operator.settle, relay)
         work = asyncio.create_task(operator.run(turns))
-        async with TestClient(TestServer(receiver.application())) as client:
-            await until(lambda: operator.responses.registry.is_filled)
-            address = f"127.0.0.1:{client.port}"
-            yield Replica(operator, receiver, way, turns, client, address)
-        work.cancel()
-        await asyncio.wait([work])
+        try:
+            async with TestClient(TestServer(receiver.application())) as client:
+                await until(lambda: operator.responses.registry.is_filled)
+                address = f"127.0.0.1:{client.port}"
+                yield Replica(operator, receiver, way, turns, client, address)
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -151,6 +157,10 @@ class Scene:
 
     async def until_replicas(self, count: int) -> None:
         await eventually(lambda found: found == count, self.replicas, seconds=20)
+
+    async def until_events(self, *events: str) -> None:
+        """Wait for what is told only once it has been done."""
+        await eventually(lambda found: found == [*events], self.episodes.events, seconds=20)
 
 
 @pytest_asyncio.fixture
@@ -182,7 +192,7 @@ async def test_what_a_replica_hears_while_it_stands_by_is_acted_on_when_it_leads
     assert (await scene.replicas(), scene.second.way.writes) == (2, [])
     await scene.second.lead()
     await scene.until_replicas(4)
-    assert await scene.episodes.events() == ["ScaledUp"]
+    await scene.until_events("ScaledUp")
     assert scene.first.way.writes == []
 
 
@@ -238,6 +248,17 @@ async def test_whoever_comes_to_lead_knows_what_the_one_before_owes(
     await cluster.write(Write(Verb.DELETE, AUTO_RESPONSE, *place, None))
     second.operator.wake(Key(AUTO_RESPONSE.kind, *place))
     await scene.until_replicas(2)
+
+
+async def test_a_pass_that_may_not_write_any_more_settles_nothing(scene: Scene) -> None:
+    first = scene.first
+    await first.lead()
+    first.push()
+    first.turns.run_out()
+    seen = len(first.way.writes)
+    target = Key("Target", first.way.namespace, "Deployment/api")
+    assert not await first.operator.settle(target), "200 would be for what stands nowhere"
+    assert (await scene.replicas(), len(first.way.writes)) == (2, seen)
 
 
 async def test_whoever_does_not_lead_any_more_acts_on_nothing(scene: Scene) -> None:

@@ -1,6 +1,8 @@
 """Alertmanager's webhook, over real HTTP: who may send, and what an answer means."""
 
 import asyncio
+import gzip
+import json
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -20,6 +22,7 @@ from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, SECRET
 from firewatch.metrics import Metrics
 from firewatch.reconcile.loop import Loop
 from firewatch.reconcile.responses import reconcile_response
+from firewatch.respond.external import external_key
 from firewatch.respond.receiver import Receiver
 from firewatch.respond.relay import Relay
 from firewatch.respond.target import reconcile_target
@@ -121,6 +124,24 @@ async def test_before_all_responses_are_read_nobody_is_turned_away_for_good(post
 @pytest.mark.parametrize("body", ["x", [], {"version": "3"}, {"version": "4", "alerts": 1}, None])
 async def test_what_is_no_message_is_refused(post: Post, body: object) -> None:
     assert await post.send(body) == 400
+
+
+async def test_what_is_packed_is_not_unpacked(post: Post) -> None:
+    path = f"/webhook/{post.episodes.namespace}"
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": "gzip"}
+    body = gzip.compress(json.dumps(message("firing")).encode())
+    async with post.client.post(path, data=body, headers=headers) as answer:
+        assert answer.status == 400
+    assert await post.replicas() == 2
+
+
+async def test_what_starts_nothing_is_not_kept(post: Post) -> None:
+    other = {"status": "firing", "labels": {"alertname": "Another"}}
+    assert await post.send(message("firing", alerts=[other])) == 200
+    source = external_key(post.episodes.namespace, "scale")
+    assert not post.episodes.sources.get(source).pushed
+    assert await post.send(message("firing")) == 200
+    assert len(post.episodes.sources.get(source).pushed) == 1
 
 
 async def test_what_cannot_be_settled_is_to_be_sent_again(

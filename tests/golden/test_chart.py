@@ -179,5 +179,15 @@ def test_notes_tell_what_was_granted_where(helm: Helm, tmp_path: Path) -> None:
     assert "WARNING" not in said
     assert re.search(r"in shop +run MonitoringStacks", said)
     assert re.search(r"in platform +run MonitoringStacks", said)
-    assert re.search(r"in EVERY namespace +scale Deployments", said)
+    assert re.search(r"in EVERY namespace +scale Deployments, StatefulSets, Rollouts for", said)
+    assert "restart" not in said.partition("Next:")[0]
     assert "run `firewatch release -n firewatch --deployment firewatch` before" in said
+
+
+def test_notes_tell_what_else_is_granted(helm: Helm, tmp_path: Path) -> None:
+    further = "targets.extraKinds[0].group=a,targets.extraKinds[0].kind=Farm"
+    settings = ("targets.namespaces={shop}", "targets.restart=true", "sources.namespaces={shop}")
+    said = notes(helm, tmp_path, *settings, f"{further},targets.extraKinds[0].resource=farms")
+    assert re.search(r"in shop +scale Deployments, StatefulSets, Rollouts, Farm for", said)
+    assert re.search(r"where it may scale +restart Deployments and StatefulSets", said)
+    assert re.search(r"in shop +get Secrets that AutoResponses name", said)

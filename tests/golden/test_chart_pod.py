@@ -27,7 +27,9 @@ def test_pods_meet_the_restricted_level_with_a_read_only_root(objects: list[Obje
             "runAsGroup": 65532,
             "seccompProfile": {"type": "RuntimeDefault"},
         }
-        assert not {"hostNetwork", "hostPID", "hostIPC", "volumes"} & spec.keys()
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
+        # Of volumes there is the receiver's certificate at most.
+        assert all(volume.keys() == {"name", "secret"} for volume in spec.get("volumes", []))
         (container,) = spec["containers"]
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,

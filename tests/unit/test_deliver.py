@@ -181,6 +181,31 @@ async def test_a_server_that_never_answers_costs_a_while(
     await server.wait_closed()
 
 
+async def test_a_mail_server_that_drips_keeps_nobody_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deliver, "_MAIL_SECONDS", 1.0)
+    is_cut = asyncio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        end = asyncio.create_task(reader.read())
+        while not end.done():
+            writer.write(b"2")
+            await asyncio.wait([end], timeout=0.05)
+        end.exception()  # it may have been reset, which ends it as well
+        writer.close()
+        is_cut.set()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with open_courier(Guard(allows_loopback=True)) as courier:
+        assert "has not taken it in time" in await refused(courier, mailbox(f"127.0.0.1:{port}"))
+        async with asyncio.timeout(5):
+            await is_cut.wait()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_nothing_is_sent_into_the_operators_own_pod() -> None:
     async with open_courier(Guard()) as courier, serving() as (url, got):
         assert "it leads to the operator itself" in await refused(courier, slack(url))

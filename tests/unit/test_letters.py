@@ -204,6 +204,7 @@ KEY = {"name": "team", "key": "k"}
     [
         ({"receiver": "a b"}, "receiver a b"),
         ({"slack": {"apiUrl": KEY}}, "Slack (Secret team)"),
+        ({"slack": {"apiUrl": {**KEY, "name": "a" * 253}}}, f"Slack (Secret {'a' * 241}…"),
         ({"pagerduty": {"routingKey": KEY}}, "PagerDuty (Secret team)"),
         ({"webhook": {"urlSecret": KEY}}, "webhook (Secret team)"),
         ({"webhook": {"url": "https://a.example:1/t0ken/x"}}, "webhook a.example:1"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from firewatch.api.conditions import format_instant, good
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import MOST_ACTIONS, AutoResponseSpec, HistoryEntry
-from firewatch.respond.limits import Limits, measure_usage, remember
+from firewatch.respond.limits import Limits, bad_ends, measure_usage, remember
 from firewatch.respond.registry import Entry, target_key
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -113,6 +113,31 @@ def test_a_namespace_and_the_cluster_have_their_own_limits() -> None:
     assert "3 actions in namespace shop" in limit(entry("a", 1, 2), entry("b", 3, target="web"))
     elsewhere = [entry("c", 1, 2, 3, namespace="x"), entry("d", 4, 5, namespace="y")]
     assert "5 actions in the cluster" in limit(*elsewhere)
+
+
+def test_what_is_about_to_be_done_elsewhere_counts_in_the_cluster_only() -> None:
+    three = (entry("a", 1, 2), entry("c", 3, 4, namespace="x"))
+    elsewhere = target_key("y", "Deployment", "api")
+    assert "5 actions in the cluster" in limit(*three, reserved=(elsewhere,))
+    assert limit(*three[:1], reserved=(elsewhere,)) == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "news", "count"),
+    [
+        ([], ["Contested"], 1),
+        (["Contested"], ["RestoreSkipped"], 0),
+        (["Tripped", "Contested", "ScaledUp", "Released"], ["RestoreSkipped"], 0),
+        (["Released", "ScaledUp", "Restored", "Contested"], ["RestoreSkipped"], 1),
+        (["ScaledUp"], ["Ineffective", "Limited", "Restored"], 1),
+        (["Contested"], ["WriteRefused"], 1),
+    ],
+)
+def test_a_bad_end_is_counted_once(before: list[str], news: list[str], count: int) -> None:
+    found = bad_ends(
+        *([HistoryEntry(time=ago(1), event=each) for each in some] for some in (news, before))
+    )
+    assert len(found) == count
 
 
 def test_so_many_targets_at_once_and_no_more() -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from firewatch.api.resource import Key
-from firewatch.cluster.errors import NotLeadingError
+from firewatch.cluster.errors import ForbiddenError, NotLeadingError
 from firewatch.metrics import Metrics
 from firewatch.reconcile.loop import Loop, Pass
 
@@ -92,6 +92,19 @@ async def test_a_failing_pass_is_tried_again_later_and_stops_nothing(
         await until(lambda: len(failed) == 2 and good == [KEY])
     assert failed[1] - failed[0] >= 0.9
     assert "pass over Thing ns/bad failed" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+async def test_what_the_api_server_refuses_is_told_in_its_own_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def run(key: Key) -> float | None:
+        raise ForbiddenError("pods is forbidden")
+
+    async with running(run) as loop:
+        assert not await loop.pass_over(KEY)
+    assert "pass over Thing ns/a failed: pods is forbidden" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 async def test_a_pass_says_when_the_next_one_is_due_and_when_to_forget_the_key() -> None:

@@ -13,7 +13,16 @@ from firewatch.respond.decide import decide
 from firewatch.respond.lost import LEDGER_LOST, is_unrecorded, lost_of
 from firewatch.respond.signals import Signal
 from firewatch.respond.situation import Decision, Responder, Target
-from tests.unit.test_decide import FIRING, HOLD, RESOLVED, RULE_GONE, TARGET, responder, situation
+from tests.unit.test_decide import (
+    FIRING,
+    HOLD,
+    RESOLVED,
+    RULE_GONE,
+    TARGET,
+    responder,
+    situation,
+    spec,
+)
 
 LOST = LostLedger(found_at="2026-01-01T00:00:00.000Z", level=TARGET.level)
 FINALIZER = "monitoring.freeagentics.io/restore"
@@ -98,6 +107,18 @@ def test_afterwards_it_counts_from_what_is_there() -> None:
 def test_another_number_is_somebodys_decision() -> None:
     decision = ask(responder(lost=LOST), target=replace(TARGET, replicas=3))
     assert decision.scale_to == 5
+
+
+def test_within_an_episode_it_stands_in_nobodys_way() -> None:
+    """Somebody had set another number, and the response has raised it to the one that was found."""
+    one_more = spec(actions=[{"scaleUp": {"by": 1, "maxReplicas": 10}}])
+    first = responder(lost=LOST, spec=one_more)
+    opened = ask(first, target=replace(TARGET, replicas=TARGET.level - 1))
+    assert opened.scale_to == LOST.level
+    watcher = responder("o", spec=spec(mode="observe"))
+    decision = decide(situation(first, watcher, ledger=opened.ledger))
+    view = decision.views["o"]
+    assert (view.state, view.target.reason) == (State.WOULD_ACT, "Reachable")
 
 
 def test_one_without_a_source_of_alerts_bears_witness() -> None:

@@ -14,7 +14,13 @@ from firewatch.api.notices import Delivery, DeliveryState, Moment, Notices
 from firewatch.api.responses import AutoResponseSpec, HistoryEntry
 from firewatch.cluster.status import dump_status
 from firewatch.respond.alerts import Alert, AlertState
-from firewatch.respond.deliveries import after_delivery, after_failure, after_look, give_up
+from firewatch.respond.deliveries import (
+    after_delivery,
+    after_failure,
+    after_look,
+    give_up,
+    without_gone_ways,
+)
 from firewatch.respond.messages import Speaker
 from firewatch.respond.notices import (
     MOST_INCIDENTS,
@@ -36,6 +42,7 @@ RESOLVED = Signal(Kind.RESOLVED, "Resolved", "no matching alert is active")
 HOLD = Signal(Kind.HOLD, "NoData", "no data")
 GONE = Signal(Kind.RULE_GONE, "RuleGone", "no rule")
 BLIND = Signal(Kind.HOLD, NOT_POLLED, "not asked yet")
+STALE = Signal(Kind.HOLD, "RuleStale", "asked a while ago")
 
 
 def firing(name: str = "Hot", **annotations: str) -> Signal:
@@ -129,6 +136,14 @@ def test_what_has_not_been_asked_yet_changes_nothing() -> None:
     assert look(who, notices, BLIND, after=100) == notices
 
 
+def test_what_is_known_from_before_neither_ends_an_alert_nor_begins_its_time_anew() -> None:
+    who = speaker()
+    notices = look(who, look(who, Notices(), firing()), RESOLVED, after=1)
+    for at in (9, 20):
+        assert look(who, notices, STALE, after=at) == notices
+    assert look(who, notices, RESOLVED, after=21).incidents == []
+
+
 def test_only_the_moments_that_are_asked_for_are_told_and_only_by_who_asks() -> None:
     who = speaker({**HOOK, "at": ["opened"]}, {**HOOK, "at": ["failed"]}, {**HOOK, "at": ["acted"]})
     notices = look(who, Notices(), firing(), "Refused")
@@ -168,21 +183,59 @@ def test_an_action_that_is_taken_away_waits_no_more() -> None:
     assert [notice.pending for notice in left.outbox] == [[1]]
 
 
+NAMES = [f"Alert{number:02}" for number in range(MOST_INCIDENTS + 3)]
+
+
+def onlooker() -> Speaker:
+    return speaker(actions=[{"notify": HOOK}], target=None, trigger={"preset": "alert_created"})
+
+
+def see(before: Notices, after: float, **signals: Signal) -> Notices:
+    """Return what a pass makes of many alerts, of which those fire that are not named."""
+    found = {name: signals.get(name, firing(name)) for name in NAMES}
+    return advance(onlooker(), before, Seen(START + timedelta(seconds=after), found))
+
+
+def alerts(notices: Notices) -> list[str]:
+    return [incident.alert for incident in notices.incidents]
+
+
+def sent(notices: Notices) -> Notices:
+    return notices.model_copy(update={"outbox": []})
+
+
 def test_alerts_by_name_are_told_each_for_itself_and_only_so_many() -> None:
-    who = speaker(actions=[{"notify": HOOK}], target=None, trigger={"preset": "alert_created"})
-    names = [f"Alert{number:02}" for number in range(MOST_INCIDENTS + 3)]
-    seen = Seen(START, {name: firing(name) for name in names})
-    notices = advance(who, Notices(), seen)
-    assert [incident.alert for incident in notices.incidents] == names[:MOST_INCIDENTS]
-    assert (len(notices.outbox), notices.given_up) == (MOST_WAITING, MOST_INCIDENTS - MOST_WAITING)
-    assert advance(who, notices, seen) == notices
-    over = Seen(
-        START + timedelta(seconds=1), {names[0]: RESOLVED, **{n: firing(n) for n in names[1:]}}
-    )
-    later = Seen(START + timedelta(seconds=11), over.signals)
-    notices = advance(who, advance(who, notices, over), later)
-    assert notices.outbox[-1].happened == f"{names[0]} is over"
-    assert names[0] not in {incident.alert for incident in notices.incidents}
+    notices = see(Notices(), 0)
+    assert (alerts(notices), len(notices.outbox)) == (NAMES[:MOST_WAITING], MOST_WAITING)
+    assert see(notices, 0) == notices, "the others wait until these have been sent"
+    notices = see(sent(notices), 0)
+    assert (alerts(notices), len(notices.outbox)) == (NAMES[:MOST_INCIDENTS], MOST_WAITING)
+    notices = sent(notices)
+    assert see(notices, 0) == notices
+    over = {NAMES[0]: RESOLVED}
+    notices = see(see(notices, 1, **over), 11, **over)
+    assert [notice.happened for notice in notices.outbox] == [f"{NAMES[0]} is over"]
+    assert NAMES[0] not in alerts(notices)
+    assert notices.given_up == 0
+
+
+def test_of_many_that_end_at_once_all_are_told() -> None:
+    notices = sent(see(sent(see(Notices(), 0)), 0))
+    over = dict.fromkeys(NAMES, RESOLVED)
+    told: list[str] = []
+    for after in (1, 11, 12, 13):
+        notices = see(notices, after, **over)
+        told += [notice.alert for notice in notices.outbox]
+        notices = sent(notices)
+    assert (told, notices.incidents, notices.given_up) == (NAMES[:MOST_INCIDENTS], [], 0)
+
+
+def test_what_nobody_takes_for_a_minute_makes_room_for_what_begins() -> None:
+    notices = see(see(Notices(), 0), 59)
+    assert (len(notices.incidents), notices.given_up) == (MOST_WAITING, 0)
+    notices = see(notices, 60)
+    assert (len(notices.incidents), notices.given_up) == (MOST_INCIDENTS, MOST_WAITING)
+    assert [notice.alert for notice in notices.outbox] == NAMES[MOST_WAITING:MOST_INCIDENTS]
 
 
 @pytest.mark.parametrize("name", ["A" * 257, "A\nB", "\ud800"])
@@ -206,6 +259,17 @@ def test_a_message_goes_once_every_way_of_every_action_has_taken_it() -> None:
     assert [row.action for row in notices.deliveries] == [1, 2]
 
 
+def test_a_message_does_not_wait_for_a_way_that_is_gone() -> None:
+    notices = look(speaker(HOOK, HOOK), Notices(), firing())
+    row = Delivery(action=1, to="x", state=DeliveryState.DELIVERED)
+    one, two = "1/slack[0]", "1/email[0]"
+    (notice,) = notices.outbox
+    notices = after_delivery(notices, row, notice=notice.id, way=one, everywhere={one, two})
+    assert without_gone_ways(notices, 1, {one, two}) == notices
+    notices = without_gone_ways(notices, 1, {one})
+    assert [each.pending for each in notices.outbox] == [[2]]
+
+
 def test_how_an_action_stands_is_known_from_its_row() -> None:
     who = speaker()
 
@@ -223,6 +287,8 @@ def test_how_an_action_stands_is_known_from_its_row() -> None:
     notices = after_failure(notices, 1, to="hook", problem="HTTP 500: look after it")
     assert reason(notices) == "DeliveryFailed"
     assert after_look(notices, 1, to="hook", problem="") == notices, "an address proves nothing"
+    (row,) = after_look(notices, 1, to="another hook", problem="").deliveries
+    assert (row.to, row.state, row.message) == ("another hook", DeliveryState.READY, "")
     assert find_notifying(speaker(actions=[SCALE]).spec, notices) is None
 
 

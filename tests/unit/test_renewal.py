@@ -107,6 +107,13 @@ def test_a_deployment_that_takes_none_down_needs_no_budget() -> None:
     assert reason(DEPLOYMENT, live, budget(0, {})) == ""
 
 
+def test_a_deployment_that_may_start_none_in_advance_takes_one_down() -> None:
+    rolling = {"maxUnavailable": "25%", "maxSurge": 0}
+    live = workload(replicas=2, strategy={"rollingUpdate": rolling})
+    assert reason(DEPLOYMENT, live, budget(0, {})) == "BudgetExhausted"
+    assert reason(DEPLOYMENT, live, budget(1, {})) == ""
+
+
 def test_what_stands_in_the_template_is_known() -> None:
     found = find_renewal(DEPLOYMENT, workload(annotations={RESTARTED_AT: "x"}), ())
     assert (found.restarted_at, found.is_annotated, found.generation) == ("x", True, 3)

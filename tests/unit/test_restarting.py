@@ -184,6 +184,67 @@ def test_what_was_done_is_written_down_before_another_is_begun() -> None:
     assert world.restarts == 2
 
 
+def test_what_is_announced_and_not_wanted_any_more_is_taken_back_before_another_is_begun() -> None:
+    world = World(IDLE, (restarter("a"), restarter("b", RESOLVED)))
+    world.step(crash_after=1)
+    world.change("a", pause=PAUSE)
+    world.change("b", signal=FIRING)
+    decision = world.step()
+    assert (world.restarts, decision.notes, decision.seconds) == (0, (), 0.0)
+    assert decision.views["b"].state is State.FIRING
+    told = world.step()
+    assert [(note.event, note.responder) for note in told.notes] == [("Restarted", "b")]
+    assert world.restarts == 1
+
+
+def test_two_restarts_are_never_announced_with_the_same_words() -> None:
+    world = World(IDLE, (restarter("a"), restarter("b", RESOLVED)))
+    world.step()
+    world.roll_out()
+    world.change("b", signal=FIRING)
+    world.step(crash_after=1)
+    first, second = (each.restart for each in world.responders)
+    assert first
+    assert second
+    assert first.at != second.at
+    assert [note.responder for note in world.step().notes] == ["b"]
+    assert world.restarts == 2
+
+
+def test_what_was_done_is_told_though_nothing_is_to_be_done_any_more() -> None:
+    world = World(IDLE, (restarter(),))
+    world.step(crash_after=2)
+    world.change("r", leaving=True)
+    decision = world.step()
+    assert [note.event for note in decision.notes] == ["Restarted"]
+    assert decision.records == {"r": None}
+
+
+def test_a_restart_that_is_announced_comes_before_more_replicas() -> None:
+    world = World(IDLE, (responder("s", RESOLVED), restarter("r")))
+    world.step(crash_after=1)
+    world.signal(FIRING)
+    decision = decide_all(world.situation())
+    assert (decision.scale_to, decision.restart) == (None, ("r", world.responders[1].restart))
+
+
+def test_what_was_announced_is_done_whatever_has_been_done_since() -> None:
+    world = World(IDLE, (restarter(),))
+    world.step(crash_after=1)
+    world.usage = Usage(on_target=3, limit="it counts itself")
+    world.step()
+    assert world.restarts == 1
+
+
+def test_another_target_is_not_one_that_is_gone() -> None:
+    world = World(IDLE, (restarter(),))
+    world.step()
+    world.target = replace(IDLE, name="web", uid="uid-web")
+    world.change("r", spec=spec(actions=[{"restart": {}}], target={"name": "web"}), signal=RESOLVED)
+    decision = world.step()
+    assert (decision.records, decision.notes) == ({"r": None}, ())
+
+
 def test_who_scales_and_who_restarts_do_not_disturb_each_other() -> None:
     world = World(IDLE, (responder("s", RESOLVED), restarter("r")))
     decision = world.step()

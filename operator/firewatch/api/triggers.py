@@ -40,4 +40,6 @@ class Trigger(
     labels: dict[LabelName, Annotated[str, Field(max_length=1024)]] = Field(
         default={}, max_length=32
     )
-    """Labels that the alert must carry besides."""
+    """Labels that the alert must carry besides. An alert whose label ``namespace`` names another namespace
+    than this one changes nothing here unless that label is asked for.
+    """

@@ -55,6 +55,8 @@ _OTHER_THAN_READ = (
     "the server rejected our request due to an error in our request",
     # A merge patch with the uid of an object that has been made anew.
     "metadata.uid: Invalid value",
+    # A finalizer for an object that has begun to be deleted.
+    "no new finalizers can be added if the object is being deleted",
 )
 
 

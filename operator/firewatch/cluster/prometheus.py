@@ -227,6 +227,8 @@ def _data(status: int, body: bytes) -> Any:
         raise PrometheusError(f"HTTP {status}, not JSON") from error
     except RecursionError:
         raise BadQueryError("the answer is nested too deeply") from None
+    if not isinstance(answer, Mapping):
+        raise PrometheusError(f"HTTP {status}, not the answer of a Prometheus")
     if answer.get("status") == "success":
         return answer.get("data")
     message = str(answer.get("error", f"HTTP {status}"))

@@ -14,7 +14,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from firewatch.api.resource import Key
-from firewatch.cluster.errors import NotLeadingError
+from firewatch.cluster.errors import (
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    NotLeadingError,
+    UnreachableError,
+)
 from firewatch.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -29,6 +35,8 @@ _LONGEST_PASS_SECONDS = 120.0
 """A pass over ten thousand policies takes half a minute on a busy machine."""
 _END_SECONDS = 20.0
 """How long a pass may take to notice that it has been ended."""
+_OTHERS_DOING = (ConflictError, ForbiddenError, NotFoundError, UnreachableError)
+"""Failures of which the words say everything, as while a namespace and its RoleBindings go."""
 
 
 Pass = Callable[[Key], Awaitable[float | None]]
@@ -197,9 +205,9 @@ class Loop:
                 entry.failures = 0
                 self._metrics.loop.passes.labels(key.kind, "notLeading").inc()
                 return None
-            except Exception:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001
                 # The loop outlives every pass: the failure is logged, counted and tried again.
-                _log.exception("pass over %s failed", key)
+                _log_failure(key, error)
                 entry.failures += 1
                 self._metrics.loop.passes.labels(key.kind, "error").inc()
                 return None
@@ -213,6 +221,14 @@ class Loop:
         if result is not None:
             return result
         return self._resync * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
+
+
+def _log_failure(key: Key, error: Exception) -> None:
+    """Log why a pass has failed, and where if that is nothing that is to be expected."""
+    if isinstance(error, _OTHERS_DOING):
+        _log.warning("pass over %s failed: %s", key, error)
+    else:
+        _log.error("pass over %s failed", key, exc_info=error)
 
 
 def _tell(waiting: Iterable[asyncio.Future[bool]], *, succeeded: bool) -> None:

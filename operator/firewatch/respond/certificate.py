@@ -86,10 +86,11 @@ class ServingCertificate:
     def _use(self, place: Path) -> None:
         fresh = _server_context()
         _load(fresh, place)
+        # For a client that a connection is begun with before it has said what it wants. If the files
+        # are taken away in between, nothing has changed yet, and nobody has to be told.
+        _load(self.context, place)
         before, self.authority = self.authority, _authority(place)
         self._current = fresh
-        # For a client that a connection is begun with before it has said what it wants.
-        _load(self.context, place)
         if self.authority != before:
             self._changed()
 

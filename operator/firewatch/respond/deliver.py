@@ -9,6 +9,7 @@ import smtplib
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -24,10 +25,12 @@ from firewatch.respond.messages import Letter, mail
 
 _SECONDS = 10.0
 """How long a server may take for an answer."""
-_MAIL_SECONDS = 30.0
-"""How long a mail server may take for all steps together; each may take a third of it."""
+_MAIL_SECONDS = 60.0
+"""How long a mail may take, its turn and all steps together; each step may take half of it. Some servers
+look through a mail before they take it, and one that is given up meanwhile is sent again.
+"""
 _ANSWER_LIMIT = 4096
-_AT_A_TIME = 16
+_MAILS_AT_A_TIME = 8
 _WORDS = frozenset(
     {
         *("invalid_payload", "user_not_found", "channel_not_found", "channel_is_archived"),
@@ -54,8 +57,8 @@ class Courier:
 
     session: aiohttp.ClientSession
     guard: Guard
-    mails: asyncio.Semaphore
-    """Each mail takes a thread while it is sent."""
+    mails: Executor
+    """Each mail takes a thread while it is sent; names are looked up in others, for everybody."""
 
     async def deliver(self, way: Way, letter: Letter) -> str:
         """Send a message; return what is to be said although it was taken.
@@ -93,11 +96,9 @@ class Courier:
 
     async def _mail(self, way: MailWay, letter: Letter) -> str:
         try:
-            content = mail(letter, sender=way.sender, recipients=way.recipients)
-            async with self.mails, asyncio.timeout(_MAIL_SECONDS):
-                refused = await asyncio.to_thread(_send_mail, way, content, self.guard)
+            refused = await self._hand_over(way, letter)
         except TimeoutError:
-            raise DeliveryError(f"{way.place} does not answer in time") from None
+            raise DeliveryError(f"{way.place} has not taken it in time; look after it") from None
         except smtplib.SMTPException as error:
             raise DeliveryError(f"{way.place}: {_mail_problem(error)}") from None
         except OSError as error:
@@ -108,22 +109,42 @@ class Courier:
             return f"{way.place} refuses {refused} of {len(way.recipients)} addresses; correct them"
         return ""
 
+    async def _hand_over(self, way: MailWay, letter: Letter) -> int:
+        """Send a mail in a thread of its own; return how many of the recipients are refused."""
+        content = mail(letter, sender=way.sender, recipients=way.recipients)
+        loop, line = asyncio.get_running_loop(), _Line()
+        try:
+            async with asyncio.timeout(_MAIL_SECONDS):
+                return await loop.run_in_executor(
+                    self.mails, _send_mail, way, content, self.guard, line
+                )
+        finally:
+            # A server that says a byte now and then would keep the thread when nobody waits any more.
+            line.cut()
+
 
 @asynccontextmanager
 async def open_courier(guard: Guard) -> AsyncIterator[Courier]:
     """Open what messages are sent by, apart from everything else that the operator asks."""
     connector = aiohttp.TCPConnector(
-        limit=_AT_A_TIME, force_close=True, socket_factory=guard.make_socket
+        # The loop's workers are the limit: here some would wait for the slow servers of others.
+        limit=0,
+        force_close=True,
+        socket_factory=guard.make_socket,
     )
-    async with aiohttp.ClientSession(
-        connector=connector,
-        timeout=aiohttp.ClientTimeout(total=_SECONDS, connect=_SECONDS / 2),
-        # What one server sets is not for another.
-        cookie_jar=aiohttp.DummyCookieJar(),
-        max_line_size=_ANSWER_LIMIT,
-        max_field_size=_ANSWER_LIMIT,
-    ) as session:
-        yield Courier(session, guard, asyncio.Semaphore(_AT_A_TIME // 4))
+    threads = ThreadPoolExecutor(_MAILS_AT_A_TIME, thread_name_prefix="mail")
+    try:
+        async with aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=_SECONDS, connect=_SECONDS / 2),
+            # What one server sets is not for another.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=_ANSWER_LIMIT,
+            max_field_size=_ANSWER_LIMIT,
+        ) as session:
+            yield Courier(session, guard, threads)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 async def _refusal(way: HttpWay, answer: aiohttp.ClientResponse) -> DeliveryError:
@@ -201,13 +222,37 @@ def _mail_problem(error: smtplib.SMTPException) -> str:
     )
 
 
+class _Line:
+    """The connection by which a mail goes, which another thread may cut."""
+
+    def __init__(self) -> None:
+        self._is_cut = False
+        self._socket: socket.socket | None = None
+
+    def hold(self, found: socket.socket) -> None:
+        """Take a connection that was just made; there may be no time left for it."""
+        # A further handle, since TLS takes over the one there is.
+        self._socket = found.dup()
+        if self._is_cut:
+            self.cut()
+
+    def cut(self) -> None:
+        """End the connection, so that whoever waits for what comes over it does so no more."""
+        self._is_cut = True
+        if self._socket is not None:
+            with suppress(OSError):  # it has ended already
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+
+
 class _Client(smtplib.SMTP):
     """A connection to a mail server whose address the guard has seen."""
 
-    def __init__(self, way: MailWay, guard: Guard) -> None:
+    def __init__(self, way: MailWay, guard: Guard, line: _Line) -> None:
         self._guard = guard
         self._way = way
-        super().__init__(way.host, way.port, local_hostname=way.hello, timeout=_MAIL_SECONDS / 3)
+        self._line = line
+        super().__init__(way.host, way.port, local_hostname=way.hello, timeout=_MAIL_SECONDS / 2)
         # Under this name the server is asked for its certificate.
         self._host = self._name
 
@@ -223,14 +268,15 @@ class _Client(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         """Connect, as ``smtplib`` has it overridden."""
         found = self._guard.connect(host, port, timeout)
+        self._line.hold(found)
         if not self._way.is_encrypted_at_once:
             return found
         return self.context.wrap_socket(found, server_hostname=self._name)
 
 
-def _send_mail(way: MailWay, content: EmailMessage, guard: Guard) -> int:
+def _send_mail(way: MailWay, content: EmailMessage, guard: Guard, line: _Line) -> int:
     """Send a mail, in a thread; return how many of the recipients the server refuses."""
-    client = _Client(way, guard)
+    client = _Client(way, guard, line)
     try:
         if way.requires_tls and not way.is_encrypted_at_once:
             client.starttls(context=client.context)

@@ -27,11 +27,24 @@ def after_delivery(
     return _with_row(notices.model_copy(update={"outbox": left}), row)
 
 
+def without_gone_ways(notices: Notices, action: int, everywhere: Collection[str]) -> Notices:
+    """Return the same without messages that all ways have taken which an action still has.
+
+    The one that was waited for may be gone: a receiver may be changed at any time.
+    """
+    outbox = [_settled(each, action, everywhere) for each in notices.outbox]
+    return notices.model_copy(update={"outbox": [each for each in outbox if each.pending]})
+
+
 def _taken(notice: Notice, action: int, way: str, everywhere: Collection[str]) -> Notice:
     done = [*notice.done, *([way] if way not in notice.done else [])]
-    is_told = set(everywhere) <= set(done)
+    return _settled(notice.model_copy(update={"done": done}), action, everywhere)
+
+
+def _settled(notice: Notice, action: int, everywhere: Collection[str]) -> Notice:
+    is_told = set(everywhere) <= set(notice.done)
     pending = [each for each in notice.pending if each != action or not is_told]
-    return notice.model_copy(update={"done": done, "pending": pending})
+    return notice.model_copy(update={"pending": pending})
 
 
 def after_failure(notices: Notices, action: int, *, to: str, problem: str) -> Notices:
@@ -44,7 +57,7 @@ def after_look(notices: Notices, action: int, *, to: str, problem: str) -> Notic
 
     That a server did not take the last message is not mended by knowing its address.
     """
-    row = last_of(notices, action)
+    row = _row_about(notices, action, to)
     if problem:
         state, message = DeliveryState.NO_ADDRESS, problem
     elif row is not None and row.state is not DeliveryState.NO_ADDRESS:
@@ -69,9 +82,15 @@ def give_up(notices: Notices, action: int, late: Collection[str]) -> Notices:
 
 
 def _put(notices: Notices, action: int, *, to: str, state: DeliveryState, message: str) -> Notices:
-    row = last_of(notices, action) or Delivery(action=action, to=to, state=state)
-    update = {"to": to, "state": state, "message": message[:_LONGEST]}
+    row = _row_about(notices, action, to) or Delivery(action=action, to=to, state=state)
+    update = {"state": state, "message": message[:_LONGEST]}
     return _with_row(notices, row.model_copy(update=update))
+
+
+def _row_about(notices: Notices, action: int, to: str) -> Delivery | None:
+    """Return how an action stands; None if what is known is about somebody else whom it told."""
+    row = last_of(notices, action)
+    return row if row is not None and row.to == to else None
 
 
 def _with_row(notices: Notices, row: Delivery) -> Notices:

@@ -71,12 +71,17 @@ async def _trust(
     named = tls.ca.secret or tls.ca.config_map
     assert named is not None
     where = f"key {named.key} of {named.name}"
-    host = server.url.removeprefix("https://").partition("/")[0].partition(":")[0]
     context = trusting(await read_file(cluster, namespace, tls.ca), pinned=False)
     problem = "" if context else f"{where} holds no certificate in PEM form; create it"
-    name = tls.server_name or host
+    name = tls.server_name or _host(server.url)
     field = f"spec.source.{which}.tlsConfig"
     return Trust(where, name, context=context, problem=problem, field=field)
+
+
+def _host(url: str) -> str:
+    """Return the host of an https address; that of an IPv6 one stands in brackets."""
+    place = url.removeprefix("https://").partition("/")[0]
+    return place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0]
 
 
 async def _authorization(cluster: Cluster, namespace: str, server: ExternalServer) -> str:
@@ -117,20 +122,20 @@ class WebhookSenders:
 
     async def _ask(self, namespace: str, token: str) -> frozenset[Key] | None:
         found: set[Key] = set()
+        verdicts: dict[SecretKeySelector, bool] = {}
         for entry in self._registry:
-            source = entry.spec.source
-            if entry.namespace != namespace or source is None or entry.source is None:
+            ref = entry.spec.source.webhook_token if entry.spec.source else None
+            if entry.namespace != namespace or ref is None or entry.source is None:
                 continue
-            if await is_sender(self._cluster, namespace, source, token):
+            if ref not in verdicts:  # many may have one: whoever guesses costs one request each
+                verdicts[ref] = await is_sender(self._cluster, namespace, ref, token)
+            if verdicts[ref]:
                 found.add(entry.source)
         return frozenset(found) or None
 
 
-async def is_sender(cluster: Cluster, namespace: str, source: ExternalSource, token: str) -> bool:
+async def is_sender(cluster: Cluster, namespace: str, ref: SecretKeySelector, token: str) -> bool:
     """Tell whether a token is one of those by which a source's Alertmanager proves itself."""
-    ref = source.webhook_token
-    if ref is None:
-        return False
     live = await find(cluster, SECRET, namespace, ref.name) or {}
     text = b64decode((live.get("data") or {}).get(ref.key, ""))
     valid = [line.strip() for line in text.splitlines() if line.strip()]

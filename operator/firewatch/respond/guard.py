@@ -14,6 +14,8 @@ _METADATA = frozenset(
     ipaddress.ip_address(each) for each in ("fd00:ec2::254", "100.100.100.200", "192.0.0.192")
 )
 """Where clouds tell a node about itself besides 169.254.169.254, which is link-local."""
+_MOST_ADDRESSES = 3
+"""How many addresses of a name are tried one after another; each may take its time."""
 
 
 class ForbiddenAddressError(OSError):
@@ -52,7 +54,8 @@ class Guard:
     def connect(self, host: str, port: int, timeout: float) -> socket.socket:
         """Connect to a server, by the first of its addresses that answers."""
         problem: OSError = OSError("its name leads to no address")
-        for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        found_there = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for info in found_there[:_MOST_ADDRESSES]:
             self.check(str(info[4][0]))
             found = socket.socket(*info[:3])
             try:

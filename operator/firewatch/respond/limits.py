@@ -4,7 +4,7 @@ Counted from what stands in the statuses and ledgers, so that a restart forgets 
 alone would not do: it holds 20 entries of all kinds, which a busy hour pushes out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -59,14 +59,13 @@ def measure_usage(
     """Return what has been done; ``reserved`` are targets that are about to be written to."""
     entries, reserved = list(entries), set(reserved) - {key}
     recent = {a for entry in entries for a in _actions(entry) if now - a.at < _HOUR}
-    in_namespace = sum(action.target.namespace == key.namespace for action in recent)
+    in_namespace = sum(each.target.namespace == key.namespace for each in recent)
+    in_namespace += sum(each.namespace == key.namespace for each in reserved)
     changed = {entry.owed for entry in entries if entry.owed} | reserved
     others = {each for each in changed if each.namespace == key.namespace and each != key}
     return Usage(
         on_target=sum(action.target == key for action in recent),
-        limit=_limit(
-            key, limits, in_namespace + len(reserved), len(recent) + len(reserved), len(others)
-        ),
+        limit=_limit(key, limits, in_namespace, len(recent) + len(reserved), len(others)),
     )
 
 
@@ -87,9 +86,20 @@ def remember(
     return sorted(added | recent, key=parse_time, reverse=True)[:MOST_ACTIONS]
 
 
+def bad_ends(news: Iterable[HistoryEntry], before: Sequence[HistoryEntry]) -> list[HistoryEntry]:
+    """Return what counts as the bad end of an episode, each episode once.
+
+    One that was contested is not put back either, which is told when its alert is over.
+    """
+    left_alone = (each.event for each in before if each.event in ("Contested", "Released"))
+    is_contested = next(left_alone, "") == "Contested"
+    found = [each for each in news if each.event in FAILURES]
+    return [each for each in found if not (is_contested and each.event == "RestoreSkipped")]
+
+
 def _actions(entry: Entry) -> Iterator[Action]:
     status = entry.live.get("status", {})
-    for at in status.get("acted", ()):
+    for at in status.get("acted") or ():
         yield Action(entry.target, parse_time(at))
     # Where an operator from before has written the last ones, they stand in the history only.
     for told in status.get("history", ()):

@@ -45,7 +45,13 @@ def lost_of(situation: Situation, responder: Responder) -> LostLedger | None:
 
 
 def all_lost(situation: Situation) -> dict[str, LostLedger]:
-    """Return what is known of lost records, by name of the AutoResponse."""
+    """Return what is known of lost records, by name of the AutoResponse.
+
+    Within an episode none matters: it began when that was settled, and its own number may be the one
+    that was found.
+    """
+    if situation.ledger is not None:
+        return {}
     found = {r.name: lost_of(situation, r) for r in situation.responders}
     return {name: lost for name, lost in found.items() if lost is not None}
 

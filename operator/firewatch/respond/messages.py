@@ -144,6 +144,10 @@ def alert_values(spec: AutoResponseSpec, signal: Signal) -> dict[str, str]:
 
 def describe(notify: Notify) -> str:
     """Return whom an action tells, in words; no address that is a secret."""
+    return shorten(_whom(notify), _LONGEST_VALUE)
+
+
+def _whom(notify: Notify) -> str:
     if notify.slack:
         return f"Slack (Secret {notify.slack.api_url.name})"
     if notify.pagerduty:
@@ -152,11 +156,11 @@ def describe(notify: Notify) -> str:
         return f"webhook (Secret {notify.webhook.url_secret.name})"
     if notify.webhook and notify.webhook.url:
         host = notify.webhook.url.partition("//")[2].partition("/")[0]
-        return shorten(f"webhook {host}", _LONGEST_VALUE)
+        return f"webhook {host}"
     if notify.email:
         first, *others = notify.email.to
         more = f" and {len(others)} more" if others else ""
-        return shorten(f"e-mail to {first}{more}", _LONGEST_VALUE)
+        return f"e-mail to {first}{more}"
     return f"receiver {notify.receiver}"
 
 

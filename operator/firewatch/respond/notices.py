@@ -50,6 +50,10 @@ MOST_INCIDENTS = 32
 MOST_WAITING = 16
 _LONGEST_NAME = 256
 _LONGEST_MESSAGE = 1024
+_YOUNG = timedelta(minutes=1)
+"""How long a message is not pushed out of the outbox by others of the same kind."""
+_KNOWN_FROM_BEFORE = frozenset({NOT_POLLED, "RuleStale"})
+"""Reasons of signals by which it is only not known anew how an alert stands."""
 
 _ACTED = frozenset({"ScaledUp", "Rewritten", "Restarted"})
 _FAILED = frozenset(
@@ -92,7 +96,14 @@ class _Draft:
     """What people are told, while it is put together."""
 
     incidents: dict[str, Incident]
+    room: int
+    """For how many messages there is a place in the outbox."""
     due: list[_Due] = field(default_factory=list)
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether what else begins or ends has to wait."""
+        return len(self.due) >= self.room
 
     def of(self, alert: str) -> Incident | None:
         """Return the incident that something in the history belongs to."""
@@ -112,11 +123,24 @@ def advance(speaker: Speaker, before: Notices, seen: Seen) -> Notices:
     """Return what people are to be told after a pass."""
     if not speaker.spec.tells:
         return Notices()
-    draft = _Draft({incident.alert: incident for incident in before.incidents})
+    known = {incident.alert: incident for incident in before.incidents}
+    draft = _Draft(known, _room(speaker.spec, before, seen.now))
     _open(draft, speaker, seen)
     _follow(draft, seen)
     _close(draft, speaker.spec, seen)
     return _post(speaker, before, draft, seen.now)
+
+
+def _room(spec: AutoResponseSpec, before: Notices, now: datetime) -> int:
+    """Return how many messages may be put into the outbox.
+
+    Where alerts are told one by one, many may begin or end at once: some of them wait until others have
+    been sent. What has not been taken for a while makes room, so that one dead endpoint does not keep
+    another from being told.
+    """
+    if spec.changes:
+        return MOST_WAITING
+    return MOST_WAITING - sum(now - parse_time(each.at) < _YOUNG for each in before.outbox)
 
 
 def as_one(before: Notices, signal: Signal) -> dict[str, Signal]:
@@ -133,7 +157,8 @@ def _open(draft: _Draft, speaker: Speaker, seen: Seen) -> None:
     for name, signal in seen.signals.items():
         is_new = signal.kind is Kind.FIRING and name not in draft.incidents
         is_name = len(name) <= _LONGEST_NAME and name.isprintable()
-        if not is_new or not is_name or len(draft.incidents) >= MOST_INCIDENTS:
+        has_place = len(draft.incidents) < MOST_INCIDENTS and not draft.is_full
+        if not is_new or not is_name or not has_place:
             continue
         since = format_instant(seen.now)
         incident = Incident(
@@ -161,12 +186,13 @@ def _close(draft: _Draft, spec: AutoResponseSpec, seen: Seen) -> None:
     """Tell of alerts that have stayed resolved and for which nothing is changed any more."""
     for alert, incident in [*draft.incidents.items()]:
         signal = seen.signals.get(alert)
-        if signal is None or signal.reason == NOT_POLLED:
+        if signal is None or signal.reason in _KNOWN_FROM_BEFORE:
             continue
         known = _settle(incident, signal, seen.now)
         draft.incidents[alert] = known
         end = ends_at(known, spec.recovery)
-        if end is not None and seen.now >= end and not seen.is_changed:
+        is_over = end is not None and seen.now >= end and not seen.is_changed
+        if is_over and not draft.is_full:
             draft.tell(known, Moment.RESTORED, _ending(known, spec, seen))
             del draft.incidents[alert]
 

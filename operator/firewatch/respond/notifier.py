@@ -6,15 +6,17 @@ sends it again; whatever else goes wrong in between is remembered.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from weakref import WeakValueDictionary
 
 from firewatch.api.conditions import format_instant, parse_time
 from firewatch.api.notices import Delivery, DeliveryState, Notice, Notices, Notify
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import AutoResponseStatus
-from firewatch.cluster.errors import ConflictError, NotFoundError
+from firewatch.cluster.errors import ConflictError, NotFoundError, NotLeadingError
 from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.cluster.status import dump_status, write_status
 from firewatch.respond.addresses import AddressError, Directory, NoWay, Way
@@ -27,6 +29,7 @@ from firewatch.respond.deliveries import (
     after_look,
     give_up,
     last_of,
+    without_gone_ways,
 )
 from firewatch.respond.external import is_external
 from firewatch.respond.messages import describe, write_letter
@@ -47,6 +50,8 @@ _YOUNG_SECONDS = 2.0
 """How long a resource without a status is left to the pass that writes the first."""
 _MOST_AT_ONCE = 8
 """Messages that one pass sends by each way; others get their turn before the next."""
+_PASS_SECONDS = 20.0
+"""After so long a pass begins no further message: one of minutes would be taken for stuck."""
 _TRIES = 5
 
 
@@ -79,12 +84,16 @@ class Notifier:
 
     context: RespondContext
     courier: Courier
+    leads: Callable[[], bool] = lambda: True
+    """Whether this replica acts; asked right before each message, as before each write."""
     _taken: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """Messages that were taken and are not written down yet (uid, message, way), with what is to be
     said of them.
     """
     _failures: dict[Key, int] = field(default_factory=dict)
     """How often in a row a pass has sent in vain."""
+    _turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    """Held while a status (uid) is written: several ways would only get in each other's way."""
 
     async def reconcile(self, key: Key) -> float | None:
         """Send what one action has to tell; return when to look again."""
@@ -102,8 +111,17 @@ class Notifier:
         try:
             return await self._attend(key, _Task(entry, action, notify))
         except NotFoundError:
-            self.context.registry.drop(key.namespace, name)
-            return float("inf")
+            return self._forget(key, entry)
+
+    def _forget(self, key: Key, entry: Entry) -> float:
+        """Forget an AutoResponse that is not there any more, but not another of its name."""
+        registry, uid = self.context.registry, _uid(entry)
+        known = registry.get(entry.namespace, entry.name)
+        if known is not None and _uid(known) == uid:
+            registry.drop(entry.namespace, entry.name)
+        self._failures.pop(key, None)
+        self._taken = {taken: said for taken, said in self._taken.items() if taken[0] != uid}
+        return float("inf")
 
     def _pause_ends(self, entry: Entry) -> float | None:
         now = self.context.clock()
@@ -127,7 +145,18 @@ class Notifier:
         if problems or failures:
             return await self._failed(key, task, problems=problems, failures=failures)
         self._failures.pop(key, None)
-        return 0.0 if len(task.due) > _MOST_AT_ONCE else None
+        return await self._settle(task, good)
+
+    async def _settle(self, task: _Task, ways: Sequence[Way]) -> float | None:
+        """Write down what no way has to take any more; return 0 if there is more to send."""
+        everywhere, action = frozenset(map(task.mark, ways)), task.action
+
+        def settle(found: Notices) -> Notices:
+            left = without_gone_ways(found, action, everywhere)
+            return after_look(left, action, to=task.to, problem="")
+
+        after = await self._write(task, settle)
+        return 0.0 if any(task.action in each.pending for each in after.outbox) else None
 
     async def _send_all(
         self, task: _Task, good: Sequence[Way], ways: Sequence[Way | NoWay]
@@ -153,17 +182,21 @@ class Notifier:
 
     async def _send(self, task: _Task, way: Way, ways: Sequence[Way | NoWay]) -> None:
         """Send what is due by one way, in order; ``DeliveryError`` with the first that is refused."""
-        mark = task.mark(way)
-        for notice in task.due[:_MOST_AT_ONCE]:
-            if mark in notice.done:
-                continue
-            taken = (task.entry.live["metadata"]["uid"], notice.id, mark)
+        mark, end = task.mark(way), time.monotonic() + _PASS_SECONDS
+        # What only waits for another way is none of this one's.
+        due = [notice for notice in task.due if mark not in notice.done]
+        for notice in due[:_MOST_AT_ONCE]:
+            if time.monotonic() > end:
+                return
+            taken = (_uid(task.entry), notice.id, mark)
             if taken not in self._taken:
                 self._taken[taken] = await self._deliver(task, way, notice)
             await self._delivered(task, notice, way=mark, ways=ways, remark=self._taken[taken])
-            del self._taken[taken]
+            self._taken.pop(taken, None)
 
     async def _deliver(self, task: _Task, way: Way, notice: Notice) -> str:
+        if not self.leads():
+            raise NotLeadingError(f"message {notice.id} was not sent: this replica does not lead")
         letter = write_letter(speaker_of(task.entry), notice, task.notify)
         try:
             remark = await self.courier.deliver(way, letter)
@@ -234,6 +267,11 @@ class Notifier:
         Whoever has written meanwhile keeps what they wrote: it is read anew and changed again. What was
         sent is not sent again for that.
         """
+        turn = self._turns.setdefault(_uid(task.entry), asyncio.Lock())
+        async with turn:
+            return await self._write_in_turn(task, change)
+
+    async def _write_in_turn(self, task: _Task, change: Callable[[Notices], Notices]) -> Notices:
         entry = self._current(task.entry)
         for _ in range(_TRIES):
             status = self._status(entry, change)
@@ -248,11 +286,15 @@ class Notifier:
         raise ConflictError("the status is being written by others again and again")
 
     def _current(self, entry: Entry) -> Entry:
-        return self.context.registry.get(entry.namespace, entry.name) or entry
+        """Return an AutoResponse as it is known by now; ``NotFoundError`` if it is another."""
+        known = self.context.registry.get(entry.namespace, entry.name) or entry
+        if _uid(known) != _uid(entry):
+            raise NotFoundError(f"AutoResponse {entry.name} has been made anew")
+        return known
 
     async def _read_again(self, entry: Entry) -> Entry:
         live = await self.context.cluster.get(AUTO_RESPONSE, entry.namespace, entry.name)
-        if live["metadata"]["uid"] != entry.live["metadata"]["uid"]:
+        if live["metadata"]["uid"] != _uid(entry):
             raise NotFoundError(f"AutoResponse {entry.name} has been made anew")
         self.context.registry.renew(live)
         return replace(entry, live=live)
@@ -281,7 +323,12 @@ class Notifier:
             metrics.seconds.observe(max(0.0, waited.total_seconds()))
 
     async def _post(self, task: _Task, note: Note) -> None:
-        await post_note(self.context, involving(self._current(task.entry)), note)
+        await post_note(self.context, involving(task.entry), note)
+
+
+def _uid(entry: Entry) -> str:
+    uid: str = entry.live["metadata"]["uid"]
+    return uid
 
 
 def _summarize(problems: Sequence[str]) -> str:

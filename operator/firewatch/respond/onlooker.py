@@ -86,7 +86,8 @@ def _status(context: RespondContext, entry: Entry, signal: Signal, notices: Noti
         "observed_generation": generation,
         "conditions": merge_conditions(before.conditions, findings, generation=generation, now=now),
         "request": None,
-        "restart": None,  # left from when it was to restart something
+        "restart": None,  # left from when it was to change something
+        "tripped": None,
         "state": state,
         "message": message[:1024],
         "notices": None if notices == Notices() else notices,

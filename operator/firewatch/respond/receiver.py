@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from firewatch.api.resource import Key
 from firewatch.cluster.errors import ClusterError
@@ -33,6 +34,10 @@ _BODY_LIMIT = 4 * 1024 * 1024
 _ALERT_LIMIT = 10_000
 _READ_SECONDS = 5.0
 """A body that takes longer holds a connection for nothing."""
+_IDLE_SECONDS = 37.0
+"""How long a connection may stand without a whole head of a request; aiohttp's own is an hour. No usual
+interval of rules divides it, so that it does not end just when Prometheus sends again.
+"""
 _PASS_SECONDS = 5.0
 """How long a webhook waits for what it leads to; below Alertmanager's own patience of 10 s."""
 
@@ -52,9 +57,18 @@ class Receiver:
 
     def application(self) -> web.Application:
         """Return the web application."""
-        application = web.Application(client_max_size=_BODY_LIMIT)
+        application = web.Application(
+            client_max_size=_BODY_LIMIT,
+            handler_args={
+                "keepalive_timeout": _IDLE_SECONDS,
+                # No sender packs, and a few kilobytes would unpack to all that is taken.
+                "auto_decompress": False,
+                "logger": _http_log(),
+            },
+        )
         application.router.add_post("/api/v2/alerts", self.post)
-        application.router.add_post("/webhook/{namespace}", self.webhook)
+        # Only what can be a namespace: other bytes of a path need not even be text.
+        application.router.add_post("/webhook/{namespace:[a-z0-9-]+}", self.webhook)
         return application
 
     async def post(self, request: web.Request) -> web.Response:
@@ -159,10 +173,9 @@ class Receiver:
         for alert in alerts:
             self._context.metrics.alerts.received.labels(alert.state).inc()
             named.setdefault(alert.name, []).append(alert)
-        # All at once: what is known is looked through for old alerts each time.
-        if news := [alert for alert in alerts if alert.state is AlertState.FIRING]:
-            self._context.sources.push(source, news, now)
         targets: set[Key] = set()
+        # What starts no response is not kept: that would be all that a Prometheus ever sends.
+        news: dict[str, Alert] = {}
         for entry in self._context.registry.of_source(source):
             trigger = entry.spec.trigger
             some = named.get(trigger.alert, []) if trigger.alert else alerts
@@ -174,6 +187,10 @@ class Receiver:
                 lag = (now - firing[0].starts_at).total_seconds()
                 self._context.metrics.responses.detection_seconds.observe(max(0.0, lag))
                 targets.add(entry.target)
+                news |= {alert.identity: alert for alert in firing}
+        # All at once: what is known is looked through for old alerts each time.
+        if news:
+            self._context.sources.push(source, news.values(), now)
         return targets
 
     async def _settled(self, targets: Iterable[Key]) -> bool:
@@ -193,12 +210,28 @@ def _token(request: web.Request) -> str:
 
 
 async def _body(request: web.Request) -> bytes:
-    """Return the body; ``ValueError`` if it does not come in time."""
+    """Return the body; ``ValueError`` if it does not come, or not in time."""
     try:
         async with asyncio.timeout(_READ_SECONDS):
             return await request.read()
     except TimeoutError:
         raise ValueError(f"the body did not come within {_READ_SECONDS:.0f} s") from None
+    except (web.RequestPayloadError, OSError) as error:
+        # Neither a body that is no HTTP nor a sender that has gone is a failure of ours.
+        raise ValueError("the body cannot be read") from error
+
+
+def _http_log() -> logging.Logger:
+    """Return where the HTTP server tells of failures; whoever sends what is no HTTP fills no log."""
+    log = logging.getLogger(f"{__name__}.http")
+    log.addFilter(_is_failure)
+    return log
+
+
+def _is_failure(record: logging.LogRecord) -> bool:
+    """Tell whether a line of the HTTP server is about a failure of ours."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
 
 
 def _read_list(body: bytes) -> list[Any]:

@@ -4,7 +4,7 @@ Both only save a request in the hot path. A write that was decided on a stale co
 API server (resourceVersion) and decided again.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +15,7 @@ from firewatch.api.ledger import LedgerTarget
 from firewatch.api.notices import Notices
 from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.responses import AutoResponseSpec, Tripped
+from firewatch.build.confine import NAMESPACE_LABEL
 from firewatch.respond.alerts import Alert
 from firewatch.respond.signals import Pushed, Source, SourceState, heed_silences
 
@@ -23,6 +24,8 @@ ONLOOKER = "Onlooker"
 NOTICES = "Notices"
 """Kinds of loop keys: a target, an AutoResponse that changes nothing, and what one action has to tell."""
 _PUSH_MEMORY = timedelta(minutes=5)
+_MOST_PUSHED = 10_000
+"""Alerts remembered of one source: who may push could make up labels for ever."""
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
@@ -244,7 +247,7 @@ class Sources:
         source = self.get(entry.source)
         state = source.state if source.state and source.state.polled_at >= entry.since else None
         pushed = {i: p for i, p in source.pushed.items() if p.at >= entry.since}
-        found = Source(state, pushed)
+        found = _about(Source(state, pushed), entry)
         return heed_silences(found) if entry.spec.heeds_silences else found
 
     def begin_anew(self) -> None:
@@ -268,6 +271,9 @@ class Sources:
         source = self.get(key)
         pushed = {i: p for i, p in source.pushed.items() if at - p.at < _PUSH_MEMORY}
         pushed |= {alert.identity: Pushed(alert, at) for alert in alerts}
+        if len(pushed) > _MOST_PUSHED:
+            latest = sorted(pushed.items(), key=lambda item: item[1].at)
+            pushed = dict(latest[-_MOST_PUSHED:])
         self._sources[key] = Source(source.state, pushed)
 
     def drop(self, key: Key) -> None:
@@ -281,3 +287,22 @@ def _is_newer(pushed: Pushed, state: SourceState) -> bool:
     if state.error:
         return state.polled_at - pushed.at < _PUSH_MEMORY
     return pushed.at > state.polled_at
+
+
+def _about(source: Source, entry: Entry) -> Source:
+    """Leave out what is about another namespace, unless the trigger asks for it or nothing is changed."""
+    if not entry.spec.changes or NAMESPACE_LABEL in entry.spec.trigger.labels:
+        return source
+
+    def is_ours(labels: Mapping[str, str]) -> bool:
+        return labels.get(NAMESPACE_LABEL, entry.namespace) == entry.namespace
+
+    pushed = {i: p for i, p in source.pushed.items() if is_ours(p.alert.labels)}
+    if source.state is None:
+        return replace(source, pushed=pushed)
+    rules = tuple(
+        replace(rule, alerts=tuple(a for a in rule.alerts if is_ours(a.labels)))
+        for rule in source.state.rules
+        if is_ours(rule.labels)
+    )
+    return replace(source, state=replace(source.state, rules=rules), pushed=pushed)

@@ -20,9 +20,10 @@ RELAYED = "Firewatch-Relayed"
 _TIMEOUT = aiohttp.ClientTimeout(total=7, connect=1)
 """Above what the other waits for its own passes, below Alertmanager's patience of 10 s."""
 _TEXT_LIMIT = 1024
-_VERDICTS = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED})
+_VERDICTS = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST})
 """Answers of a receiver that are passed on. All others are a reason to try again later: to whatever
-else it is told, Alertmanager does not send again.
+else it is told, Alertmanager does not send again. So is 401: this replica knows the sender, and the
+other has not read the AutoResponse or the Secret yet that says who it is.
 """
 
 

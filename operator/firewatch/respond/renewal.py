@@ -117,7 +117,9 @@ def _taken(kind: Kind, live: Object) -> int:
         rolling = (spec.get("updateStrategy") or {}).get("rollingUpdate") or {}
         return max(1, _share(rolling.get("maxUnavailable", 1), _wanted(live)))
     rolling = (spec.get("strategy") or {}).get("rollingUpdate") or {}
-    return _share(rolling.get("maxUnavailable", "25%"), _wanted(live))
+    taken = _share(rolling.get("maxUnavailable", "25%"), _wanted(live))
+    # Where neither is more than none, the Deployment controller takes one.
+    return taken or (1 if rolling.get("maxSurge", "25%") in (0, "0%") else 0)
 
 
 def _share(value: int | str, whole: int) -> int:

@@ -29,7 +29,7 @@ from firewatch.respond.actuator import level_write, restart_write
 from firewatch.respond.ahead import put_live, write_ahead
 from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import add_finalizer, has_finalizer, remove_finalizer
-from firewatch.respond.limits import FAILURES, remember
+from firewatch.respond.limits import FAILURES, bad_ends, remember
 from firewatch.respond.lost import is_unrecorded, newly_found, unseen_note
 from firewatch.respond.notices import WOULD_NOTIFY, as_one, find_notifying, would_notes
 from firewatch.respond.outbox import follow, wake_notifiers
@@ -103,7 +103,9 @@ async def report(
     for entry in _in_order(key, entries, keeper):
         is_keeper = keeper is not None and entry.name == keeper.name
         current = keeper if is_keeper and keeper is not None else entry
-        would += await _write_status(context, key, current, decision, keeper=is_keeper)
+        would += await _write_status(
+            context, key, current, decision, now=situation.now, keeper=is_keeper
+        )
     await _tell(context, key, situation, replace(decision, notes=(*notes, *would)))
     await release_finalizers(context, key)
 
@@ -135,10 +137,19 @@ def _keeper(key: Key, entries: list[Entry], ledger: Ledger | None) -> Entry | No
 
 
 async def _write_status(
-    context: RespondContext, key: Key, entry: Entry, decision: Decision, *, keeper: bool
+    context: RespondContext,
+    key: Key,
+    entry: Entry,
+    decision: Decision,
+    *,
+    now: datetime,
+    keeper: bool,
 ) -> list[Note]:
-    """Write a status; return what people would have been told, did the mode let them be."""
-    status = _status(context, key, entry, decision)
+    """Write a status; return what people would have been told, did the mode let them be.
+
+    ``now`` is the same for all that a decision is told of: what has happened once is counted once.
+    """
+    status = _status(context, key, entry, decision, now)
     raw = entry.live.get("status", {}).get("ledger")
     if keeper and decision.ledger is not None:
         status["ledger"] = dump_status(decision.ledger)
@@ -150,18 +161,20 @@ async def _write_status(
     return would_notes(entry.name, entry.notices, after.notices)
 
 
-def _status(context: RespondContext, key: Key, entry: Entry, decision: Decision) -> Object:
+def _status(
+    context: RespondContext, key: Key, entry: Entry, decision: Decision, now: datetime
+) -> Object:
     """Return the status of an AutoResponse, without its ledger."""
     raw = {k: v for k, v in entry.live.get("status", {}).items() if k != "ledger"}
     raw["history"] = raw.get("history", [])[:_HISTORY]
     before = AutoResponseStatus.model_validate(raw)
-    now = context.clock()
     news = (n for n in decision.notes if n.responder == entry.name)
     told = [_history_entry(n, now) for n in news if not _is_told(n, before)]
     update: dict[str, object] = {
         "history": [*told, *before.history][:_HISTORY],
         "acted": remember(before.acted or (), told, now) or None,
-        "failed": remember(before.failed or (), told, now, FAILURES) or None,
+        "failed": remember(before.failed or (), bad_ends(told, before.history), now, FAILURES)
+        or None,
     }
     if decision.knows_trip:
         update["tripped"] = decision.trip
@@ -373,9 +386,10 @@ async def report_problem(context: RespondContext, key: Key, reason: str, message
     notes = [Note(event, message, e.name, warning=True) for e in entries]
     notes += [unseen_note(e.name, e.spec) for e in entries if is_unrecorded(e.live)]
     decision = replace(decision, notes=tuple(_news(entries, replace(decision, notes=tuple(notes)))))
+    now = context.clock()
     for entry in entries:
-        await _write_status(context, key, entry, decision, keeper=False)
-    await _tell(context, key, Situation(context.clock(), None, ()), decision)
+        await _write_status(context, key, entry, decision, now=now, keeper=False)
+    await _tell(context, key, Situation(now, None, ()), decision)
 
 
 async def abandon(context: RespondContext, key: Key, entry: Entry, why: str) -> None:
@@ -389,6 +403,7 @@ async def abandon(context: RespondContext, key: Key, entry: Entry, why: str) -> 
     _log.warning("AutoResponse %s/%s is deleted: %s", key.namespace, entry.name, message)
     note = Note("RestoreSkipped", message, entry.name, warning=True)
     decision = Decision(None, notes=(note,))
-    await _write_status(context, key, entry, decision, keeper=False)
-    await _tell(context, key, Situation(context.clock(), None, ()), decision)
+    now = context.clock()
+    await _write_status(context, key, entry, decision, now=now, keeper=False)
+    await _tell(context, key, Situation(now, None, ()), decision)
     await release_finalizers(context, key)

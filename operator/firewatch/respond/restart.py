@@ -18,17 +18,21 @@ async def restart(
 ) -> Situation:
     """Restart a target for an AutoResponse; return the situation as it then is.
 
-    ``ConflictError`` if somebody else has changed the target, so that it was not restarted for sure.
+    ``ConflictError`` if somebody else has changed the target.
     """
     entry, target = context.registry.get(key.namespace, name), situation.target
     if entry is None or target is None:
         raise RuntimeError(f"{key}: a restart was decided for nobody, or of nothing")
-    if entry.live.get("status", {}).get("restart") != dump_status(record):
+    is_new = entry.live.get("status", {}).get("restart") != dump_status(record)
+    if is_new:
         await announce_restart(context, entry, record)
+    context.registry.reserved.discard(key)  # it is counted by what stands in the status now
     try:
         await context.cluster.write(restart_write(target, key.namespace, record.at))
     except ConflictError:
-        await _withdraw(context, key, name)
+        # Whoever has announced it before may have done it in this very moment; then it stands there.
+        if is_new:
+            await _withdraw(context, key, name)
         raise
     responders = tuple(
         replace(r, restart=record, holds_claim=True) if r.name == name else r

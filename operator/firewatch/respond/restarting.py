@@ -24,6 +24,7 @@ from firewatch.respond.effect import (
     weigh,
 )
 from firewatch.respond.idle import may_begin, refusal
+from firewatch.respond.limits import Usage
 from firewatch.respond.signals import Kind
 from firewatch.respond.situation import (
     TARGET_READY,
@@ -35,6 +36,9 @@ from firewatch.respond.situation import (
     View,
 )
 
+_TICK = timedelta(milliseconds=1)
+"""The least by which two instants differ."""
+
 
 @dataclass
 class _Draft:
@@ -44,37 +48,58 @@ class _Draft:
     views: dict[str, View] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
-    begun: tuple[str, RestartRecord] | None = None
+    wanting: list[Responder] = field(default_factory=list)
+    """For whom a restart may be done now; one that was announced already comes first."""
+
+    @property
+    def is_settling(self) -> bool:
+        """Tell whether something was found out that must be written down before a restart is done."""
+        return bool(self.notes or self.ended) or None in self.records.values()
 
 
 def decide_all(situation: Situation) -> Decision:
-    """Return what to do now about replicas and restarts; replicas come first."""
+    """Return what to do now about replicas and restarts; replicas come first.
+
+    But not before a restart that stands announced: it could no longer be told whether that was done.
+    """
     decision = decide(situation)
-    if decision.scale_to is not None or situation.unreadable:
+    is_first = decision.scale_to is not None and not _is_announced(situation)
+    if is_first or situation.unreadable:
         return decision
-    return _with_restarts(situation, decision)
+    return _with_restarts(situation, replace(decision, scale_to=None))
+
+
+def _is_announced(situation: Situation) -> bool:
+    """Tell whether there is a restart that was announced and not done."""
+    target = situation.target
+    return target is not None and any(
+        record.state is RestartState.ANNOUNCED and _is_untouched(target, record)
+        for record in (responder.restart for responder in situation.responders)
+        if record is not None and record.target.uid == target.uid
+    )
 
 
 def _with_restarts(situation: Situation, decision: Decision) -> Decision:
-    draft = _Draft()
+    draft = _Draft(ended={*decision.ended})
     for responder in situation.responders:
         if responder.restart is not None:
             _follow(draft, situation, responder, responder.restart)
     for responder in situation.responders:
         if responder.restart is None and _may_begin(situation, responder):
-            _begin(draft, situation, responder)
-    if not draft.records and not draft.begun and not draft.views:
+            draft.wanting.append(responder)
+    if not draft.records and not draft.wanting:
         return decision
+    begun = _begun(draft, situation)
     waits = [] if decision.seconds is None else [decision.seconds]
     waits += [WATCH_SECONDS] if draft.views else []
     return replace(
         decision,
-        restart=draft.begun,
+        restart=begun,
         records=draft.records,
         views={**decision.views, **draft.views},
         notes=(*decision.notes, *draft.notes),
         ended=decision.ended | draft.ended,
-        seconds=0.0 if draft.ended else min(waits, default=None),
+        seconds=0.0 if draft.is_settling else min(waits, default=None),
     )
 
 
@@ -83,17 +108,24 @@ def _may_begin(situation: Situation, responder: Responder) -> bool:
     return responder.restarts and not is_left_alone and may_begin(situation, responder)
 
 
-def _begin(draft: _Draft, situation: Situation, responder: Responder) -> None:
-    """Begin a restart, unless there is another to do or to tell of first.
+def _begun(draft: _Draft, situation: Situation) -> tuple[str, RestartRecord] | None:
+    """Return the restart that is done now, unless there is another to tell of or to end first.
 
-    The annotation says of the last one only that it was done, so that must be written down before.
+    The annotation says of the last one only that it was done, and what was only announced would be
+    taken for done, or for in doubt, once another has been. So that must be written down before.
     """
-    if draft.begun is None and not draft.notes:
-        draft.begun = (responder.name, _announce(situation, responder))
-    elif draft.notes:
-        finding = refusal(situation, responder)
-        message = f"{responder.signal.message}; it waits for what is done for another"
-        draft.views[responder.name] = View(State.FIRING, message, finding)
+    if draft.is_settling:
+        draft.views |= {each.name: _waiting_view(situation, each) for each in draft.wanting}
+        return None
+    if not draft.wanting:
+        return None
+    first = draft.wanting[0]
+    return first.name, first.restart or _announce(situation, first)
+
+
+def _waiting_view(situation: Situation, responder: Responder) -> View:
+    message = f"{responder.signal.message}; it waits for what is done for another"
+    return View(State.FIRING, message, refusal(situation, responder))
 
 
 def _announce(situation: Situation, responder: Responder) -> RestartRecord:
@@ -105,27 +137,45 @@ def _announce(situation: Situation, responder: Responder) -> RestartRecord:
         target=LedgerTarget(kind=target.kind, name=target.name, uid=target.uid),
         alert=alert.identity,
         alert_name=alert.name[:256],
-        at=format_instant(situation.now),
+        at=_instant(situation.now, target),
         generation=target.renewal.generation,
         effect=Effect(value=responder.signal.value) if within else None,
     )
+
+
+def _instant(now: datetime, target: Target) -> str:
+    """Return an instant that the annotation does not say yet, or it would be taken for done."""
+    at = format_instant(now)
+    return at if at != target.renewal.restarted_at else format_instant(now + _TICK)
 
 
 def _follow(
     draft: _Draft, situation: Situation, responder: Responder, record: RestartRecord
 ) -> None:
     """Go on with a restart that stands in a status."""
-    name, target = responder.name, situation.target
-    if not responder.may_write or not responder.restarts:
-        _end(draft, name)
-    elif target is None or target.uid != record.target.uid:
-        message = f"{record.target.kind} {record.target.name} was deleted or made anew"
-        draft.notes.append(Note("TargetGone", message, name, record.alert_name, warning=True))
-        _end(draft, name)
+    target = situation.target
+    if target is None or target.uid != record.target.uid:
+        _lose(draft, responder, record)
     elif record.state is RestartState.ANNOUNCED and _is_untouched(target, record):
-        _try_again(draft, situation, responder, record)
+        _try_again(draft, situation, responder)
     else:
-        _watch(draft, situation, responder, _settled(draft, responder, target, record))
+        # What was done is told, also for one that is to do nothing any more.
+        settled = _settled(draft, responder, target, record)
+        if responder.may_write and responder.restarts:
+            _watch(draft, situation, responder, settled)
+        else:
+            _end(draft, responder.name)
+
+
+def _lose(draft: _Draft, responder: Responder, record: RestartRecord) -> None:
+    """End what was begun on an object that is gone, or is not the one that is meant any more."""
+    meant, was = responder.spec.target, record.target
+    is_meant = meant is not None and (meant.kind, meant.name) == (was.kind, was.name)
+    if responder.may_write and is_meant:
+        message = f"{was.kind} {was.name} was deleted or made anew"
+        note = Note("TargetGone", message, responder.name, record.alert_name, warning=True)
+        draft.notes.append(note)
+    _end(draft, responder.name)
 
 
 def _end(draft: _Draft, name: str) -> None:
@@ -139,12 +189,12 @@ def _is_untouched(target: Target, record: RestartRecord) -> bool:
     return renewal.restarted_at != record.at and renewal.generation == record.generation
 
 
-def _try_again(
-    draft: _Draft, situation: Situation, responder: Responder, record: RestartRecord
-) -> None:
+def _try_again(draft: _Draft, situation: Situation, responder: Responder) -> None:
     """Do what was only announced, if that is still wanted; with the same words, so that it is one."""
-    if draft.begun is None and responder.asks and may_begin(situation, responder):
-        draft.begun = (responder.name, record)
+    # It is among the actions that are counted already.
+    counted = replace(situation, usage=Usage())
+    if not draft.wanting and _may_begin(counted, responder):
+        draft.wanting.append(responder)
     else:
         draft.records[responder.name] = None
 

@@ -66,7 +66,9 @@ class Sourcing:
         busy = False
         for entry in entries:
             signal = self._signal(entry, context.clock())
-            if signal != before[entry.name]:
+            # What people were told of by name is over only by a poll that is fresh; such may be rare.
+            is_watched = not entry.spec.changes and bool(entry.notices.incidents)
+            if is_watched or signal != before[entry.name]:
                 context.wake(entry.target)
             busy = busy or entry.is_open or signal[1] == "SourceStarting"
         return _BUSY_SECONDS if busy else _QUIET_SECONDS
@@ -100,6 +102,10 @@ class Sourcing:
             return SourceState(polled_at=started, error=str(error))
         except ValidationError:
             why = f"MonitoringStack {key.name} is not understood; see its status"
+            return SourceState(polled_at=started, error=why)
+        except (LookupError, TypeError, ValueError) as error:
+            # Whoever answers at an address that people name need not be a Prometheus.
+            why = f"its answer is not that of a Prometheus ({type(error).__name__})"
             return SourceState(polled_at=started, error=why)
 
     async def _prometheus(self, key: Key) -> Prometheus:

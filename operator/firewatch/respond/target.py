@@ -6,7 +6,7 @@ to be written, so the next pass can tell what became of it.
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -76,6 +76,7 @@ async def reconcile_target(context: RespondContext, key: Key) -> float | None:
     """Bring a target to what its AutoResponses want; return when to look again."""
     entries = context.registry.on_target(key)
     if not entries:
+        _forget_trip(context, key.namespace)
         return float("inf")
     try:
         return await _attend(context, key, entries)
@@ -84,6 +85,12 @@ async def reconcile_target(context: RespondContext, key: Key) -> float | None:
         _log.info("%s changed while it was being worked on: %s", key, error)
         await read_again(context, entries)
         return _AGAIN_SECONDS
+
+
+def _forget_trip(context: RespondContext, namespace: str) -> None:
+    """Take back that the breaker of a namespace is open, once nobody is left who says so."""
+    if not any(entry.namespace == namespace for entry in context.registry):
+        context.metrics.responses.tripped.labels(namespace).set(0)
 
 
 async def _attend(context: RespondContext, key: Key, entries: list[Entry]) -> float | None:
@@ -144,7 +151,10 @@ async def _act(context: RespondContext, key: Key, situation: Situation) -> float
             context.registry.reserved.add(key)
         await _nudge(context, key, situation, decision)
         if decision.restart is None:
+            _spread_trip(context, key, decision.trip)
             await report(context, key, situation, decision)
+            # What is to be written stands in the ledger now, and is counted by that.
+            context.registry.reserved.discard(key)
         if not decision.writes or situation.target is None:
             break
         try:
@@ -195,15 +205,21 @@ async def _gather(context: RespondContext, key: Key, entries: list[Entry]) -> Si
 
 
 def _trip(context: RespondContext, key: Key) -> Tripped | None:
-    """Return whether too much has ended badly; the others there are to say so as well."""
-    registry, most = context.registry, context.settings.max_failures
-    trip = find_trip(key.namespace, registry, most, context.clock())
+    """Return why nothing more is begun in the namespace, if too much has ended badly."""
+    trip = find_trip(
+        key.namespace, context.registry, context.settings.max_failures, context.clock()
+    )
     context.metrics.responses.tripped.labels(key.namespace).set(trip is not None)
-    here = [entry for entry in registry if entry.namespace == key.namespace]
+    return trip
+
+
+def _spread_trip(context: RespondContext, key: Key, trip: Tripped | None) -> None:
+    """Have the others of the namespace say so as well, when the first is about to."""
+    here = [entry for entry in context.registry if entry.namespace == key.namespace]
     if trip is not None and not any(entry.tripped == trip for entry in here):
         for entry in here:
-            context.wake(entry.target)
-    return trip
+            if entry.target != key:
+                context.wake(entry.target)
 
 
 def _usage(context: RespondContext, key: Key) -> Usage:
@@ -253,12 +269,13 @@ def _lost(entry: Entry, key: Key) -> LostLedger | None:
 
 
 async def _read_target(
-    context: RespondContext, key: Key, responders: Iterable[Responder]
+    context: RespondContext, key: Key, responders: Sequence[Responder]
 ) -> Target | None:
     wanted, name = target_of(key)
     kind = granted_kind(context.settings, wanted)
     # One that leaves restarts nothing, and there may be no right to what that takes.
     restarts = any(each.restarts and not each.leaving for each in responders)
+    has_restarted = any(each.restart is not None for each in responders)
     # At the same time, since all of this stands between an alert and its answer.
     live, scale, (scalers, scaled_objects), budgets = await asyncio.gather(
         find(context.cluster, kind, key.namespace, name),
@@ -280,7 +297,7 @@ async def _read_target(
         ready=size.ready,
         autoscaler=found if isinstance(found, Autoscaler) else None,
         ambiguity=found if isinstance(found, str) else "",
-        renewal=find_renewal(kind, live, budgets) if restarts else Renewal(),
+        renewal=find_renewal(kind, live, budgets) if restarts or has_restarted else Renewal(),
         extra=kind if is_extra(kind) else None,
     )
 

@@ -196,6 +196,8 @@ def _restart(scene: Scene, target: Object, size: Size) -> Iterator[Check]:
     found = find_renewal(scene.kind, target, scene.budgets).obstacle
     if size.paused:
         yield Check("restart", Grade.BAD, "it is paused")
+    elif size.replicas == 0:
+        yield Check("restart", Grade.BAD, "it has 0 replicas: somebody parked it")
     elif found:
         yield Check("restart", Grade.BAD, found[1])
     else:
