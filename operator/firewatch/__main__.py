@@ -34,6 +34,8 @@ from firewatch.work import Operator
 
 _log = logging.getLogger("firewatch")
 
+_LAST_MESSAGES_SECONDS = 0.8
+"""How long the end waits for servers that are being told something; this replica acts meanwhile."""
 _LAST_WRITES_SECONDS = 0.5
 """How long the end waits for writes that are under way; another replica waits meanwhile."""
 
@@ -160,8 +162,9 @@ class Process:
         return self._status(work, watcher)
 
     async def _end(self, work: asyncio.Task[None], watcher: Watcher) -> None:
-        """Stop acting first, and give up the Lease only then."""
+        """Stop telling people, then acting, and give up the Lease only then."""
         _log.info("the operator ends")
+        await self.operator.end_messages(_LAST_MESSAGES_SECONDS)
         await self.cluster.close(_LAST_WRITES_SECONDS)
         watcher.stop()
         work.cancel()

@@ -99,13 +99,19 @@ class Operator:
                 loop.wake(key)
 
     async def settle(self, target: Key) -> bool:
-        """Take a pass over a target; return whether it succeeded, and might write until its end.
+        """Take a pass over a target; return whether it succeeded, and this replica leads even then.
 
-        One that may not write any more has not failed: it leaves the target to whoever leads.
+        A pass that had nothing to write may have gone by what another that leads has changed since.
         """
         term = self._term
-        is_settled = term is not None and await term.settle(target)
-        return is_settled and self._term is term and self._cluster.leads()
+        return term is not None and await term.settle(target) and self._cluster.leads()
+
+    async def end_messages(self, seconds: float) -> None:
+        """Begin no message any more, and wait at most so long until those under way are written down.
+
+        All else goes on meanwhile.
+        """
+        await self._notifier.close(seconds)
 
     def wake_all(self, kind: str, namespace: str) -> None:
         """Wake all keys of a kind in a namespace."""

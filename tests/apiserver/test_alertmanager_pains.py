@@ -169,12 +169,14 @@ class Sender:
 
     async def fire(self, *numbers: int, name: str = ALERT, **times: str) -> None:
         """Have alerts fire, each with a label by which they differ."""
+        # Not now: an alert that ends now must have begun before that.
+        began = datetime.now(UTC) - timedelta(seconds=1)
         await self.api.send(
             [
                 {
                     "labels": {"alertname": name, "n": str(number)},
                     "annotations": {},
-                    "startsAt": datetime.now(UTC).isoformat(),
+                    "startsAt": began.isoformat(),
                     **times,
                 }
                 for number in numbers
@@ -195,7 +197,7 @@ class Sender:
             assert answer.status == 200, await answer.text()
 
         async def muted() -> set[str]:
-            return {each["alertname"] for each in await self.api.muted()}
+            return {a.labels["alertname"] for a in await self.api.alerts() if a.is_muted}
 
         await eventually(lambda found: name in found, muted, seconds=10)
 

@@ -96,6 +96,7 @@ BAD: list[tuple[Any, str]] = [
     (stack(storage={"size": -1}), "spec.metrics.storage.size"),
     (stack(externalLabels={"a-b": "c"}), "spec.metrics.externalLabels"),
     (stack(externalLabels={"a" * 129: "c"}), "at most 128 characters"),
+    (stack(externalLabels={"namespace": "a"}), "the label namespace says whose an alert is"),
     (stack(externalLabels={"a": 1}), "spec.metrics.externalLabels.a"),
     (job(name="node"), "the names prometheus, node, blackbox,"),
     (job(name="cadvisor"), "belong to jobs of the stack itself"),

@@ -5,6 +5,7 @@ import json
 from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -489,32 +490,63 @@ async def test_killed_at_every_write_nothing_is_lost_and_at_most_the_last_messag
     print(f"{len(points)} kill points")
 
 
-async def test_a_server_that_never_answers_holds_up_nothing_else(post: Post) -> None:
-    told = post.told
-    await told.stack()
+@asynccontextmanager
+async def silence() -> AsyncIterator[tuple[Object, asyncio.Event]]:
+    """Run a server that never answers; provide its endpoint, and whether anybody has come."""
     silent: list[asyncio.StreamWriter] = []
+    arrived = asyncio.Event()
 
     async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         silent.append(writer)
+        arrived.set()
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    await told.telling({"webhook": {"url": f"http://127.0.0.1:{port}"}}, post.hook)
-    told.alert(firing=True)
-    await told.look()
-    assert (await told.spec(DEPLOYMENT))["replicas"] == 4
-    telling = asyncio.create_task(told.tell())
-    async with asyncio.timeout(5):
-        while not silent:
-            await asyncio.sleep(0.01)
-    for seconds in (0, 11):
-        told.now += timedelta(seconds=seconds)
-        told.alert(firing=False)
+    try:
+        yield {"webhook": {"url": f"http://127.0.0.1:{port}"}}, arrived
+    finally:
+        for writer in silent:
+            writer.close()
+        server.close()
+        await server.wait_closed()
+
+
+async def test_a_server_that_never_answers_holds_up_nothing_else(post: Post) -> None:
+    told = post.told
+    await told.stack()
+    async with silence() as (nobody, arrived):
+        await told.telling(nobody, post.hook)
+        told.alert(firing=True)
         await told.look()
-    assert (await told.spec(DEPLOYMENT))["replicas"] == 2
-    assert not telling.done()
-    for writer in silent:
-        writer.close()
-    server.close()
+        assert (await told.spec(DEPLOYMENT))["replicas"] == 4
+        telling = asyncio.create_task(told.tell())
+        async with asyncio.timeout(5):
+            await arrived.wait()
+        for seconds in (0, 11):
+            told.now += timedelta(seconds=seconds)
+            told.alert(firing=False)
+            await told.look()
+        assert (await told.spec(DEPLOYMENT))["replicas"] == 2
+        assert not telling.done()
     await telling
-    await server.wait_closed()
+
+
+async def test_an_orderly_end_does_not_wait_for_ever_for_a_server_that_never_answers(
+    post: Post,
+) -> None:
+    told = post.told
+    await told.stack()
+    async with silence() as (nobody, arrived):
+        await told.telling(nobody)
+        told.alert(firing=True)
+        await told.look()
+        telling = asyncio.create_task(told.tell())
+        async with asyncio.timeout(5):
+            await arrived.wait()
+            assert told.notifier
+            await told.notifier.close(0.1)
+        assert not telling.done()
+        telling.cancel()
+        await asyncio.wait([telling])
+    waiting = [each["moment"] for each in (await told.notices())["outbox"]]
+    assert waiting == ["opened", "acted"], "whoever leads next sends them"

@@ -4,12 +4,13 @@ import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from firewatch.api.resource import Key
@@ -111,6 +112,10 @@ class Replica:
         entry = self.operator.responses.registry.get(self.way.namespace, "scale")
         return entry is not None and entry.owed is not None
 
+    def tells(self) -> bool:
+        entry = self.operator.responses.registry.get(self.way.namespace, "scale")
+        return entry is not None and bool(entry.telling)
+
 
 @asynccontextmanager
 async def running(
@@ -120,7 +125,8 @@ async def running(
     turns, way = Turns(), Narrow(cluster, namespace=namespace)
     leading = LeadingCluster(way, lambda: bool(turns.term()))
     granted = {"FIREWATCH_TARGET_NAMESPACES": namespace, "FIREWATCH_SOURCE_NAMESPACES": namespace}
-    async with aiohttp.ClientSession() as session, open_courier(Guard()) as courier:
+    guard = Guard(allows_loopback=True)
+    async with aiohttp.ClientSession() as session, open_courier(guard) as courier:
         operator = Operator(
             leading, session, courier, settings=parse_settings(granted), metrics=Metrics()
         )
@@ -276,3 +282,60 @@ async def test_whoever_does_not_lead_any_more_acts_on_nothing(scene: Scene) -> N
     await first.lead()
     assert await first.send() == 200, "and it may come to lead again"
     assert await scene.episodes.events() == ["ScaledUp"]
+
+
+@dataclass
+class Slow:
+    """An endpoint that takes a message, and answers when it is let."""
+
+    arrived: list[str] = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.arrived.append((await request.json())["firewatch"]["moment"])
+        await self.gate.wait()
+        return web.Response()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """Listen meanwhile, at this address."""
+        application = web.Application()
+        application.router.add_post("/", self.take)
+        async with TestServer(application) as server:
+            yield f"http://127.0.0.1:{server.port}/"
+
+
+async def tell_by(scene: Scene, url: str) -> None:
+    """Have the response tell of what it does, and both replicas know of that."""
+    scale = {"scaleUp": {"by": 2, "maxReplicas": 10}}
+    notify = {"notify": {"webhook": {"url": url}, "at": ["opened", "acted"]}}
+    await scene.episodes.patch(AUTO_RESPONSE, {"spec": {"actions": [scale, notify]}}, "scale")
+    for each in (scene.first, scene.second):
+        each.operator.wake(Key(AUTO_RESPONSE.kind, scene.episodes.namespace, "scale"))
+        await until(each.tells)
+
+
+async def test_what_a_server_takes_while_its_sender_ends_in_order_is_sent_by_nobody_else(
+    scene: Scene,
+) -> None:
+    first, second, slow = scene.first, scene.second, Slow()
+    async with slow.serving() as url:
+        await tell_by(scene, url)
+        await first.lead()
+        assert await first.send() == 200
+        await until(lambda: slow.arrived == ["opened"])
+        ending = asyncio.create_task(first.operator.end_messages(20))
+        await asyncio.sleep(0)
+        assert not ending.done()
+        slow.gate.set()
+        await ending
+        (left,) = (await scene.episodes.status())["notices"]["outbox"]
+        assert left["moment"] == "acted", "it was not begun any more"
+        await first.stand_by()
+        await second.lead()
+
+        async def outbox() -> list[Any]:
+            return list((await scene.episodes.status())["notices"]["outbox"])
+
+        await eventually(lambda found: not found, outbox, seconds=20)
+    assert slow.arrived == ["opened", "acted"]

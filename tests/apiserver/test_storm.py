@@ -42,11 +42,13 @@ def events(site: Site, *targets: str) -> list[str]:
     return [event for each in told for event in each]
 
 
-async def until_told(site: Site, *targets: str) -> list[str]:
+def wait_told(site: Site, *targets: str) -> list[str]:
     """Wait until all have been raised and say so; return all that they say."""
-    return await asyncio.to_thread(
-        wait_for, "every action to be told", lambda: events(site, *targets)
-    )
+    return wait_for("every action to be told", lambda: events(site, *targets))
+
+
+async def until_told(site: Site, *targets: str) -> list[str]:
+    return await asyncio.to_thread(wait_told, site, *targets)
 
 
 async def test_ten_thousand_alerts_are_one_action_for_each_target(site: Site) -> None:

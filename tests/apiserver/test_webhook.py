@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -23,8 +24,10 @@ from firewatch.metrics import Metrics
 from firewatch.reconcile.loop import Loop
 from firewatch.reconcile.responses import reconcile_response
 from firewatch.respond.external import external_key
+from firewatch.respond.heartbeats import Pulse
 from firewatch.respond.receiver import Receiver
 from firewatch.respond.relay import Relay
+from firewatch.respond.signals import SourceState
 from firewatch.respond.target import reconcile_target
 from tests.apiserver.episodes import Episodes
 from tests.apiserver.webhooks import SOURCE, TOKEN, message
@@ -142,6 +145,37 @@ async def test_what_starts_nothing_is_not_kept(post: Post) -> None:
     assert not post.episodes.sources.get(source).pushed
     assert await post.send(message("firing")) == 200
     assert len(post.episodes.sources.get(source).pushed) == 1
+
+
+async def test_who_sends_waits_for_a_pass_that_somebody_else_came_between(post: Post) -> None:
+    # Of this the operator has not heard yet, so that its first write is refused.
+    await post.episodes.patch(AUTO_RESPONSE, {"spec": {"recovery": {"hold": "20s"}}}, "scale")
+    assert await post.send(message("firing")) == 200
+    assert "ledger" in await post.episodes.status()
+    assert await post.replicas() == 4
+
+
+async def test_any_alert_that_fires_is_a_sign_of_life_and_is_not_kept(post: Post) -> None:
+    episodes, source = post.episodes, external_key(post.episodes.namespace, "scale")
+    pulse = Pulse(episodes.now, timedelta(minutes=3))
+
+    def are_missing() -> bool | None:
+        episodes.sources.polled(source, SourceState(episodes.now, pulse=pulse))
+        state = episodes.sources.get(source).state
+        assert state
+        return state.pushes_missing
+
+    assert are_missing() is None
+    episodes.now += timedelta(minutes=3)
+    assert are_missing() is True
+    labels = {"alertname": "Watchdog"}
+    for status, missing in (("resolved", True), ("firing", False)):
+        body = message(alerts=[{"status": status, "labels": labels}])
+        assert await post.send(body, token="x") == 401
+        assert are_missing() is True
+        assert await post.send(body) == 200
+        assert are_missing() is missing
+    assert not episodes.sources.get(source).pushed
 
 
 async def test_what_cannot_be_settled_is_to_be_sent_again(

@@ -1,6 +1,7 @@
 """A silence mutes people and not the load, unless an AutoResponse says otherwise."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from firewatch.api.conditions import good
 from firewatch.api.responses import AutoResponseSpec
 from firewatch.respond.external import names_secrets
 from firewatch.respond.load import Limit, Sample
+from firewatch.respond.muting import PATIENCE, answered, unanswered
 from firewatch.respond.registry import Entry, Sources
-from firewatch.respond.report import find_source
 from firewatch.respond.signals import Kind, Pushed, Source, SourceState, heed_silences, judge
+from firewatch.respond.status import find_source
 from tests.unit.test_registry import SOURCE, SPEC, live
-from tests.unit.test_signals import CPU, NOW, polled, pushed, rule, source
+from tests.unit.test_signals import CPU, CREATED, NOW, polled, pushed, rule, source
 
 MUTED = frozenset({polled().identity})
 RELEASE = {"recovery": {"onSilence": "release"}}
@@ -54,6 +56,106 @@ def test_what_is_pushed_counts_once_both_have_been_asked() -> None:
     assert heed_silences(replace(known, state=None)) == Source()
     down = source(pushes=(push,), error="down")
     assert judge(CPU, heed_silences(down), NOW).kind is Kind.FIRING, "nobody can be asked"
+
+
+ID = polled().identity
+SECOND = timedelta(seconds=1)
+
+
+class Polls:
+    """Polls of a source whose alert fires, one after the other, and what its Alertmanager says."""
+
+    def __init__(self, interval: timedelta = timedelta(seconds=10)) -> None:
+        self.rule = rule(alerts=(polled(),), interval=interval, hold=timedelta(0))
+        self.state = SourceState(NOW)
+        self.now = NOW
+
+    def _poll(self, after: timedelta) -> SourceState:
+        self.now += after
+        evaluated = replace(self.rule, evaluated_at=self.now)
+        return SourceState(self.now, started_at=NOW - timedelta(days=1), rules=(evaluated,))
+
+    def asked(self, after: timedelta = SECOND, *, mutes: bool | None = None) -> str:
+        """Have Alertmanager answer, by default that it does not have the alert; return what follows."""
+        listed = {} if mutes is None else {ID: mutes}
+        self.state = answered(self._poll(after), self.state, listed)
+        return self.reason()
+
+    def in_vain(self, after: timedelta = SECOND) -> str:
+        """Have Alertmanager not answer; return what follows."""
+        self.state = unanswered(self._poll(after), self.state, "connection refused")
+        return self.reason()
+
+    def reason(self) -> str:
+        return judge(CPU, heed_silences(Source(self.state)), self.now).reason
+
+
+def test_an_alert_that_alertmanager_is_about_to_get_is_waited_for() -> None:
+    polls = Polls()
+    assert polls.asked() == "NotAtAlertmanager"
+    assert polls.asked(mutes=True) == "Silenced"
+    assert polls.asked(mutes=False) == "Firing"
+
+
+def test_it_is_not_waited_for_long() -> None:
+    polls = Polls()
+    assert polls.asked() == "NotAtAlertmanager"
+    assert polls.asked(PATIENCE - SECOND) == "NotAtAlertmanager"
+    assert polls.asked() == "Firing"
+    assert polls.asked() == "Firing", "and not anew"
+    assert polls.asked(mutes=True) == "Silenced"
+
+
+def test_it_is_waited_for_until_prometheus_sends_it_again_which_takes_an_evaluation() -> None:
+    polls = Polls(timedelta(minutes=5))
+    assert polls.asked() == "NotAtAlertmanager"
+    assert polls.asked(timedelta(minutes=6)) == "NotAtAlertmanager"
+    assert polls.asked(timedelta(seconds=5)) == "Firing"
+
+
+def test_a_restart_of_alertmanager_neither_ends_nor_begins_anything() -> None:
+    silenced = Polls()
+    assert silenced.asked(mutes=True) == "Silenced"
+    assert silenced.in_vain() == "NotAtAlertmanager"
+    assert silenced.in_vain(timedelta(seconds=40)) == "NotAtAlertmanager"
+    assert silenced.asked() == "NotAtAlertmanager", "it has nothing yet"
+    assert silenced.asked(timedelta(seconds=70)) == "NotAtAlertmanager"
+    assert silenced.asked(mutes=True) == "Silenced"
+
+    loud = Polls()
+    assert loud.asked(mutes=False) == "Firing"
+    assert loud.in_vain() == loud.asked() == "Firing"
+
+
+def test_without_an_answer_nothing_counts_as_silenced_for_long() -> None:
+    polls = Polls()
+    assert polls.in_vain() == "Firing", "what newly fires counts at once"
+    assert polls.asked(mutes=True) == "Silenced"
+    assert polls.in_vain() == "NotAtAlertmanager"
+    assert polls.in_vain(PATIENCE) == "Firing"
+    assert polls.in_vain() == polls.asked() == "Firing"
+
+
+def test_an_alertmanager_that_comes_and_goes_is_not_waited_for_for_ever() -> None:
+    polls = Polls()
+    assert polls.asked(mutes=True) == "Silenced"
+    until = polls.now + 2 * PATIENCE
+    while polls.in_vain() != "Firing" and polls.asked() != "Firing":
+        assert polls.now < until
+    assert polls.reason() == "Firing"
+
+
+def test_what_may_be_silenced_is_not_told_where_every_alert_counts() -> None:
+    waited = source(rule(alerts=(polled(),)), unlisted={ID: NOW})
+    assert judge(CREATED, heed_silences(waited), NOW).reason == "NotAtAlertmanager"
+    assert judge(CREATED, waited, NOW).kind is Kind.FIRING, "nobody heeds it"
+
+
+def test_that_it_is_waited_for_is_no_fault_of_the_source() -> None:
+    hot = replace(polled(), name="Hot", labels={"alertname": "Hot"})
+    waited = source(rule(name="Hot", alerts=(hot,)), unlisted={ID: NOW})
+    assert judge(entry().spec.trigger, heed_silences(waited), NOW).reason == "NotAtAlertmanager"
+    assert find_source(entry(**RELEASE), heed_silences(waited), NOW).reason == "Polled"
 
 
 def entry(**spec: object) -> Entry:

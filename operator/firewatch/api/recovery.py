@@ -45,8 +45,9 @@ class Recovery(Model):
     """What an alert counts for while a silence of Alertmanager mutes it, or another alert inhibits it.
     ``hold``: for what it is, since a silence mutes people and not the load. ``release``: for resolved,
     so that nothing is begun for it, and what was done goes back after ``hold``, whatever the load; an
-    alert then counts once Alertmanager has been asked, a moment after it has come in. If Alertmanager
-    does not answer, nothing counts as silenced. With ``source`` it needs ``source.alertmanager``.
+    alert then counts once Alertmanager has been asked, a moment after it has come in. One that
+    Alertmanager does not have yet is waited for, 75 s as a rule. If it does not answer, what newly fires
+    counts at once, and what it muted after 75 s. With ``source`` it needs ``source.alertmanager``.
     """
     orphan_after: Duration = "1h"
     """If the alert's rule disappears while the response is active, the replicas are held this long,

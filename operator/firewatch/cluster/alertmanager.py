@@ -50,6 +50,15 @@ class State:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """An alert as a server shows it."""
+
+    labels: dict[str, str]
+    is_muted: bool
+    """Whether a silence or another alert mutes it."""
+
+
+@dataclass(frozen=True)
 class Alertmanager:
     """One Alertmanager server."""
 
@@ -90,12 +99,12 @@ class Alertmanager:
         filters = [("filter", matcher) for matcher in matchers]
         return bool(await self._read("/api/v2/alerts", params=filters))
 
-    async def muted(self) -> list[dict[str, str]]:
-        """Return the labels of the alerts that a silence or another alert mutes at present."""
-        shown = {"active": "false", "unprocessed": "false"}
-        found = await self._read("/api/v2/alerts", params=shown)
+    async def alerts(self, *matchers: str) -> list[Shown]:
+        """Return the alerts that all of these matchers match, muted or not."""
+        filters = [("filter", matcher) for matcher in matchers]
+        found = await self._read("/api/v2/alerts", params=filters)
         try:
-            return [dict(each["labels"]) for each in found if _is_muted(each["status"])]
+            return [Shown(dict(each["labels"]), _is_muted(each["status"])) for each in found]
         except (KeyError, TypeError, ValueError):
             raise AlertmanagerError("the answer of /api/v2/alerts is not understood") from None
 

@@ -165,6 +165,8 @@ RIGHTS: tuple[Right, ...] = (
     # Credentials of a Prometheus that people run, and the token of its Alertmanager's webhook.
     Right(Scope.SOURCES, SECRET, ("get",)),
     Right(Scope.SOURCES, CONFIG_MAP, ("get",)),
+    # Whom an AutoResponse there has told, or could not.
+    Right(Scope.SOURCES, EVENT, ("create",)),
     Right(Scope.OWN, LEASE, ("get", "patch"), names=(LEASE_NAME,)),
     # RBAC cannot hold a creation to a name; the fence does.
     Right(Scope.OWN, LEASE, ("create",)),

@@ -5,12 +5,12 @@ request is needed for that. A write that was begun in time and arrives late meet
 write of a target carries: replicas, ledger and uid as they were read.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 
 from firewatch.api.resource import Object
 from firewatch.cluster.client import Cluster, Labels, Write, whole
 from firewatch.cluster.errors import NotLeadingError
+from firewatch.cluster.gate import Gate
 from firewatch.cluster.kinds import TOKEN_REVIEW, Kind
 
 
@@ -20,14 +20,11 @@ class LeadingCluster:
     def __init__(self, cluster: Cluster, holds: Callable[[], bool]) -> None:
         self._cluster = cluster
         self._holds = holds
-        self._closed = False
-        self._under_way = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._gate = Gate()
 
     def leads(self) -> bool:
         """Tell whether this replica may write at this moment."""
-        return not self._closed and self._holds()
+        return self._gate.is_open and self._holds()
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         """Return one object; ``NotFoundError`` if it is not there."""
@@ -57,23 +54,12 @@ class LeadingCluster:
                 f"{write.verb} of {write.kind.kind} {write.namespace}/{write.name} was not sent:"
                 " this replica does not hold the Lease"
             )
-        self._under_way += 1
-        self._idle.clear()
-        try:
+        with self._gate.passing():
             return await self._cluster.write(write)
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
 
     async def close(self, seconds: float) -> None:
         """Let no write begin any more, and wait at most so long for those that are under way."""
-        self._closed = True
-        try:
-            async with asyncio.timeout(seconds):
-                await self._idle.wait()
-        except TimeoutError:
-            return  # as if the process had been killed in the middle of them
+        await self._gate.close(seconds)
 
 
 def _changes_anything(write: Write) -> bool:

@@ -134,14 +134,17 @@ async def open_courier(guard: Guard) -> AsyncIterator[Courier]:
     )
     threads = ThreadPoolExecutor(_MAILS_AT_A_TIME, thread_name_prefix="mail")
     try:
-        async with aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=_SECONDS, connect=_SECONDS / 2),
-            # What one server sets is not for another.
-            cookie_jar=aiohttp.DummyCookieJar(),
-            max_line_size=_ANSWER_LIMIT,
-            max_field_size=_ANSWER_LIMIT,
-        ) as session:
+        async with (
+            aiohttp.ClientSession(
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(total=_SECONDS, connect=_SECONDS / 2),
+                # What one server sets is not for another.
+                cookie_jar=aiohttp.DummyCookieJar(),
+                max_line_size=_ANSWER_LIMIT,
+                max_field_size=_ANSWER_LIMIT,
+            ) as session,
+            guard.watching(),
+        ):
             yield Courier(session, guard, threads)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)

@@ -1,8 +1,9 @@
 """A pass over what one action of an AutoResponse has to tell: look up addresses, send, write down.
 
 It has loop and keys of its own, so that nothing that changes a target ever waits for a message. Each
-message that was taken is written down by itself and at once. Only a process that dies between the two
-sends it again; whatever else goes wrong in between is remembered.
+message that was taken is written down by itself and at once, and an orderly end waits for that. Only
+after a process that dies between the two it is sent again; whatever else goes wrong in between is
+remembered.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from firewatch.api.notices import Delivery, DeliveryState, Notice, Notices, Noti
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import AutoResponseStatus
 from firewatch.cluster.errors import ConflictError, NotFoundError, NotLeadingError
+from firewatch.cluster.gate import Gate
 from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.cluster.status import dump_status, write_status
 from firewatch.respond.addresses import AddressError, Directory, NoWay, Way
@@ -31,13 +33,13 @@ from firewatch.respond.deliveries import (
     last_of,
     without_gone_ways,
 )
+from firewatch.respond.events import involving, post_note
 from firewatch.respond.external import is_external
 from firewatch.respond.messages import describe, write_letter
 from firewatch.respond.notices import find_notifying, with_notifying
 from firewatch.respond.outbox import is_mute, speaker_of
 from firewatch.respond.pausing import find_pause
 from firewatch.respond.registry import Entry, notices_of
-from firewatch.respond.report import involving, post_note
 from firewatch.respond.situation import Note
 
 _FIRST_SECONDS = 5.0
@@ -94,6 +96,15 @@ class Notifier:
     """How often in a row a pass has sent in vain."""
     _turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     """Held while a status (uid) is written: several ways would only get in each other's way."""
+    _sending: Gate = field(default_factory=Gate)
+    """Messages from when they are sent until it is written down that they were taken."""
+
+    async def close(self, seconds: float) -> None:
+        """Let no message be sent any more, and wait at most so long until what became of others is known.
+
+        Whoever leads next would send again what was taken and does not stand in the status.
+        """
+        await self._sending.close(seconds)
 
     async def reconcile(self, key: Key) -> float | None:
         """Send what one action has to tell; return when to look again."""
@@ -189,13 +200,14 @@ class Notifier:
             if time.monotonic() > end:
                 return
             taken = (_uid(task.entry), notice.id, mark)
-            if taken not in self._taken:
-                self._taken[taken] = await self._deliver(task, way, notice)
-            await self._delivered(task, notice, way=mark, ways=ways, remark=self._taken[taken])
+            with self._sending.passing():
+                if taken not in self._taken:
+                    self._taken[taken] = await self._deliver(task, way, notice)
+                await self._delivered(task, notice, way=mark, ways=ways, remark=self._taken[taken])
             self._taken.pop(taken, None)
 
     async def _deliver(self, task: _Task, way: Way, notice: Notice) -> str:
-        if not self.leads():
+        if not (self._sending.is_open and self.leads()):
             raise NotLeadingError(f"message {notice.id} was not sent: this replica does not lead")
         letter = write_letter(speaker_of(task.entry), notice, task.notify)
         try:

@@ -5,24 +5,26 @@ It has no target, whose pass would write its status.
 
 from firewatch.api.conditions import merge_conditions
 from firewatch.api.notices import Incident, Notices
-from firewatch.api.resource import Key, Object
+from firewatch.api.resource import Again, Key, Object
 from firewatch.api.responses import AutoResponseStatus, State
 from firewatch.cluster.errors import ConflictError, NotFoundError
 from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.cluster.status import dump_status, write_status
 from firewatch.respond.ahead import put_live
 from firewatch.respond.context import RespondContext
+from firewatch.respond.events import involving, post_note
 from firewatch.respond.notices import MOST_INCIDENTS, due_in, find_notifying, would_notes
 from firewatch.respond.outbox import follow, wake_notifiers
 from firewatch.respond.pausing import find_pause
 from firewatch.respond.registry import Entry
-from firewatch.respond.report import find_source, involving, post_note, release_finalizers
+from firewatch.respond.report import release_finalizers
 from firewatch.respond.signals import NOT_POLLED, Signal, judge, judge_names
+from firewatch.respond.status import find_source
 from firewatch.respond.target import read_again
 
 _WATCH_SECONDS = 15.0
 """How often alerts that people know of are looked at: each by itself may resolve at any poll."""
-_AGAIN_SECONDS = 0.1
+_AGAIN = Again(0.1)
 """How soon to look again after somebody else's write came in between."""
 
 
@@ -38,7 +40,7 @@ async def reconcile_onlooker(context: RespondContext, key: Key) -> float | None:
         return await _look(context, entry, signal)
     except ConflictError:
         await read_again(context, [entry])
-        return _AGAIN_SECONDS
+        return _AGAIN
     except NotFoundError:
         context.registry.drop(key.namespace, key.name)
         return float("inf")

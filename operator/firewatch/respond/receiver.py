@@ -169,6 +169,10 @@ class Receiver:
     def _note(self, source: Key, alerts: Iterable[Alert]) -> set[Key]:
         """Note alerts; a resolved one is only a reason to ask Prometheus."""
         alerts, now = list(alerts), self._context.clock()
+        entries = self._context.registry.of_source(source)
+        # Of a source that nobody listens to nothing is kept.
+        if entries and any(alert.state is AlertState.FIRING for alert in alerts):
+            self._context.sources.hear(source, now)
         named: dict[str, list[Alert]] = {}
         for alert in alerts:
             self._context.metrics.alerts.received.labels(alert.state).inc()
@@ -176,7 +180,7 @@ class Receiver:
         targets: set[Key] = set()
         # What starts no response is not kept: that would be all that a Prometheus ever sends.
         news: dict[str, Alert] = {}
-        for entry in self._context.registry.of_source(source):
+        for entry in entries:
             trigger = entry.spec.trigger
             some = named.get(trigger.alert, []) if trigger.alert else alerts
             hits = [alert for alert in some if matches(trigger, alert.labels)]
@@ -194,7 +198,7 @@ class Receiver:
         return targets
 
     async def _settled(self, targets: Iterable[Key]) -> bool:
-        """Take a pass over each target; tell whether all have succeeded in time."""
+        """Take a pass over each target; tell whether all have come to their ends in time, and well."""
         try:
             async with asyncio.timeout(_PASS_SECONDS):
                 return all(await asyncio.gather(*map(self._settle, targets)))

@@ -17,6 +17,7 @@ from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.responses import AutoResponseSpec, Tripped
 from firewatch.build.confine import NAMESPACE_LABEL
 from firewatch.respond.alerts import Alert
+from firewatch.respond.heartbeats import Heartbeats
 from firewatch.respond.signals import Pushed, Source, SourceState, heed_silences
 
 TARGET = "Target"
@@ -226,6 +227,7 @@ class Sources:
         self._external: dict[Key, frozenset[str]] = {}
         self._set_aside: dict[Key, dict[str, Pushed]] = {}
         """What was pushed before this replica led, until the source has been asked."""
+        self._heartbeats = Heartbeats()
 
     def configure(self, key: Key, external: frozenset[str]) -> None:
         """Set the labels that a source adds to every alert it sends."""
@@ -259,12 +261,25 @@ class Sources:
         for key, source in self._sources.items():
             self._set_aside[key] = {**self._set_aside.get(key, {}), **source.pushed}
         self._sources.clear()
+        self._heartbeats.begin_anew()
 
     def polled(self, key: Key, state: SourceState) -> None:
         """Take in a poll: it knows better than what was pushed before it began."""
         known = {**self._set_aside.pop(key, {}), **self.get(key).pushed}
         pushed = {i: p for i, p in known.items() if _is_newer(p, state)}
-        self._sources[key] = Source(state, pushed)
+        self._sources[key] = Source(self._with_heartbeat(key, state), pushed)
+
+    def _with_heartbeat(self, key: Key, state: SourceState) -> SourceState:
+        """Return a poll with whether pushes are missing."""
+        if state.error:
+            self._heartbeats.lose_sight(key)
+            return state
+        missing = self._heartbeats.are_missing(key, state.pulse, state.polled_at)
+        return replace(state, pushes_missing=missing)
+
+    def hear(self, key: Key, at: datetime) -> None:
+        """Take in that an alert that fires was pushed, whoever it is for."""
+        self._heartbeats.hear(key, at)
 
     def push(self, key: Key, alerts: Iterable[Alert], at: datetime) -> None:
         """Take in alerts that were pushed together and fire."""
@@ -281,6 +296,7 @@ class Sources:
         self._sources.pop(key, None)
         self._external.pop(key, None)
         self._set_aside.pop(key, None)
+        self._heartbeats.drop(key)
 
 
 def _is_newer(pushed: Pushed, state: SourceState) -> bool:
@@ -301,8 +317,18 @@ def _about(source: Source, entry: Entry) -> Source:
     if source.state is None:
         return replace(source, pushed=pushed)
     rules = tuple(
-        replace(rule, alerts=tuple(a for a in rule.alerts if is_ours(a.labels)))
+        replace(
+            rule,
+            alerts=tuple(alert for alert in rule.alerts if is_ours(alert.labels)),
+            # Nor does the load of others keep a target from going back.
+            samples=tuple(sample for sample in rule.samples if is_ours(sample.labels)),
+        )
         for rule in source.state.rules
-        if is_ours(rule.labels)
+        if is_ours(rule.labels) or _is_template(rule.labels)
     )
     return replace(source, state=replace(source.state, rules=rules), pushed=pushed)
+
+
+def _is_template(labels: Mapping[str, str]) -> bool:
+    """Tell whether a rule leaves it to each of its alerts which namespace they are about."""
+    return "{{" in labels.get(NAMESPACE_LABEL, "")

@@ -12,12 +12,15 @@ from enum import StrEnum
 from firewatch.api.recovery import Recovery
 from firewatch.api.triggers import Preset, Trigger
 from firewatch.respond.alerts import Alert, AlertState, matches, may_match
+from firewatch.respond.heartbeats import Pulse
 from firewatch.respond.load import Limit, Load, Sample, find_load
 
 UNREACHABLE = "SourceUnreachable"
 """Reason of whatever follows from a Prometheus that cannot be asked."""
 NOT_POLLED = "NotPolled"
 """Reason of what follows from one that has not been asked yet."""
+NOT_LISTED = "NotAtAlertmanager"
+"""Reason of what follows from an alert of which Alertmanager does not say yet whether it is muted."""
 _STALE_INTERVALS = 3
 _STALE_MARGIN = timedelta(seconds=5)
 
@@ -84,9 +87,19 @@ class SourceState:
     answers: Mapping[str, bool] = field(default_factory=dict)
     """Whether expressions of ``recovery.when`` return something."""
     muted: frozenset[str] = frozenset()
-    """Identities of the alerts that Alertmanager mutes, if anybody heeds that."""
+    """Identities of the alerts that Alertmanager mutes, if anybody heeds that; for a while after it has
+    ceased to answer, of those that it muted.
+    """
     muted_error: str = ""
     """Why Alertmanager could not be asked for them."""
+    unanswered_since: datetime | None = None
+    """Since when it does not answer."""
+    unlisted: Mapping[str, datetime] = field(default_factory=dict)
+    """Identities of alerts that Alertmanager is about to get, and since when that is waited for."""
+    pulse: Pulse | None = None
+    """What must be heard of the source."""
+    pushes_missing: bool | None = False
+    """Whether that is missing; None if it is too early to tell."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +118,12 @@ class Source:
     pushed: dict[str, Pushed] = field(default_factory=dict)
     muted: frozenset[str] = frozenset()
     """Identities of alerts that count as resolved, since Alertmanager mutes them."""
+    doubtful: frozenset[str] = frozenset()
+    """Identities of alerts of which it cannot be told yet whether it does."""
 
 
 def heed_silences(source: Source) -> Source:
-    """Return what is known about a source with the alerts out of account that are muted.
+    """Return what is known about a source with the alerts out of account that are muted, or may be.
 
     What was pushed since counts once Prometheus and Alertmanager have been asked: only then it can be
     told whether it is muted. Where Prometheus cannot be asked, it counts at once.
@@ -118,7 +133,9 @@ def heed_silences(source: Source) -> Source:
         return Source()
     if state.error:
         return source
-    return Source(state, muted=state.muted)
+    if state.muted_error:
+        return Source(state, doubtful=state.muted.union(state.unlisted))
+    return Source(state, muted=state.muted, doubtful=frozenset(state.unlisted))
 
 
 def judge(
@@ -148,7 +165,8 @@ def _silent(trigger: Trigger, source: Source, now: datetime, recovery: Recovery)
         return _hold(UNREACHABLE, f"Prometheus cannot be asked: {state.error}")
     if trigger.preset is Preset.ALERT_CREATED:
         # Of all alerts together nothing else can be told; each is judged by its own name.
-        return Signal(Kind.RESOLVED, "Resolved", "no matching alert is active")
+        resolved = Signal(Kind.RESOLVED, "Resolved", "no matching alert is active")
+        return _doubted(trigger, source) or resolved
     rules = [rule for rule in state.rules if may_match(trigger, rule.name, rule.labels)]
     if not rules:
         return Signal(
@@ -158,6 +176,7 @@ def _silent(trigger: Trigger, source: Source, now: datetime, recovery: Recovery)
         )
     return (
         _unsettled(trigger, rules, state, now)
+        or _doubted(trigger, source)
         or _not_yet(recovery, state)
         or _muted(trigger, source)
         or Signal(
@@ -167,6 +186,15 @@ def _silent(trigger: Trigger, source: Source, now: datetime, recovery: Recovery)
             load=_load(trigger, rules, recovery),
         )
     )
+
+
+def _doubted(trigger: Trigger, source: Source) -> Signal | None:
+    """Return that the alert fires and may be silenced, if so."""
+    doubted = {a.name for a in _active(trigger, source) if a.identity in source.doubtful}
+    if not doubted:
+        return None
+    names = ", ".join(sorted(doubted))
+    return _hold(NOT_LISTED, f"{names} fires, and Alertmanager does not say yet if it is silenced")
 
 
 def _muted(trigger: Trigger, source: Source) -> Signal | None:
@@ -213,7 +241,8 @@ def _load(trigger: Trigger, rules: Iterable[RuleState], recovery: Recovery) -> L
 
 def _firing(trigger: Trigger, source: Source) -> Iterable[Alert]:
     """Return the alerts that fire and count."""
-    return (a for a in _active(trigger, source) if a.identity not in source.muted)
+    left_out = source.muted | source.doubtful
+    return (a for a in _active(trigger, source) if a.identity not in left_out)
 
 
 def _active(trigger: Trigger, source: Source) -> Iterable[Alert]:

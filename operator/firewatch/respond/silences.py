@@ -1,16 +1,18 @@
 """Which alerts a source's Alertmanager mutes, by a silence or because another alert inhibits them.
 
 Asked only for AutoResponses that heed it, after Prometheus has been: what fires there has been sent to
-Alertmanager by then. An Alertmanager that does not answer mutes nothing: a silence that cannot be seen
-may neither undo anything nor keep anything from being done.
+Alertmanager by then, or is about to be. An Alertmanager that does not answer mutes nothing for long: a
+silence that cannot be seen may neither undo anything nor keep anything from being done.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import aiohttp
 
 from firewatch.api.resource import Key
+from firewatch.build.matchers import Matcher
 from firewatch.build.names import ALERTMANAGER_PORT, alertmanager_name
 from firewatch.cluster.alertmanager import Alertmanager, AlertmanagerError
 from firewatch.cluster.client import Cluster
@@ -19,7 +21,8 @@ from firewatch.cluster.kinds import SERVICE
 from firewatch.cluster.prometheus import PrometheusError
 from firewatch.respond.alerts import identify, own_labels
 from firewatch.respond.external import external_alertmanager, is_external
-from firewatch.respond.registry import Entry
+from firewatch.respond.muting import answered, unanswered
+from firewatch.respond.registry import Entry, Sources
 from firewatch.respond.signals import SourceState
 
 
@@ -29,22 +32,38 @@ class Silencing:
 
     cluster: Cluster
     session: aiohttp.ClientSession
+    sources: Sources
+    """What is known of them from the polls before."""
 
     async def add_muted(
-        self, key: Key, entries: Iterable[Entry], state: SourceState, external: frozenset[str]
+        self, key: Key, entries: Iterable[Entry], state: SourceState
     ) -> SourceState:
         """Return what a poll has found with the alerts that are muted, if anybody heeds that."""
         heeding = [entry for entry in entries if entry.spec.heeds_silences]
         if not heeding:
             return state
+        before = self._before(key, heeding, state)
         try:
-            server = await self._server(key, heeding[0])
-            found = await server.muted()
+            listed = await self._listed(key, heeding[0], state)
         except (AlertmanagerError, PrometheusError, ClusterError) as error:
-            return replace(state, muted_error=str(error))
-        return replace(
-            state, muted=frozenset(identify(own_labels(each, external)) for each in found)
-        )
+            return unanswered(state, before, str(error))
+        return answered(state, before, listed)
+
+    def _before(self, key: Key, heeding: Iterable[Entry], state: SourceState) -> SourceState:
+        """Return the poll before, as far as it was for those who heed silences now."""
+        known, since = self.sources.get(key).state, max(entry.since for entry in heeding)
+        return known if known and known.polled_at >= since else SourceState(state.polled_at)
+
+    async def _listed(self, key: Key, entry: Entry, state: SourceState) -> Mapping[str, bool]:
+        """Return the alerts that Alertmanager has, with whether it mutes them."""
+        server = await self._server(key, entry)
+        external = self.sources.external(key)
+        listed: dict[str, bool] = {}
+        for shown in await server.alerts(_named(rule.name for rule in state.rules)):
+            identity = identify(own_labels(shown.labels, external))
+            # Two that differ in what a replica adds are one alert.
+            listed[identity] = listed.get(identity, False) or shown.is_muted
+        return listed
 
     async def _server(self, key: Key, entry: Entry) -> Alertmanager:
         if is_external(key):
@@ -61,3 +80,8 @@ class Silencing:
             raise AlertmanagerError(why) from None
         address = f"http://{service['spec']['clusterIP']}:{ALERTMANAGER_PORT}"
         return Alertmanager(self.session, address)
+
+
+def _named(names: Iterable[str]) -> str:
+    """Return a matcher of the alerts of these names: what others there are need not be sent."""
+    return str(Matcher("alertname", "=~", "|".join(map(re.escape, sorted({*names})))))

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from firewatch.api.resource import Key
 from firewatch.api.triggers import Preset
 from firewatch.api.web import find_web_tls
+from firewatch.build import watchdog
 from firewatch.build.names import PROMETHEUS_PORT, prometheus_name
 from firewatch.build.web import server_name
 from firewatch.cluster.errors import ClusterError, absent_is_fine
@@ -27,14 +28,17 @@ from firewatch.respond.alerts import (
 )
 from firewatch.respond.context import RespondContext
 from firewatch.respond.external import external_prometheus, is_external
+from firewatch.respond.heartbeats import Pulse, agreed_pulse, watchdog_pulse
 from firewatch.respond.load import Limit, Sample, find_limit, is_excess
 from firewatch.respond.presence import presence_queries
 from firewatch.respond.registry import Entry
-from firewatch.respond.signals import RuleState, SourceState, judge
+from firewatch.respond.signals import NOT_LISTED, RuleState, SourceState, judge
 from firewatch.respond.silences import Silencing
 
 _BUSY_SECONDS = 2.0
 """How often Prometheus is asked while something is changed, or an alert cannot be told."""
+_SOON_KNOWN = frozenset({"SourceStarting", NOT_LISTED})
+"""Reasons for which it cannot be told that are over before long."""
 _QUIET_SECONDS = 15.0
 _MOST_NAMES = 64
 """Alerts that are looked at where every alert counts: each costs some requests."""
@@ -54,13 +58,14 @@ class Sourcing:
         if not entries:
             context.sources.drop(key)
             return float("inf")
-        started = context.clock()
-        before = {entry.name: self._signal(entry, started) for entry in entries}
+        started, known = context.clock(), context.sources.get(key).state
+        # As it was when that was found: what has changed since by nothing but the time is news too.
+        then = known.polled_at if known else started
+        before = {entry.name: self._signal(entry, then) for entry in entries}
         state = await self._ask(key, entries, started)
         if not state.error:
-            silencing = Silencing(context.cluster, self.session)
-            external = context.sources.external(key)
-            state = await silencing.add_muted(key, entries, state, external)
+            silencing = Silencing(context.cluster, self.session, context.sources)
+            state = await silencing.add_muted(key, entries, state)
         context.sources.polled(key, state)
         context.metrics.alerts.source_up.labels(key.namespace, key.name).set(not state.error)
         busy = False
@@ -70,7 +75,7 @@ class Sourcing:
             is_watched = not entry.spec.changes and bool(entry.notices.incidents)
             if is_watched or signal != before[entry.name]:
                 context.wake(entry.target)
-            busy = busy or entry.is_open or signal[1] == "SourceStarting"
+            busy = busy or entry.is_open or signal[1] in _SOON_KNOWN
         return _BUSY_SECONDS if busy else _QUIET_SECONDS
 
     def _signal(self, entry: Entry, now: datetime) -> tuple[str, ...]:
@@ -78,15 +83,17 @@ class Sourcing:
         source = self.context.sources.known_to(entry)
         signal = judge(entry.spec.trigger, source, now, entry.spec.recovery)
         error = (source.state.error or source.state.muted_error) if source.state else ""
+        missing = str(source.state.pushes_missing) if source.state else ""
         load = repr(signal.load) if entry.owed else ""
         # One that changes nothing tells of each alert by its name.
         names = () if entry.spec.target else tuple(sorted(signal.names))
-        return (signal.kind, signal.reason, signal.message, load, error, *names)
+        return (signal.kind, signal.reason, signal.message, load, error, missing, *names)
 
     async def _ask(self, key: Key, entries: list[Entry], started: datetime) -> SourceState:
         try:
             prometheus = await self._prometheus(key)
-            rules = await _rules(prometheus, entries)
+            found = await _rules(prometheus, entries, own=not is_external(key))
+            rules = [rule for rule in found if _is_wanted(rule, entries)]
             external = self.context.sources.external(key)
             # Only what is changed at present is to go back, and only then the load matters.
             is_owed = any(entry.is_open for entry in entries)
@@ -97,6 +104,7 @@ class Sourcing:
                     [await _rule_state(prometheus, r, external, load=is_owed) for r in rules]
                 ),
                 answers=await _answers(prometheus, entries) if is_owed else {},
+                pulse=_pulse(entries, found),
             )
         except (PrometheusError, ClusterError) as error:
             return SourceState(polled_at=started, error=str(error))
@@ -140,8 +148,8 @@ class Sourcing:
         return None
 
 
-async def _rules(prometheus: Prometheus, entries: list[Entry]) -> list[RuntimeRule]:
-    """Return the rules that any of the triggers may mean."""
+async def _rules(prometheus: Prometheus, entries: list[Entry], *, own: bool) -> list[RuntimeRule]:
+    """Return the rules that any of the triggers may mean, and the Watchdog of a stack of our own."""
     triggers = [entry.spec.trigger for entry in entries]
     presets = {trigger.preset for trigger in triggers if trigger.preset}
     names = {trigger.alert for trigger in triggers if trigger.alert}
@@ -149,12 +157,26 @@ async def _rules(prometheus: Prometheus, entries: list[Entry]) -> list[RuntimeRu
         names |= await _created(prometheus, entries)
     presets.discard(Preset.ALERT_CREATED)
     names |= {name for preset in presets for name in PRESET_ALERTS[preset]}
+    if own:
+        names.add(watchdog.ALERT)
     # No name would mean every rule.
     found = await prometheus.rules(names=sorted(names)) if names else []
     for preset in sorted(presets):
         labelled = await prometheus.rules(match=f'{{{PRESET_LABEL}="{preset}"}}')
         found += [rule for rule in labelled if rule.name not in names]
-    return [rule for rule in found if any(may_match(t, rule.name, rule.labels) for t in triggers)]
+    return found
+
+
+def _is_wanted(rule: RuntimeRule, entries: Iterable[Entry]) -> bool:
+    """Tell whether any of the triggers may mean a rule."""
+    return any(may_match(entry.spec.trigger, rule.name, rule.labels) for entry in entries)
+
+
+def _pulse(entries: list[Entry], found: Iterable[RuntimeRule]) -> Pulse | None:
+    """Return what must be heard of the source."""
+    (first, *_) = entries
+    source = first.spec.source  # of which there is one for each AutoResponse
+    return agreed_pulse(source, first.since) if source else watchdog_pulse(found)
 
 
 async def _created(prometheus: Prometheus, entries: Iterable[Entry]) -> set[str]:

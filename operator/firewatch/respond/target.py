@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from firewatch.api.conditions import parse_time
 from firewatch.api.lost_ledger import LostLedger
-from firewatch.api.resource import Key, Object
+from firewatch.api.resource import Again, Key, Object
 from firewatch.api.responses import OPT_IN_LABEL, UNDO, Request, Tripped
 from firewatch.api.restart import RestartRecord
 from firewatch.cluster.errors import (
@@ -66,7 +66,7 @@ _log = logging.getLogger(__name__)
 
 _PATIENCE = timedelta(seconds=20)
 """How long deletion waits for rights to come back."""
-_AGAIN_SECONDS = 0.1
+_AGAIN = Again(0.1)
 """How soon a target is looked at again after somebody else's write came in between."""
 _MOST_WRITES = 4
 """Writes to the target in one pass: one is usual, and a re-fire during a ramp may add one."""
@@ -84,7 +84,7 @@ async def reconcile_target(context: RespondContext, key: Key) -> float | None:
         # Somebody else wrote in between: look again at everything that is involved.
         _log.info("%s changed while it was being worked on: %s", key, error)
         await read_again(context, entries)
-        return _AGAIN_SECONDS
+        return _AGAIN
 
 
 def _forget_trip(context: RespondContext, namespace: str) -> None:
