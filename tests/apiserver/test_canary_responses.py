@@ -1,7 +1,8 @@
-"""The word in every Secret that an AutoResponse names, while the operator really uses them.
+"""The word in every Secret that an AutoResponse tells people by, while the operator really uses them.
 
-Messages are tried with it and fail, and Prometheus is asked with it: what is said of that names Secrets
-and keys, and never what stands there. What merely stands in the resources is tried in test_canary.py.
+Messages are tried with it and fail: what is said of that names Secrets and keys, and never what stands
+there. What merely stands in the resources is tried in test_canary.py, and what Prometheus and
+Alertmanager are asked by in test_canary_sources.py.
 """
 
 import json
@@ -141,13 +142,17 @@ def rows(site: Site) -> list[Object]:
     return found
 
 
+def is_raised(site: Site) -> bool:
+    """Tell whether the target has more replicas."""
+    asked = ("get", "deploy", "api", "-o", "jsonpath={.spec.replicas}")
+    return site.kubectl("-n", NAMESPACE, *asked) == "3"
+
+
 def test_what_an_autoresponse_uses_of_secrets_is_said_nowhere(site: Site) -> None:
     wait_for("the alert to be taken", lambda: is_taken(site), seconds=120, pause=1)
+    # That nobody can be told holds up no action, and may be known before the alert is.
+    wait_for("the target to be raised", lambda: is_raised(site))
     found = wait_for("every message to have failed", lambda: rows(site), seconds=120)
     states = {row["state"] for row in found}
     assert "Failing" in states if site.value == VALUES["usable"] else "NoAddress" in states
-    replicas = site.kubectl(
-        "-n", NAMESPACE, "get", "deploy", "api", "-o", "jsonpath={.spec.replicas}"
-    )
-    assert replicas == "3", "no message holds up an action"
     assert site.leaks() == []

@@ -78,11 +78,11 @@ def chat(name: str) -> list[Object]:
     return [{"name": RECEIVER, "slack": [{"apiUrl": {"name": name, "key": "url"}}]}]
 
 
-def policy(name: str, namespace: str, secret: str, **spec: object) -> Object:
+def policy(name: str, namespace: str, kept: str, **spec: object) -> Object:
     """Return a policy that has its alerts told by a Secret of its own."""
     found = {
         "groups": [{"name": "g", "rules": [{"alert": "A", "expr": "vector(1)"}]}],
-        "receivers": chat(secret),
+        "receivers": chat(kept),
         "routes": [{"matchers": ['alertname="A"'], "receiver": RECEIVER}],
         **spec,
     }

@@ -1,4 +1,7 @@
-"""Who may do everything in one namespace changes nothing in another, neither alone nor by the operator."""
+"""Who may do everything in one namespace changes nothing in another, neither alone nor by the operator.
+
+What resources name of the other namespace is tried in test_tenant_references.py.
+"""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +14,7 @@ from e2e.kubectl import wait_for
 from firewatch.api.kinds import CUSTOM_KINDS
 from firewatch.api.resource import GROUP, Object
 from firewatch.api.responses import OPT_IN_LABEL
-from tests.apiserver.everything import NOBODY, ours, resources, statuses
+from tests.apiserver.everything import NOBODY, ours, statuses
 from tests.apiserver.impersonating import (
     Answer,
     Attempt,
@@ -250,25 +253,21 @@ def test_no_further_verb_is_theirs_in_a_neighbours_namespace(here: Town, user: s
         here.kubectl(*asked, NEIGHBOUR)
 
 
-def attempted() -> list[Object]:
-    """Return what changes finished objects, and one of everything that people write."""
+def mover() -> Object:
+    """Return a stack that would have a finished object made in the neighbour's namespace."""
     elsewhere = {"metadata": {"namespace": NEIGHBOUR, "name": "main-prometheus"}}
     spec = {"metrics": {}, "overrides": {"prometheus": elsewhere}}
-    found = [ours("MonitoringStack", "mover", TENANT, spec), *resources()]
-    for each in found:
-        each["metadata"]["namespace"] = TENANT
-    return found
+    return ours("MonitoringStack", "mover", TENANT, spec)
 
 
 def test_a_tenant_changes_nothing_of_a_neighbour_by_the_operator(here: Town) -> None:
     kubectl = here.kubectl
     before = steady("the neighbour to stand", lambda: settled(kubectl))
-    here.apply(*home(TENANT), user=OWNER)
-    here.apply(*attempted(), user=OWNER)
+    here.apply(*home(TENANT), mover(), user=OWNER)
     wait_for("the tenant's statuses", lambda: statuses(kubectl), seconds=120)
     assert "main-prometheus" in kubectl("get", "statefulsets", *AS_OWNER)
-    mover = json.loads(kubectl("get", "mstack/mover", *AS_OWNER, "-o", "json"))
-    assert "OverrideRefused" in {each["reason"] for each in mover["status"]["conditions"]}
+    moved = json.loads(kubectl("get", "mstack/mover", *AS_OWNER, "-o", "json"))
+    assert "OverrideRefused" in {each["reason"] for each in moved["status"]["conditions"]}
     assert standing(kubectl) == before
     kubectl("delete", *AS_OWNER, "--all", "mstack,apol,aresp,rpol")
     assert standing(kubectl) == before

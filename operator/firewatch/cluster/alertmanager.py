@@ -123,7 +123,7 @@ class Alertmanager:
         text = await self._get(path, **options)
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise AlertmanagerError(f"the answer of {path} is not JSON") from error
 
     async def _get(self, path: str, **options: Any) -> str:

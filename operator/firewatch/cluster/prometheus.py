@@ -18,6 +18,13 @@ _PLAIN = {"Accept-Encoding": "identity"}
 """Packing costs both sides more than sending."""
 _FORM = {**_PLAIN, "Content-Type": "application/x-www-form-urlencoded"}
 _ANSWER_LIMIT = 32 * 1024 * 1024
+_FAULTS = frozenset(
+    {
+        *("timeout", "canceled", "execution", "bad_data"),
+        *("internal", "unavailable", "not_found", "not_acceptable"),
+    }
+)
+"""Prometheus' own words for what is wrong."""
 
 
 class PrometheusError(Exception):
@@ -181,7 +188,8 @@ class Prometheus:
         return [_rule(group, rule) for group in data["groups"] for rule in group.get("rules") or ()]
 
     async def _get(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> Any:
-        return _data(*await self._fetch("GET", path, params=parameters, headers=_PLAIN))
+        status, body = await self._fetch("GET", path, params=parameters, headers=_PLAIN)
+        return _data(status, body, is_quoted=not self.authorization)
 
     async def _post_query(self, path: str, expression: str) -> tuple[int, bytes]:
         """Send an expression in the body: it may be longer than an address should be."""
@@ -220,7 +228,8 @@ class Prometheus:
         return {"ssl": self.trust.context, "server_hostname": self.trust.server_name}
 
 
-def _data(status: int, body: bytes) -> Any:
+def _data(status: int, body: bytes, *, is_quoted: bool = True) -> Any:
+    """Return what an answer holds; an error tells the server's own words only where that is safe."""
     try:
         answer = json.loads(body)
     except ValueError as error:
@@ -232,6 +241,9 @@ def _data(status: int, body: bytes) -> Any:
     if answer.get("status") == "success":
         return answer.get("data")
     message = str(answer.get("error", f"HTTP {status}"))
+    if not is_quoted:  # it may hold the credentials that it was sent
+        kind = str(answer.get("errorType"))
+        message = f"HTTP {status} ({kind})" if kind in _FAULTS else f"HTTP {status}"
     if status == HTTPStatus.BAD_REQUEST:
         raise BadQueryError(message)
     raise PrometheusError(message)

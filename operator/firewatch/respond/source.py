@@ -111,7 +111,7 @@ class Sourcing:
         except ValidationError:
             why = f"MonitoringStack {key.name} is not understood; see its status"
             return SourceState(polled_at=started, error=why)
-        except (LookupError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             # Whoever answers at an address that people name need not be a Prometheus.
             why = f"its answer is not that of a Prometheus ({type(error).__name__})"
             return SourceState(polled_at=started, error=why)
