@@ -177,8 +177,9 @@ def _session(login: kopf.ConnectionInfo, rewound: Callable[[], None]) -> kopf.Ai
             request.headers["Accept"] = _METADATA
             if await is_rewound(session, request):
                 _log.warning("etcd has been restored; %s is watched anew", request.url.path)
-                # Without a version a watch begins with everything that there is.
-                request.url = request.url.without_query_params(VERSION)
+                # From 0 on a watch begins with everything that there is. Without a version it would
+                # too, but not from a server that has just started and does not know its etcd yet.
+                request.url = request.url.update_query({VERSION: "0"})
                 rewound()
         return await handler(request)
 

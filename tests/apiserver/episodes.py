@@ -141,7 +141,7 @@ class Episodes:
             seconds = await reconcile_target(self.context, target)
             if seconds is None or seconds > _SOON:
                 return
-        raise AssertionError(f"{target} does not come to rest")
+        raise AssertionError(f"{target} does not come to rest: again in {seconds} s")
 
     def restart(self) -> None:
         """Forget all that a process remembers but the source's last word."""

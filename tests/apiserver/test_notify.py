@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -67,12 +68,8 @@ class Post:
 
     def arrived(self, channel: str) -> list[Any]:
         """Return the contents of the messages from this namespace."""
-        line = f"namespace {self.told.namespace}\\n"
-        return [
-            message.content
-            for message in self.recorder.messages(channel)
-            if line in message.text.replace("\\r", "")
-        ]
+        ours = re.compile(rf"namespace {self.told.namespace}(?![\w-])")
+        return [m.content for m in self.recorder.messages(channel) if ours.search(m.text)]
 
     def moments(self) -> list[str]:
         """Return of what the webhook was told, in order."""

@@ -9,7 +9,7 @@ is told in one place, whether the operator saw its own write succeed or found it
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from firewatch.api.conditions import bad, format_instant, parse_time
 from firewatch.api.ledger import Claim, Ledger, LedgerAutoscaler, LedgerTarget
@@ -350,6 +350,14 @@ def _released_message(ledger: Ledger, target: Target) -> str:
 
 def _seconds(situation: Situation, ledger: Ledger) -> float:
     """Return when to look again: when a hold ends, and often enough to see foreign writes."""
-    ends = [end for claim in ledger.claims if (end := hold_ends(situation, claim)) is not None]
+    ends = [end for claim in ledger.claims if (end := _due(situation, claim)) is not None]
     waits = [(end - situation.now).total_seconds() for end in ends]
     return max(0.05, min([*waits, WATCH_SECONDS]))
+
+
+def _due(situation: Situation, claim: Claim) -> datetime | None:
+    """Return when a claim may end: while its AutoResponse is paused, not before the pause does."""
+    ends, pause = hold_ends(situation, claim), responder_of(situation, claim).pause
+    if ends is None or pause is None:
+        return ends
+    return max(ends, pause.until) if pause.until else None
