@@ -177,9 +177,10 @@ def _session(login: kopf.ConnectionInfo, rewound: Callable[[], None]) -> kopf.Ai
             request.headers["Accept"] = _METADATA
             if await is_rewound(session, request):
                 _log.warning("etcd has been restored; %s is watched anew", request.url.path)
-                # From 0 on a watch begins with everything that there is. Without a version it would
-                # too, but not from a server that has just started and does not know its etcd yet.
-                request.url = request.url.update_query({VERSION: "0"})
+                # From 0 on a watch begins with everything that there is. With bookmarks it would be a
+                # streamed list, which a server that has just started refuses for a while.
+                plain = request.url.without_query_params("allowWatchBookmarks")
+                request.url = plain.update_query({VERSION: "0"})
                 rewound()
         return await handler(request)
 
