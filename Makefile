@@ -91,6 +91,10 @@ cluster-status: $(STAMP) ## Say what runs
 bench-latency: $(STAMP) ## 30 episodes: from firing to patched, into build/bench/latency.json
 	@$(PYTHON) -m bench.latency
 
+.PHONY: bench-latency-peers
+bench-latency-peers: $(STAMP) ## From a crossed threshold to changed replicas, beside HPA and KEDA; long
+	@$(PYTHON) -m bench.latency_peers
+
 .PHONY: bench-import
 bench-import: $(STAMP) ## Memory and time of the operator at import, into build/bench/import.json
 	@$(PYTHON) -m bench.importing
@@ -98,6 +102,10 @@ bench-import: $(STAMP) ## Memory and time of the operator at import, into build/
 .PHONY: bench-quiet
 bench-quiet: $(STAMP) ## Five quiet minutes and a restart: writes, memory, CPU, into build/bench/quiet.json
 	@$(PYTHON) -m bench.quiet
+
+.PHONY: bench-takeover
+bench-takeover: $(STAMP) ## The leader killed and ended: until the next action, into build/bench/takeover.json
+	@$(PYTHON) -m bench.takeover
 
 .PHONY: bench-policies
 bench-policies: $(STAMP) ## 1,000 policies beside prometheus-operator, then 10,000, into build/bench/policies.json
@@ -107,6 +115,10 @@ bench-policies: $(STAMP) ## 1,000 policies beside prometheus-operator, then 10,0
 bench-quiet-many: $(STAMP) ## Five quiet minutes and a restart with 1,000 policies and 3 stacks
 	@$(PYTHON) -m bench.quiet --policies 1000 --stacks 3 --name quiet-many
 
+.PHONY: bench-storm
+bench-storm: $(STAMP) ## 10,000 alerts at once on 100 targets: time, memory, into build/bench/storm.json
+	@$(PYTHON) -m bench.storm
+
 .PHONY: rights-unused
 rights-unused: $(STAMP) ## What the last e2e run found granted and never used
 	@$(PYTHON) -m e2e.rights
@@ -115,10 +127,28 @@ rights-unused: $(STAMP) ## What the last e2e run found granted and never used
 campaign-upgrade: $(STAMP) ## From the chart of part 1 in the middle of an episode; needs the repository's history
 	@$(PYTHON) -m pytest e2e/upgrade_campaign.py
 
+.PHONY: campaign-recovery
+campaign-recovery: $(STAMP) ## etcd restored, statuses and volumes lost in the middle of an episode
+	@$(PYTHON) -m pytest tests/apiserver/test_etcd.py tests/apiserver/test_restored_operator.py tests/apiserver/test_lost_ledger.py
+	@$(PYTHON) -m pytest e2e/recovery_campaign.py
+
+.PHONY: campaign-removal
+campaign-removal: $(STAMP) ## Everything deleted in every order in the middle of an episode; long
+	@$(PYTHON) -m pytest e2e/removal_campaign.py
+
 .PHONY: campaign-swing
 campaign-swing: $(STAMP) ## A service whose own CPU is the alert: recovery with and without knowing the cure
 	@$(PYTHON) -m pytest e2e/swing_campaign.py
 
+.PHONY: campaign-pains
+campaign-pains: $(STAMP) ## 15 minutes with autoscalers, a flapping alert and a reverter; long
+	@$(PYTHON) -m pytest -s e2e/pains_campaign.py
+
 .PHONY: campaign-kill
 campaign-kill: $(STAMP) ## Kill the operator before and after every write of an episode
 	@$(PYTHON) -m e2e.kill_campaign
+	@$(PYTHON) -m e2e.kill_owners_campaign
+
+.PHONY: campaign-forged
+campaign-forged: $(STAMP) ## 100,000 forged and broken posts to the receiver: no action may come of them
+	@$(PYTHON) -m tests.apiserver.forged

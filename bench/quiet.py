@@ -1,16 +1,18 @@
 """A quiet cluster: what the operator writes, and what it costs to have it there.
 
 Five minutes in which nothing happens, then a restart of the operator. A write is a persisted
-change; TokenReviews are counted apart.
+change; TokenReviews and what the replicas do about their Lease are counted apart.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bench import rule_load
 from bench.record import write
+from e2e import operators
 from e2e.audit import AuditLog, Call
 from e2e.cluster.progress import ConsoleProgress
 from e2e.installation import NAMESPACE as OPERATOR_NAMESPACE
@@ -21,28 +23,52 @@ from e2e.station import STACK, Station
 NAMESPACE = "bench-quiet"
 QUIET_SECONDS = 300
 RESTART_SECONDS = 60
+_APART = ("tokenreviews", "leases")
 _APPLIED_AT_ONCE = 200
 _SETTLED_SECONDS = 40
 
 
 def writes(calls: Sequence[Call]) -> list[Call]:
-    """Return the persisted changes among the calls."""
-    return [call for call in calls if call.is_write and call.resource != "tokenreviews"]
+    """Return the persisted changes among the calls, but for renewals of the Lease."""
+    return [call for call in calls if call.is_write and call.resource not in _APART]
 
 
-def usage(testbed: Testbed) -> dict[str, float]:
-    """Return the operator's own memory and CPU figures, from its metrics."""
-    path = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/services/{RELEASE}-metrics:8080/proxy/metrics"
-    lines = testbed.kubectl.run("get", "--raw", path).splitlines()
-    values = dict(line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
+def count(calls: Sequence[Call], resource: str) -> int:
+    """Return how many calls are about a resource."""
+    return sum(call.resource == resource for call in calls)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a replica takes, by its own metrics."""
+
+    rss_mib: float
+    cpu_s: float
+
+
+def usage(testbed: Testbed) -> dict[bool, Usage]:
+    """Return what the replica that leads takes, by True, and what one that stands by does."""
+    leader = operators.leader(testbed)
     return {
-        "rss_mib": float(values["process_resident_memory_bytes"]) / 2**20,
-        "cpu_s": float(values["process_cpu_seconds_total"]),
+        pod == leader: Usage(
+            operators.figure(testbed, pod, "process_resident_memory_bytes") / 2**20,
+            operators.figure(testbed, pod, "process_cpu_seconds_total"),
+        )
+        for pod in operators.names(testbed)
+    }
+
+
+def costs(prefix: str, before: Usage, after: Usage) -> dict[str, float]:
+    """Return the figures of what a replica has taken in the quiet time."""
+    millicores = (after.cpu_s - before.cpu_s) / QUIET_SECONDS * 1000
+    return {
+        f"{prefix}rss_mib": round(after.rss_mib, 1),
+        f"{prefix}cpu_millicores": round(millicores, 1),
     }
 
 
 def restart(testbed: Testbed) -> None:
-    """Restart the operator and wait until it is ready again."""
+    """Renew all replicas of the operator and wait until they are ready."""
     deployment = ("deployment", RELEASE, "-n", OPERATOR_NAMESPACE)
     testbed.kubectl.run("rollout", "restart", *deployment)
     testbed.kubectl.run("rollout", "status", *deployment, "--timeout=120s")
@@ -133,12 +159,13 @@ def main() -> int:
         "stacks": options.stacks,
         "quiet_seconds": QUIET_SECONDS,
         "quiet_writes": len(writes(calls)),
-        "quiet_requests": len(calls),
-        "quiet_token_reviews": sum(call.resource == "tokenreviews" for call in calls),
+        "quiet_requests": len(calls) - count(calls, "leases"),
+        "quiet_token_reviews": count(calls, "tokenreviews"),
+        "quiet_lease_requests": count(calls, "leases"),
         "restart_writes": len(writes(restarted)),
-        "restart_requests": len(restarted),
-        "rss_mib": round(after["rss_mib"], 1),
-        "cpu_millicores": round((after["cpu_s"] - before["cpu_s"]) / QUIET_SECONDS * 1000, 1),
+        "restart_requests": len(restarted) - count(restarted, "leases"),
+        **costs("", before[True], after[True]),
+        **costs("standby_", before[False], after[False]),
     }
     print(figures, f"in {write(options.name, figures)}")
     return 0

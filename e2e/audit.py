@@ -47,14 +47,14 @@ class AuditLog:
         self._path: Path = cluster.audit_log
         self._offset = self._path.stat().st_size
 
-    def calls(self, user: str = OPERATOR) -> list[Call]:
-        """Return the answered requests of a user so far."""
+    def calls(self, user: str | None = OPERATOR) -> list[Call]:
+        """Return the answered requests of a user so far, or of everybody."""
         return [
             _call(event)
             for event in self.events()
             if event["stage"] == "ResponseComplete"
             and "objectRef" in event
-            and event["user"]["username"] == user
+            and user in (None, event["user"]["username"])
         ]
 
     def events(self) -> Iterator[dict[str, Any]]:

@@ -22,10 +22,13 @@ VALUES = Values(
     NAMESPACES,
     {
         "clusterStacks": {"namespaces": ["e2e-exporters"]},
-        "sources": {"namespaces": ["e2e-own"]},
+        "sources": {"namespaces": ["e2e-own", "e2e-notify"]},
         # Waited for twice where something cannot be given back.
         "uninstall": {"timeoutSeconds": 10},
     },
+    target_options={"restart": True},
+    # Scenarios end badly on purpose.
+    rails={"maxFailures": 100_000},
 )
 """Of the installation for all scenarios."""
 
@@ -112,6 +115,12 @@ def fault_station(testbed: Testbed) -> Station:
 def kill_station(testbed: Testbed) -> Station:
     """Return a namespace for an operator that is killed."""
     return _station(testbed, "e2e-kill")
+
+
+@pytest.fixture(scope="session")
+def standby_station(testbed: Testbed) -> Station:
+    """Return a namespace for an operator whose replicas take turns."""
+    return _station(testbed, "e2e-standby")
 
 
 @pytest.fixture(scope="session")

@@ -30,18 +30,19 @@ class HostOperator:
 
     @contextmanager
     def instead(self) -> Iterator[None]:
-        """Stop the installed operator while this one acts: two must never act at once."""
+        """Stop the installed operator while this one acts: it would hold the Lease."""
         kubectl = self.testbed.kubectl
         self.folder.mkdir(parents=True, exist_ok=True)
         self._write_kubeconfig()
         deployment = ("deployment", RELEASE, "-n", NAMESPACE)
+        replicas = kubectl.replicas(RELEASE, NAMESPACE)
         kubectl.run("scale", *deployment, "--replicas=0")
         selector = f"app.kubernetes.io/name={RELEASE}"
         wait_for("the operator's pods to end", lambda: not kubectl.list("pod", NAMESPACE, selector))
         try:
             yield
         finally:
-            kubectl.run("scale", *deployment, "--replicas=1")
+            kubectl.run("scale", *deployment, f"--replicas={replicas}")
             kubectl.run("rollout", "status", *deployment, "--timeout=60s")
 
     def start(self, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
@@ -57,6 +58,7 @@ class HostOperator:
             # As of the installed one: a sweep has more episodes in an hour than anybody else.
             "FIREWATCH_NAMESPACE_ACTIONS_PER_HOUR": "10000",
             "FIREWATCH_CLUSTER_ACTIONS_PER_HOUR": "100000",
+            "FIREWATCH_MAX_FAILURES": "100000",
             "PYTHONPATH": f"{PROJECT / 'operator'}:{PROJECT}",
         }
         with (self.folder / "operator.log").open("ab") as log:

@@ -126,9 +126,13 @@ class Values:
     stacks: Sequence[str]
     targets: Sequence[str]
     more: dict[str, Any] = field(default_factory=dict)
+    target_options: dict[str, Any] = field(default_factory=dict)
+    """What else is said of targets, as whether they may be restarted."""
+    rails: dict[str, Any] = field(default_factory=dict)
+    """Further limits."""
 
 
-_RAILS = {"rails": {"actionsPerHour": {"namespace": 10_000, "cluster": 100_000}}}
+_RAILS = {"actionsPerHour": {"namespace": 10_000, "cluster": 100_000}}
 """Tests and measurements do in an hour what nobody else does. Older charts have no such values."""
 
 
@@ -138,8 +142,8 @@ def install(testbed: Testbed, values: Values, progress: Progress, *, chart: Path
     content = {
         "image": {"repository": repository, "tag": tag},
         "stacks": {"namespaces": list(values.stacks)},
-        "targets": {"namespaces": list(values.targets)},
-        **(_RAILS if chart == CHART else {}),
+        "targets": {"namespaces": list(values.targets), **values.target_options},
+        **({"rails": {**_RAILS, **values.rails}} if chart == CHART else {}),
         **values.more,
     }
     with progress.step("Installing Firewatch by its Helm chart"):

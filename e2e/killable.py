@@ -13,8 +13,8 @@ from firewatch import __main__ as operator
 from firewatch.api.resource import Object
 from firewatch.cluster.client import KubernetesCluster, Write
 
-_EPISODE = frozenset({"AutoResponse", "Deployment", "Event"})
-"""Kinds that an episode writes to."""
+_EPISODE = frozenset({"AutoResponse", "Deployment", "Event", "HorizontalPodAutoscaler"})
+"""Kinds that an episode writes to; of StatefulSets only the replicas, since stacks have some too."""
 
 
 class Cut:
@@ -42,12 +42,17 @@ class Cut:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _is_of_an_episode(change: Write) -> bool:
+    kind = change.kind.kind
+    return kind in _EPISODE or (kind, change.subresource) == ("StatefulSet", "scale")
+
+
 def install(cut: Cut) -> None:
     """Put the cut into the one function that every write passes."""
     write = KubernetesCluster.write
 
     async def cut_write(self: KubernetesCluster, change: Write) -> Object:
-        if change.kind.kind not in _EPISODE:
+        if not _is_of_an_episode(change):
             return await write(self, change)
         number = cut.count(change)
         cut.reach("before", number)

@@ -12,12 +12,18 @@ from e2e.kubectl import Kubectl, KubectlError, NeverError, Object, condition, wa
 NAMESPACES = (
     *("e2e-stack", "e2e-alerting", "e2e-response", "e2e-faults", "e2e-gone", "e2e-kill"),
     *("e2e-messages", "e2e-exporters", "e2e-raw-scrapes", "e2e-pair", "e2e-web", "e2e-own"),
+    *("e2e-standby", "e2e-notify"),
 )
 """Namespaces of the scenarios, all granted to the operator."""
 
 ALERT = "LoadHigh"
 STACK = "main"
 OPT_IN = "monitoring.freeagentics.io/auto-response"
+SERVING: Object = {
+    "ports": [{"containerPort": 8000}],
+    "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8000}, "periodSeconds": 1},
+}
+"""What the application's container has besides where it is asked for something."""
 _API = "monitoring.freeagentics.io/v1alpha1"
 
 
@@ -53,9 +59,21 @@ class Station:
         """Return a target, and the application with the gauge that the policy watches."""
         image = self.testbed.images.example_app
         return [
-            *_application(self.namespace, "signal", 1, image),
-            *_application(self.namespace, "api", 1, image),
+            *application(self.namespace, "signal", 1, image),
+            *application(self.namespace, "api", 1, image),
         ]
+
+    def workload(
+        self,
+        name: str,
+        kind: str = "Deployment",
+        *,
+        container: Object | None = None,
+        **spec: Any,
+    ) -> Object:
+        """Return a target with one pod of the application, ready at once unless it is probed."""
+        image, more = self.testbed.images.example_app, container or {}
+        return _workload(self.namespace, name, kind, image=image, container=more, **spec)
 
     def stack(self, *, node_exporter: bool = False, **metrics: Any) -> Object:
         """Return a MonitoringStack that scrapes and evaluates every second."""
@@ -181,33 +199,42 @@ class Station:
         return answer["data"]
 
 
-def _application(namespace: str, name: str, replicas: int, image: str) -> list[Object]:
-    metadata = {"name": name, "namespace": namespace}
-    selector = {"app": name}
-    container = {
-        "name": "app",
-        "image": image,
-        "args": ["api"],
-        "ports": [{"containerPort": 8000}],
-        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8000}, "periodSeconds": 1},
+def application(namespace: str, name: str, replicas: int, image: str) -> list[Object]:
+    """Return a Deployment that may be changed, and its Service."""
+    found = _workload(
+        namespace, name, "Deployment", image=image, container=SERVING, replicas=replicas
+    )
+    return [found, _service(namespace, name)]
+
+
+def _workload(
+    namespace: str, name: str, kind: str, *, image: str, container: Object, **spec: Any
+) -> Object:
+    """Return a target of the application."""
+    labels = {"app": name}
+    pod = {
+        "containers": [{"name": "app", "image": image, "args": ["api"], **container}],
+        "terminationGracePeriodSeconds": 1,
     }
-    deployment = {
+    metadata = {"name": name, "namespace": namespace, "labels": {OPT_IN: "enabled"}}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    return {
         "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {**metadata, "labels": {OPT_IN: "enabled"}},
+        "kind": kind,
+        "metadata": metadata,
         "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": selector},
-            "template": {
-                "metadata": {"labels": selector},
-                "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
-            },
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": template,
+            **spec,
         },
     }
-    service = {
+
+
+def _service(namespace: str, name: str) -> Object:
+    return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata,
-        "spec": {"selector": selector, "ports": [{"port": 8000}]},
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"selector": {"app": name}, "ports": [{"port": 8000}]},
     }
-    return [deployment, service]

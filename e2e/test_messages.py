@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 
+from e2e import operators
 from e2e.cluster.progress import ConsoleProgress
 from e2e.demo.messages import CHANNELS, build_alerting, build_secret, read_deliveries
 from e2e.demo.names import ALERT
@@ -66,7 +67,7 @@ def texts(station: Station) -> Iterator[tuple[str, str]]:
     for pod in kubectl.list("pods", NAMESPACE):
         name = pod["metadata"]["name"]
         yield f"log of {name}", kubectl.run("logs", name, "-n", NAMESPACE, "--all-containers")
-    yield "the operator's log", kubectl.run("logs", "deployment/firewatch", "-n", "firewatch")
+    yield "the operator's log", operators.log(station.testbed, since="24h")
     kinds = "configmaps,events,pods,statefulsets,services,mstack,apol"
     yield "objects", kubectl.run("get", kinds, "-n", NAMESPACE, "-o", "json")
     yield "Prometheus' configuration", station.prometheus("status/config")["yaml"]

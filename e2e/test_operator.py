@@ -16,7 +16,7 @@ from e2e.kubectl import wait_for
 from e2e.station import NAMESPACES, STACK, Station
 
 SAMPLE = ("after:1", "before:2", "after:2", "before:3", "after:3", "after:4")
-"""Kill points around the first writes of an episode: finalizer, ledger, target, ledger."""
+"""Kill points around the first writes of an episode: ledger, finalizer, target, ledger."""
 
 
 def test_a_quiet_cluster_and_a_restart_see_no_write(

@@ -122,15 +122,15 @@ def server(name: str, image: str, port: int, *arguments: str) -> list[Object]:
     ]
 
 
-@pytest.fixture
-def station(testbed: Testbed, tmp_path: Path) -> Station:
+@pytest.fixture(scope="module")
+def station(testbed: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Station:
     """Return a namespace with a target and a signal, and with servers that are not Firewatch's."""
     found = Station(testbed, NAMESPACE)
     alertmanager = testbed.image("alertmanager", ConsoleProgress())
     testbed.kubectl.apply(
         namespace(NAMESPACE),
         *found.applications(),
-        *files(tmp_path),
+        *files(tmp_path_factory.mktemp("own")),
         *server(
             *("own-prometheus", testbed.images.prometheus, 9090),
             *("--config.file=/config/prometheus.yml", "--web.config.file=/config/web.yml"),
@@ -176,3 +176,34 @@ def test_a_target_goes_up_by_webhook_and_back_by_what_prometheus_says(station: S
     assert station.history() == ["ScaledUp", "Restored"]
     assert told(station)["failed"] == 0
     assert TOKEN not in json.dumps(status)
+    station.kubectl.delete("aresp", "scale", NAMESPACE)
+
+
+def amtool(station: Station, *arguments: str) -> str:
+    """Run Alertmanager's own tool beside it: kubectl cannot say the type of content that it asks for."""
+    pod = ("exec", "deploy/own-alertmanager", "-n", NAMESPACE, "--")
+    program = ("/bin/amtool", "--alertmanager.url=http://127.0.0.1:9093")
+    return station.kubectl.run(*pod, *program, *arguments).strip()
+
+
+def silence(station: Station) -> str:
+    """Silence the alert for an hour; return the silence's id."""
+    why = ("--duration=1h", "--author=e2e", "--comment=maintenance")
+    return amtool(station, "silence", "add", *why, f"alertname={ALERT}")
+
+
+def test_a_silence_counts_as_the_end_where_that_is_asked_for(station: Station) -> None:
+    source = {**SOURCE, "alertmanager": {"url": f"http://own-alertmanager.{NAMESPACE}.svc:9093"}}
+    recovery = {"hold": "1s", "onSilence": "release"}
+    station.kubectl.apply(station.response(source=source, recovery=recovery))
+    station.wait_ready("aresp", "scale")
+    station.signal(6)
+    station.wait_replicas(2)
+    silenced = silence(station)
+    station.wait_replicas(1)
+    found = station.wait_state("scale", "Idle")
+    assert "is silenced" in found["status"]["message"]
+    amtool(station, "silence", "expire", silenced)
+    station.wait_replicas(2)
+    station.signal(0)
+    station.wait_replicas(1)

@@ -23,31 +23,6 @@ def station(response_station: Station) -> Iterator[Station]:
         kubectl.delete(kind, NAME, namespace)
 
 
-def workload(station: Station, kind: str, **spec: Any) -> Object:
-    """Return a target with one pod that is ready at once."""
-    labels = {"app": NAME}
-    container = {"name": "app", "image": station.testbed.images.example_app, "args": ["api"]}
-    template = {
-        "metadata": {"labels": labels},
-        "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": kind,
-        "metadata": {
-            "name": NAME,
-            "namespace": station.namespace,
-            "labels": {"monitoring.freeagentics.io/auto-response": "enabled"},
-        },
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": labels},
-            "template": template,
-            **spec,
-        },
-    }
-
-
 def start(station: Station, kind: str) -> None:
     target = {"kind": kind, "name": NAME}
     actions = [{"scaleUp": {"by": 2, "maxReplicas": 6}}]
@@ -77,7 +52,7 @@ def test_llmkube_485_nobody_fights_with_a_horizontal_pod_autoscaler(station: Sta
             "metrics": [{"type": "Resource", "resource": resource}],
         },
     }
-    station.kubectl.apply(workload(station, "Deployment"), autoscaler)
+    station.kubectl.apply(station.workload(NAME), autoscaler)
     start(station, "Deployment")
     before = field(station, HPA, "spec")
     generation = field(station, "deployment", "metadata", "generation")
@@ -98,8 +73,8 @@ def test_llmkube_485_nobody_fights_with_a_horizontal_pod_autoscaler(station: Sta
 
 
 def test_a_stateful_set_goes_up_and_back(station: Station) -> None:
-    spec = {"serviceName": NAME, "podManagementPolicy": "Parallel"}
-    station.kubectl.apply(workload(station, "StatefulSet", **spec))
+    spec: Object = {"serviceName": NAME, "podManagementPolicy": "Parallel"}
+    station.kubectl.apply(station.workload(NAME, "StatefulSet", **spec))
     start(station, "StatefulSet")
     station.signal(6)
     station.wait_state("scale", "Active")
@@ -109,3 +84,31 @@ def test_a_stateful_set_goes_up_and_back(station: Station) -> None:
     station.wait_state("scale", "Idle")
     assert field(station, "statefulset", "spec", "replicas") == 1
     assert station.history() == ["ScaledUp", "Restored"]
+
+
+def pods(station: Station) -> set[str]:
+    found = station.kubectl.list("pod", station.namespace, f"app={NAME}")
+    return {pod["metadata"]["uid"] for pod in found if "deletionTimestamp" not in pod["metadata"]}
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_the_pods_of_a_target_are_renewed_once(station: Station, kind: str) -> None:
+    spec: Object = {"serviceName": NAME} if kind == "StatefulSet" else {}
+    station.kubectl.apply(station.workload(NAME, kind, **spec))
+    rollout = ("rollout", "status", f"{kind.lower()}/{NAME}", "-n", station.namespace)
+    station.kubectl.run(*rollout, "--timeout=60s")
+    before = pods(station)
+    target = {"kind": kind, "name": NAME}
+    station.kubectl.apply(station.response(target=target, actions=[{"restart": {}}]))
+    station.wait_ready("aresp", "scale")
+    generation = field(station, kind.lower(), "metadata", "generation")
+    station.signal(6)
+    found = station.wait_state("scale", "Active")
+    annotations = field(station, kind.lower(), "spec", "template", "metadata", "annotations")
+    assert [*annotations.values()] == [found["status"]["restart"]["at"]]
+    station.kubectl.run(*rollout, "--timeout=60s")
+    wait_for("other pods", lambda: pods(station) and not pods(station) & before)
+    station.signal(0)
+    station.wait_state("scale", "Idle")
+    assert station.history() == ["Restarted"]
+    assert field(station, kind.lower(), "metadata", "generation") == generation + 1

@@ -1,35 +1,32 @@
-"""Removal: each kind, a stack in mid-rollout, and a namespace with everything in it."""
+"""Removal: each kind, a stack in mid-rollout, and everything in two orders.
+
+All orders, one after another and at once, take `make campaign-removal`.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from e2e.installation import NAMESPACE as OPERATOR_NAMESPACE
+import pytest
+
+from e2e import operators
 from e2e.installation import RELEASE, Testbed
 from e2e.kubectl import wait_for
+from e2e.removing import (
+    EVERYTHING,
+    METRICS,
+    NAMESPACE,
+    RESPONSE,
+    TARGET,
+    Cascade,
+    Order,
+    delete_at_once,
+    everything,
+)
 from e2e.station import STACK, Station
 
-NAMESPACE = "e2e-gone"
 THINGS = ("aresp/scale", "rpol/metrics", "apol/load", "mstack/main")
 OURS = "app.kubernetes.io/managed-by=firewatch"
 CHILDREN = "statefulset,service,configmap,serviceaccount,rolebinding"
-
-
-@contextmanager
-def everything(testbed: Testbed) -> Iterator[Station]:
-    """Provide one of each kind, in the middle of an episode: the target has been scaled to 2."""
-    station = Station(testbed, NAMESPACE)
-    station.set_up()
-    retention = station.resource("RetentionPolicy", "metrics", {"metrics": {"time": "3d"}})
-    station.kubectl.apply(station.response(recovery={"hold": "1h"}), retention)
-    station.wait_ready("aresp", "scale")
-    station.wait_ready("rpol", "metrics")
-    station.signal(6)
-    try:
-        station.wait_replicas(2)
-        station.wait_state("scale", "Active")
-        yield station
-    finally:
-        station.signal(0)
 
 
 def delete_each(station: Station) -> None:
@@ -68,6 +65,7 @@ def test_each_kind_goes_in_the_foreground_and_what_is_owed_is_put_back(testbed: 
         delete_each(station)
         station.wait_replicas(1)
         wait_no_children(station)
+        station.signal(0)
 
 
 def test_each_kind_goes_although_its_role_bindings_are_gone(testbed: Testbed) -> None:
@@ -76,11 +74,9 @@ def test_each_kind_goes_although_its_role_bindings_are_gone(testbed: Testbed) ->
             delete_each(station)
             wait_no_children(station)
             assert station.kubectl.replicas("api", NAMESPACE) == 2
-            log = station.kubectl.run(
-                "logs", f"deployment/{RELEASE}", "-n", OPERATOR_NAMESPACE, "--since=5m"
-            )
-            assert "Deployment/api is left at 2 replicas (baseline 1)" in log
+            assert "Deployment/api is left at 2 replicas (baseline 1)" in operators.log(testbed)
         station.kubectl.run("scale", "deployment/api", "-n", NAMESPACE, "--replicas=1")
+        station.signal(0)
 
 
 def test_a_stack_deleted_in_mid_rollout_leaves_nothing_behind(testbed: Testbed) -> None:
@@ -101,14 +97,16 @@ def test_a_stack_deleted_in_mid_rollout_leaves_nothing_behind(testbed: Testbed) 
     station.wait_reason("apol", "load", "Accepted", "NoStack")
 
 
-def test_a_namespace_goes_with_everything_in_it_in_the_middle_of_an_episode(
-    testbed: Testbed,
+@pytest.mark.parametrize(
+    ("order", "cascade"),
+    [
+        ((EVERYTHING, METRICS, RESPONSE, TARGET), Cascade.BACKGROUND),
+        ((TARGET, METRICS, RESPONSE, EVERYTHING), Cascade.FOREGROUND),
+    ],
+    ids=["the namespace first", "the namespace last, in the foreground"],
+)
+def test_nothing_hangs_in_whatever_order_it_is_deleted(
+    testbed: Testbed, order: Order, cascade: Cascade
 ) -> None:
-    station = Station(testbed, NAMESPACE)
-    station.set_up()
-    station.kubectl.apply(station.response(recovery={"hold": "1h"}))
-    station.wait_ready("aresp", "scale")
-    station.signal(6)
-    station.wait_replicas(2)
-    station.kubectl.run("delete", "namespace", NAMESPACE, "--timeout=90s")
-    assert station.kubectl.get("namespace", NAMESPACE) is None
+    with everything(testbed) as station:
+        delete_at_once(station, order, cascade)

@@ -78,7 +78,7 @@ def test_an_uninstall_stops_at_what_cannot_be_given_back(
     events = kubectl.list("event", episode.namespace)
     assert "RestoreOwed" in {event["reason"] for event in events}
 
-    kubectl.run("scale", f"deployment/{RELEASE}", "-n", NAMESPACE, "--replicas=1")
+    kubectl.run("scale", f"deployment/{RELEASE}", "-n", NAMESPACE, "--replicas=2")
     where = ("--namespace", NAMESPACE)
     revision = str(json.loads(helm(by_helm_4, "status", RELEASE, *where, "-o", "json"))["version"])
     helm(by_helm_4, "rollback", RELEASE, revision, *where, "--wait", "--timeout=120s")

@@ -1,6 +1,7 @@
 """The node: the container runtime, the kubelet and what else runs beside the API server."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from e2e.cluster.places import Places
 from e2e.cluster.processes import Command
 
 NODE_NAME = "firewatch-node"
+HPA_PERIOD = "FIREWATCH_HPA_SYNC_PERIOD"
+"""Variable by which a benchmark has autoscalers looked at more often than every 15 s."""
 _FIXED_FOLDERS = (
     *(Path("/var/log/pods"), Path("/var/log/containers")),
     *(Path("/var/lib/kubelet"), Path("/var/lib/cni")),
@@ -110,6 +113,8 @@ class Node:
             # One node that is slow for a while is still the only one: be patient with it.
             "--node-monitor-grace-period=2m",
         ]
+        if period := os.environ.get(HPA_PERIOD):
+            arguments.append(f"--horizontal-pod-autoscaler-sync-period={period}")
         return Command(name, arguments)
 
     def scheduler(self) -> Command:

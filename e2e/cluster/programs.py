@@ -28,10 +28,14 @@ ARGOCD = "3.2.12"
 HELM4 = "v4.3.1"
 KIND = "0.32.0"
 PROMETHEUS_OPERATOR = "0.93.0"
+PROMETHEUS_ADAPTER = "0.12.0"
+KEDA = "2.21.0"
 JSONNET = "v0.22.0"
 
 _PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 
+
+_KEDA_VERSION = "github.com/kedacore/keda/v2/version.Version"
 
 _READ_WHEN_RUN = """package resource_customizations
 
@@ -129,6 +133,21 @@ RELEASES = (
         "h1:XbOyqcoPIjMhiP+y05Zi2U+HfG3b2TNfGJgVuK5Y8g0=",
         [Binary("argocd-lua.test", "./util/lua", ARGOCD)],
         placeholders=[("resource_customizations/embed.go", _READ_WHEN_RUN)],
+    ),
+    Release(
+        "github.com/kedacore/keda/v2",
+        f"v{KEDA}",
+        "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=",
+        [
+            Binary("keda", "./cmd/operator", KEDA, ((_KEDA_VERSION, KEDA),)),
+            Binary("keda-adapter", "./cmd/adapter", KEDA, ((_KEDA_VERSION, KEDA),)),
+        ],
+    ),
+    Release(
+        "sigs.k8s.io/prometheus-adapter",
+        f"v{PROMETHEUS_ADAPTER}",
+        "h1:e29A6BIwA/NKxPZeuamBMHJsvz0sSUXTb92Obg7RMV4=",
+        [Binary("prometheus-adapter", "./cmd/adapter", PROMETHEUS_ADAPTER)],
     ),
     Release(
         "sigs.k8s.io/kind",

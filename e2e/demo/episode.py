@@ -22,7 +22,7 @@ Condition = Callable[[Sample], bool]
 
 _RESPONSE_HINTS = (
     f"kubectl describe aresp {RESPONSE} -n {NAMESPACE}",
-    "kubectl logs -n firewatch deployment/firewatch",
+    "kubectl logs -n firewatch -l app.kubernetes.io/name=firewatch --prefix",
 )
 _ALERT_HINTS = (
     f"kubectl get mstack,apol -n {NAMESPACE} -o wide",

@@ -61,7 +61,7 @@ class Stage:
             raise DemoError(
                 f"The former demo could not be put away: {error}",
                 f"kubectl describe aresp {RESPONSE} -n {NAMESPACE}",
-                "kubectl logs -n firewatch deployment/firewatch",
+                "kubectl logs -n firewatch -l app.kubernetes.io/name=firewatch --prefix",
             ) from error
 
     def apply(self) -> None:
@@ -89,7 +89,7 @@ class Stage:
                     f"{thing} is not {wanted} after {seconds} s. {self._reason(kind, name)}",
                     f"kubectl describe {kind} {name} -n {NAMESPACE}",
                     f"kubectl get pods,events -n {NAMESPACE}",
-                    "kubectl logs -n firewatch deployment/firewatch",
+                    "kubectl logs -n firewatch -l app.kubernetes.io/name=firewatch --prefix",
                 ) from error
 
     def _reason(self, kind: str, name: str) -> str:

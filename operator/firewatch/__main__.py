@@ -1,180 +1,197 @@
-"""The operator's process: settings, client, loops, watches, servers, and an orderly end."""
+"""The operator's process: settings, client, election, work, watches, servers, and an orderly end."""
 
 import asyncio
 import gc
 import logging
 import os
 import signal
+import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 import uvloop
 from aiohttp import web
 from pythonjsonlogger.json import JsonFormatter
 
-from firewatch.api.resource import Key
-from firewatch.cluster.client import Cluster, connect
+from firewatch.cluster.client import connect
 from firewatch.cluster.definitions import gather_definitions
-from firewatch.cluster.kinds import (
-    ALERT_POLICY,
-    AUTO_RESPONSE,
-    MONITORING_STACK,
-    RETENTION_POLICY,
-)
+from firewatch.cluster.leading import LeadingCluster
 from firewatch.handlers import Watcher
 from firewatch.health import Health
+from firewatch.leadership import Leadership
 from firewatch.metrics import Metrics
-from firewatch.reconcile.alerts import reconcile_alerts
-from firewatch.reconcile.context import NOTIFICATIONS, RULES, Context
-from firewatch.reconcile.loop import Loop
-from firewatch.reconcile.notifications import NotificationsReconciler
-from firewatch.reconcile.responses import reconcile_response
-from firewatch.reconcile.retention import reconcile_retention
-from firewatch.reconcile.rules import RulesReconciler
-from firewatch.reconcile.stack import reconcile_stack
-from firewatch.respond.context import RespondContext
+from firewatch.respond.certificate import ServingCertificate
+from firewatch.respond.deliver import open_courier
+from firewatch.respond.guard import Guard
 from firewatch.respond.receiver import Receiver
-from firewatch.respond.registry import Registry, Sources
-from firewatch.respond.source import Sourcing
-from firewatch.respond.target import reconcile_target
+from firewatch.respond.relay import ClientTls, Relay
 from firewatch.settings import Settings, parse_settings
+from firewatch.work import Operator
 
 _log = logging.getLogger("firewatch")
 
-_RESPOND_WORKERS = 32
-"""Passes of AutoResponse at a time; their loop is their own, so that nothing makes them wait."""
-
-
-def now() -> datetime:
-    """Return the present time in UTC."""
-    return datetime.now(UTC)
-
-
-class Operator:
-    """The two loops, and what their passes share."""
-
-    def __init__(
-        self,
-        cluster: Cluster,
-        session: aiohttp.ClientSession,
-        settings: Settings,
-        metrics: Metrics,
-    ) -> None:
-        stacks = Context(cluster, session, settings, metrics, clock=now, wake=self.wake)
-        self.responses = RespondContext(
-            cluster, settings, metrics, now, self.wake, Registry(), Sources()
-        )
-        self._stacks = Loop(
-            {
-                MONITORING_STACK.kind: partial(reconcile_stack, stacks),
-                ALERT_POLICY.kind: partial(reconcile_alerts, stacks),
-                RULES: RulesReconciler(stacks).reconcile,
-                NOTIFICATIONS: NotificationsReconciler(stacks).reconcile,
-                RETENTION_POLICY.kind: partial(reconcile_retention, stacks),
-            },
-            metrics,
-            workers=settings.workers,
-        )
-        self._responses = Loop(
-            {
-                AUTO_RESPONSE.kind: partial(reconcile_response, self.responses),
-                "Source": Sourcing(self.responses, session).poll,
-                "Target": partial(reconcile_target, self.responses),
-            },
-            metrics,
-            workers=_RESPOND_WORKERS,
-        )
-
-    def wake(self, key: Key) -> None:
-        """Run a pass over the key as soon as possible."""
-        loop = self._responses if self._responses.knows(key.kind) else self._stacks
-        loop.wake(key)
-
-    async def settle(self, target: Key) -> bool:
-        """Take a pass over a target; return whether it succeeded."""
-        return await self._responses.pass_over(target)
-
-    def wake_all(self, kind: str, namespace: str) -> None:
-        """Wake all keys of a kind in a namespace."""
-        for loop in (self._stacks, self._responses):
-            for key in loop.keys(kind, namespace):
-                loop.wake(key)
-
-    def stalled(self) -> str:
-        """Return what does not move any more, or nothing."""
-        return self._stacks.stalled() or self._responses.stalled()
-
-    async def run(self) -> None:
-        """Run both loops until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._stacks.run())
-            group.create_task(self._responses.run())
+_LAST_MESSAGES_SECONDS = 0.8
+"""How long the end waits for servers that are being told something; this replica acts meanwhile."""
+_LAST_WRITES_SECONDS = 0.5
+"""How long the end waits for writes that are under way; another replica waits meanwhile."""
 
 
 async def serve(settings: Settings) -> int:
     """Run the operator until a signal ends it; return the exit status."""
-    metrics = Metrics()
-    async with connect(settings.kubeconfig, metrics) as cluster, aiohttp.ClientSession() as session:
+    metrics, ended = Metrics(), asyncio.Event()
+    async with (
+        connect(settings.kubeconfig, metrics) as cluster,
+        aiohttp.ClientSession() as session,
+        open_courier(Guard(settings.api_server)) as courier,
+    ):
         installed = await gather_definitions(cluster)
         for warning in installed.warnings:
             _log.warning(warning)
         if installed.problem:
             _log.error(installed.problem)
             return 1
-        operator = Operator(cluster, session, settings, metrics)
+        loop = asyncio.get_running_loop()
+        leadership = Leadership(
+            settings, metrics, ended=lambda: loop.call_soon_threadsafe(ended.set)
+        )
+        leading = LeadingCluster(cluster, leadership.holds)
+        certificate: ServingCertificate | None  # which wakes the operator that asks for it
+        operator = Operator(
+            leading,
+            session,
+            courier,
+            settings=settings,
+            metrics=metrics,
+            receiver_authority=lambda: certificate.authority.text if certificate else None,
+        )
+        certificate = _certificate(settings, metrics, changed=operator.wake_stacks)
+        process = Process(settings, operator, leadership, leading, ended)
         health = Health(cluster, metrics, operator.stalled)
-        receiver = Receiver(operator.responses, operator.settle)
         async with (
             _listening(health.application(), settings.health_port),
-            _listening(receiver.application(), settings.receiver_port),
+            _receiving(process, session, certificate),
         ):
-            return await _run(operator, settings)
+            return await process.run()
 
 
-async def _run(operator: Operator, settings: Settings) -> int:
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, ended.set)
-    watcher = Watcher(
-        settings,
-        wake=lambda key: loop.call_soon_threadsafe(operator.wake, key),
-        wake_all=lambda kind, space: loop.call_soon_threadsafe(operator.wake_all, kind, space),
-        ended=lambda: loop.call_soon_threadsafe(ended.set),
-    )
-    work = asyncio.create_task(operator.run())
-    work.add_done_callback(lambda _: ended.set())
-    watcher.start()
-    # What is loaded by now stays for good: the collector need not look at it again. And what comes
-    # from JSON has no cycles: looking through it at every 700th object finds nothing.
-    gc.freeze()
-    gc.set_threshold(20_000, 10, 10)
-    _log.info("the operator works")
-    await ended.wait()
-    _log.info("the operator ends")
-    watcher.stop()
-    work.cancel()
-    await asyncio.wait([work])
-    return _exit_status(work, watcher)
-
-
-def _exit_status(work: asyncio.Task[None], watcher: Watcher) -> int:
-    failure = watcher.failure or (None if work.cancelled() else work.exception())
-    if failure is None:
-        return 0
-    _log.error("the operator failed", exc_info=failure)
-    return 1
+def _certificate(
+    settings: Settings, metrics: Metrics, *, changed: Callable[[], object]
+) -> ServingCertificate | None:
+    """Return the receiver's certificate, if it is to have one."""
+    if not settings.receiver_tls:
+        return None
+    found = ServingCertificate(Path(settings.receiver_tls), metrics.alerts, changed=changed)
+    found.refresh()
+    return found
 
 
 @asynccontextmanager
-async def _listening(application: web.Application, port: int) -> AsyncIterator[None]:
+async def _receiving(
+    process: "Process", session: aiohttp.ClientSession, certificate: ServingCertificate | None
+) -> AsyncIterator[None]:
+    """Take in alerts meanwhile."""
+    settings, operator = process.settings, process.operator
+    relay = Relay(
+        session,
+        process.cluster.leads,
+        process.leadership.leader,
+        tls=_client_tls(settings, certificate) if certificate else None,
+    )
+    receiver = Receiver(operator.responses, operator.settle, relay)
+    context = certificate.context if certificate else None
+    async with (
+        _listening(receiver.application(), settings.receiver_port, context),
+        _following(certificate),
+    ):
+        yield
+
+
+def _client_tls(settings: Settings, certificate: ServingCertificate) -> Callable[[], ClientTls]:
+    return lambda: ClientTls(certificate.authority.context(), settings.receiver_host)
+
+
+@asynccontextmanager
+async def _following(certificate: ServingCertificate | None) -> AsyncIterator[None]:
+    """Follow the files of the certificate meanwhile."""
+    if certificate is None:
+        yield
+        return
+    following = asyncio.create_task(certificate.follow())
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
+
+
+@dataclass(frozen=True)
+class Process:
+    """What runs until something ends it."""
+
+    settings: Settings
+    operator: Operator
+    leadership: Leadership
+    cluster: LeadingCluster
+    ended: asyncio.Event
+
+    async def run(self) -> int:
+        """Work until a signal or a failure ends it; return the exit status."""
+        loop, operator, ended = asyncio.get_running_loop(), self.operator, self.ended
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, ended.set)
+        watcher = Watcher(
+            self.settings,
+            wake=lambda key: loop.call_soon_threadsafe(operator.wake, key),
+            wake_all=lambda kind, space: loop.call_soon_threadsafe(operator.wake_all, kind, space),
+            ended=lambda: loop.call_soon_threadsafe(ended.set),
+        )
+        work = asyncio.create_task(operator.run(self.leadership))
+        work.add_done_callback(lambda _: ended.set())
+        watcher.start()
+        self.leadership.start()
+        # What is loaded by now stays for good: the collector need not look at it again. And what
+        # comes from JSON has no cycles: looking through it at every 700th object finds nothing.
+        gc.freeze()
+        gc.set_threshold(20_000, 10, 10)
+        await ended.wait()
+        await self._end(work, watcher)
+        return self._status(work, watcher)
+
+    async def _end(self, work: asyncio.Task[None], watcher: Watcher) -> None:
+        """Stop telling people, then acting, and give up the Lease only then."""
+        _log.info("the operator ends")
+        await self.operator.end_messages(_LAST_MESSAGES_SECONDS)
+        await self.cluster.close(_LAST_WRITES_SECONDS)
+        watcher.stop()
+        work.cancel()
+        await asyncio.wait([work])
+        await self.leadership.leave()
+
+    def _status(self, work: asyncio.Task[None], watcher: Watcher) -> int:
+        failures = (
+            watcher.failure,
+            self.leadership.failure,
+            None if work.cancelled() else work.exception(),
+        )
+        failure = next(filter(None, failures), None)
+        if failure is None:
+            return 0
+        _log.error("the operator failed", exc_info=failure)
+        return 1
+
+
+@asynccontextmanager
+async def _listening(
+    application: web.Application, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, port=port).start()
+        await web.TCPSite(runner, port=port, ssl_context=tls).start()
         yield
     finally:
         await runner.cleanup()

@@ -108,20 +108,29 @@ def _rules(rights: Iterable[Right]) -> list[Object]:
 def build_fence(rights: Iterable[Right]) -> list[Object]:
     """Return the resources that the admission policy on the operator's account looks at.
 
-    All that it may change or delete, by itself and not by a subresource.
+    All that it may change or delete, by itself and not by a subresource. Of what it may change by
+    name only, as its Lease, RBAC holds it to the name; there only creations are looked at, which
+    spares all the others that write such objects all the time.
     """
-    resources: dict[str, set[str]] = {}
+    rights = [right for right in rights if not right.subresource]
+    by_name = {right.kind for right in rights if right.names and "patch" in right.verbs}
+    resources: dict[tuple[str, tuple[str, ...]], set[str]] = {}
     for right in rights:
-        if not right.subresource and {"patch", "delete"} & {*right.verbs}:
-            resources.setdefault(right.kind.group, set()).add(right.resource)
+        if right.kind in by_name:
+            operations: tuple[str, ...] = ("CREATE",)
+        elif {"patch", "delete"} & {*right.verbs}:
+            operations = ("CREATE", "UPDATE", "DELETE")
+        else:
+            continue
+        resources.setdefault((right.kind.group, operations), set()).add(right.resource)
     return [
         {
             "apiGroups": [group],
             "apiVersions": ["*"],
-            "operations": ["CREATE", "UPDATE", "DELETE"],
+            "operations": [*operations],
             "resources": sorted(together),
         }
-        for group, together in sorted(resources.items())
+        for (group, operations), together in sorted(resources.items())
     ]
 
 

@@ -7,6 +7,7 @@ are watched in the whole cluster, what stacks are made of only where that is gra
 
 import asyncio
 import itertools
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -28,8 +29,11 @@ from firewatch.cluster.kinds import (
     STACK_CHILDREN,
     Kind,
 )
+from firewatch.cluster.rewound import VERSION, is_rewound
 from firewatch.reconcile.context import RULES
 from firewatch.settings import MANAGED_BY, STACK_LABEL, Settings
+
+_log = logging.getLogger(__name__)
 
 _IDENTITY: Any = "firewatch"
 """Our name among kopf's peers, of which there are none; without it kopf asks for the user's name,
@@ -44,17 +48,26 @@ WakeAll = Callable[[str, str], object]
 """Wakes all keys of a kind in a namespace; called in kopf's thread."""
 
 
+Seen = dict[Key, tuple[int, tuple[object, ...] | None]]
+"""Version and form of resources as they were last seen."""
+
+
 def own_kinds(settings: Settings, wake: Wake, wake_all: WakeAll) -> kopf.OperatorRegistry:
     """Return the handlers for our own kinds."""
-    registry = _registry(settings)
+    seen: Seen = {}
+
+    def rewound() -> None:
+        # What the earlier state does not have yet is not told as deleted.
+        for key in [*seen]:
+            wake(key)
+
+    registry = _registry(settings, rewound)
     for kind in OWN_KINDS:
-        _on_event(registry, kind, _own_handler(kind, wake, wake_all))
+        _on_event(registry, kind, _own_handler(kind, wake, wake_all, seen))
     return registry
 
 
-def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll) -> Callable[..., Any]:
-    seen: dict[tuple[str, str], tuple[object, ...]] = {}
-
+def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll, seen: Seen) -> Callable[..., Any]:
     async def touched(
         *,
         namespace: str,
@@ -67,14 +80,17 @@ def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll) -> Callable[..., Any
         # would have every write followed by reads, in the midst of an answer to an alert.
         labels = hash(frozenset(meta.get("labels", {}).items()))
         said = tuple(meta.get("annotations", {}).get(name) for name in ANNOTATIONS)
-        version = (meta["uid"], meta["generation"], "deletionTimestamp" in meta, labels, said)
-        before = seen.pop((namespace, name), None)
+        form = (meta["uid"], meta["generation"], "deletionTimestamp" in meta, labels, said)
+        version = int(meta["resourceVersion"])
+        key = Key(kind.kind, namespace, name)
+        last, before = seen.pop(key, (0, None))
         is_gone = type == "DELETED"
         if not is_gone:
-            seen[namespace, name] = version
-            if before == version:
+            seen[key] = (version, form)
+            # One that is older than it was comes with an etcd that has been restored.
+            if before == form and version >= last:
                 return
-        wake(Key(kind.kind, namespace, name))
+        wake(key)
         # Not by the event's type: of several within a moment kopf tells the last.
         is_new = before is None or before[0] != meta["uid"]
         if kind is MONITORING_STACK and (is_new or is_gone):
@@ -92,7 +108,8 @@ def _own_handler(kind: Kind, wake: Wake, wake_all: WakeAll) -> Callable[..., Any
 
 def stack_children(settings: Settings, wake: Wake) -> kopf.OperatorRegistry:
     """Return the handlers for the objects that stacks are made of."""
-    registry = _registry(settings)
+    # Of these the stacks know what there should be.
+    registry = _registry(settings, rewound=lambda: None)
     for kind in STACK_CHILDREN:
         _on_event(registry, kind, _child_handler(wake))
     return registry
@@ -130,7 +147,8 @@ def _child_handler(wake: Wake) -> Callable[..., Any]:
     return touched
 
 
-def _registry(settings: Settings) -> kopf.OperatorRegistry:
+def _registry(settings: Settings, rewound: Callable[[], None]) -> kopf.OperatorRegistry:
+    """Return a registry without handlers; ``rewound`` hears that etcd has been restored."""
     registry = kopf.OperatorRegistry()
 
     async def login(**arguments: Any) -> kopf.AiohttpSession | None:
@@ -138,36 +156,44 @@ def _registry(settings: Settings) -> kopf.OperatorRegistry:
             found = kopf.login_with_kubeconfig(**arguments)
         else:
             found = kopf.login_with_service_account(**arguments)
-        return _metadata_session(found) if found else None
+        return _session(found, rewound) if found else None
 
     kopf.on.login(registry=registry, id="login")(login)
     return registry
 
 
-def _metadata_session(login: kopf.ConnectionInfo) -> kopf.AiohttpSession:
-    """Return the connection, whose watches ask for the objects' metadata only.
+def _session(login: kopf.ConnectionInfo, rewound: Callable[[], None]) -> kopf.AiohttpSession:
+    """Return the connection, whose watches ask for metadata only, and go on from where it is possible.
 
     The handlers look at nothing else, and specs are most of what would be sent, parsed and held.
     Lists are left as they are: one of metadata has ``items: null`` when it is empty, which kopf
     cannot read.
     """
+
+    async def adjust(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if "watch" in request.url.query:
+            request.headers["Accept"] = _METADATA
+            if await is_rewound(session, request):
+                _log.warning("etcd has been restored; %s is watched anew", request.url.path)
+                # From 0 on a watch begins with everything that there is. With bookmarks it would be a
+                # streamed list, which a server that has just started refuses for a while.
+                plain = request.url.without_query_params("allowWatchBookmarks")
+                request.url = plain.update_query({VERSION: "0"})
+                rewound()
+        return await handler(request)
+
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=login.as_ssl_context()),
+        headers=login.as_http_headers(),
+        middlewares=(adjust, _stay_retryable),
+    )
     return kopf.AiohttpSession(
         server=login.server,
         default_namespace=login.default_namespace,
-        aiohttp_session=aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=login.as_ssl_context()),
-            headers=login.as_http_headers(),
-            middlewares=(_ask_metadata, _stay_retryable),
-        ),
+        aiohttp_session=session,
     )
-
-
-async def _ask_metadata(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    if "watch" in request.url.query:
-        request.headers["Accept"] = _METADATA
-    return await handler(request)
 
 
 async def _stay_retryable(

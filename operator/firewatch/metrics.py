@@ -45,6 +45,11 @@ class AlertMetrics:
             ["state"],
             registry=registry,
         )
+        self.certificate_usable = Gauge(
+            "firewatch_receiver_certificate_usable",
+            "Whether the certificate that is mounted for the receiver can be used; 0 without TLS.",
+            registry=registry,
+        )
         self.source_up = Gauge(
             "firewatch_alert_source_up",
             "Whether the last poll of a stack's Prometheus succeeded.",
@@ -80,6 +85,30 @@ class ResponseMetrics:
             "Targets that are changed at present.",
             registry=registry,
         )
+        self.tripped = Gauge(
+            "firewatch_response_tripped",
+            "Whether nothing more is begun in a namespace until somebody resets it.",
+            ["namespace"],
+            registry=registry,
+        )
+
+
+class NoticeMetrics:
+    """Messages to people."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.messages = Counter(
+            "firewatch_notices_total",
+            "Messages to people that were delivered, failed, or given up, each time they were tried.",
+            ["moment", "result"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "firewatch_notice_delay_seconds",
+            "From what a message tells of until it was taken.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
 
 
 class Metrics:
@@ -95,6 +124,12 @@ class Metrics:
             ["verb", "kind", "result"],
             registry=self.registry,
         )
+        self.leading = Gauge(
+            "firewatch_leading",
+            "Whether this replica holds the Lease, and so acts.",
+            registry=self.registry,
+        )
         self.loop = LoopMetrics(self.registry)
         self.alerts = AlertMetrics(self.registry)
         self.responses = ResponseMetrics(self.registry)
+        self.notices = NoticeMetrics(self.registry)

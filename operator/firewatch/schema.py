@@ -161,7 +161,8 @@ class _Conversion:
         for name, child in properties.items():
             if not child.get("description"):
                 raise NotStructuralError(f"{path}.{name}", "it has no description")
-        node: Object = {"properties": properties}
+        # The API server drops an empty table, so that every apply would find a difference.
+        node: Object = {"properties": properties} if properties else {}
         if schema.get("required"):
             node["required"] = sorted(schema["required"])
         return node

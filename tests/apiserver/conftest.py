@@ -14,12 +14,13 @@ from firewatch.cluster.client import KubernetesCluster, connect
 from firewatch.metrics import Metrics
 from tests.apiserver.deployed import install_crds
 from tests.apiserver.kubectl import Kubectl, KubectlError, kubectl_of
+from tests.apiserver.restoring import store
 from tests.apiserver.scene import quick_kubelet, ready, scene
 from tests.apiserver.world import Recorder, World, make_world
 
 ROOT = Path(__file__).parents[2]
 
-__all__ = ["Kubectl", "KubectlError", "quick_kubelet", "ready", "scene"]
+__all__ = ["Kubectl", "KubectlError", "quick_kubelet", "ready", "scene", "store"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,17 @@ class OperatorProcess:
 
     process: "subprocess.Popen[bytes]"
     log: Path
+    receiver: int
+    """Port of its alert receiver."""
+    health: int
+    """Port of its health and metrics."""
+
+    def memory(self, what: str = "VmRSS") -> float:
+        """Return its memory in MiB, at present or, as ``VmHWM``, at its highest so far."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith(f"{what}:"):
+                return int(line.split()[1]) / 1024
+        raise AssertionError(f"nothing is known of {what}")
 
     def said(self) -> str:
         """Return its log so far."""
@@ -56,11 +67,15 @@ class OperatorProcess:
 
 
 @contextmanager
-def operator_process(kubeconfig: Path, folder: Path) -> Iterator[OperatorProcess]:
-    """Start the operator, granted every namespace, and end it in order."""
+def operator_process(
+    kubeconfig: Path, folder: Path, more: Mapping[str, str] | None = None
+) -> Iterator[OperatorProcess]:
+    """Start the operator, granted every namespace, with more settings, and end it in order."""
     health, receiver = _free_ports(2)
     settings = {
         "KUBECONFIG": str(kubeconfig),
+        # Where its Lease is.
+        "FIREWATCH_NAMESPACE": "default",
         "FIREWATCH_STACK_NAMESPACES": "*",
         "FIREWATCH_TARGET_NAMESPACES": "*",
         "FIREWATCH_SOURCE_NAMESPACES": "*",
@@ -68,13 +83,14 @@ def operator_process(kubeconfig: Path, folder: Path) -> Iterator[OperatorProcess
         "FIREWATCH_RECEIVER_PORT": str(receiver),
         "FIREWATCH_HEALTH_PORT": str(health),
         "PYTHONPATH": str(ROOT / "operator"),
+        **(more or {}),
     }
     log = folder / "operator.log"
     with log.open("wb") as file:
         command = [sys.executable, "-m", "firewatch"]
         process = subprocess.Popen(command, env=os.environ | settings, stderr=file)
     try:
-        yield OperatorProcess(process, log)
+        yield OperatorProcess(process, log, receiver, health)
     finally:
         process.terminate()
         process.wait(timeout=30)

@@ -36,6 +36,8 @@ class Episodes:
     responses: list[str] = field(default_factory=list)
     targets: set[Key] = field(default_factory=set)
     metrics: Metrics = field(default_factory=Metrics)
+    settings: dict[str, str] = field(default_factory=dict)
+    """Further settings of the operator."""
 
     @property
     def context(self) -> RespondContext:
@@ -46,6 +48,7 @@ class Episodes:
                 {
                     "FIREWATCH_TARGET_NAMESPACES": self.namespace,
                     "FIREWATCH_SOURCE_NAMESPACES": self.namespace,
+                    **self.settings,
                 }
             ),
             metrics=self.metrics,
@@ -96,8 +99,10 @@ class Episodes:
         self.responses.append(name)
         self.targets.add(target_key(self.namespace, kind.kind, target))
 
-    def alert(self, *, firing: bool, series: int = 1) -> None:
-        """Have the source say whether the alert fires, and for how many series."""
+    def alert(
+        self, *, firing: bool, series: int = 1, muted: bool = False, muted_error: str = ""
+    ) -> None:
+        """Have the source say whether the alert fires, for how many series, and whether it is muted."""
         alerts = tuple(
             Alert(
                 f"id-{n}", ALERT, {"alertname": ALERT, "pod": str(n)}, AlertState.FIRING, self.now
@@ -115,7 +120,13 @@ class Episodes:
             has_data=True,
             alerts=alerts,
         )
-        state = SourceState(self.now, started_at=START - timedelta(hours=1), rules=(rule,))
+        state = SourceState(
+            self.now,
+            started_at=START - timedelta(hours=1),
+            rules=(rule,),
+            muted=frozenset(alert.identity for alert in alerts if muted),
+            muted_error=muted_error,
+        )
         self.sources.polled(source_key(self.namespace, "main"), state)
 
     async def step(self) -> None:
@@ -130,7 +141,7 @@ class Episodes:
             seconds = await reconcile_target(self.context, target)
             if seconds is None or seconds > _SOON:
                 return
-        raise AssertionError(f"{target} does not come to rest")
+        raise AssertionError(f"{target} does not come to rest: again in {seconds} s")
 
     def restart(self) -> None:
         """Forget all that a process remembers but the source's last word."""

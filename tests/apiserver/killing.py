@@ -39,8 +39,8 @@ class Mortal(Recorder):
         ]
 
 
-async def live(episodes: Episodes, writes: Mortal) -> None:
-    """Take an episode from its alert to its end; begin again after a death."""
+async def live(episodes: Episodes, writes: Mortal, *further: Callable[[], Awaitable[None]]) -> None:
+    """Take an episode from its alert to its end, and further; begin again after a death."""
 
     async def survive(part: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -53,4 +53,5 @@ async def live(episodes: Episodes, writes: Mortal) -> None:
     episodes.alert(firing=True)
     for _ in range(3):
         await survive(episodes.step)
-    await survive(episodes.until_over)
+    for part in (episodes.until_over, *further):
+        await survive(part)

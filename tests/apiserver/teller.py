@@ -47,14 +47,27 @@ class TellerNode(ImaginedPod):
 @asynccontextmanager
 async def running_teller(world: World, folder: Path, address: str) -> AsyncIterator[TellerNode]:
     """Run an Alertmanager on an address of its own, with its files kept in step."""
-    program = programs.program("alertmanager", SilentProgress())
     node = TellerNode(world, folder, address)
-    config = folder / names.ALERTMANAGER_CONFIG_KEY
-    config.write_text(_FIRST)
+    async with running_alertmanager(node.api, folder, address):
+        kubelet = asyncio.create_task(node.keep_files())
+        try:
+            yield node
+        finally:
+            kubelet.cancel()
+
+
+@asynccontextmanager
+async def running_alertmanager(
+    api: Alertmanager, folder: Path, address: str, config: str = _FIRST
+) -> AsyncIterator[None]:
+    """Run an Alertmanager on an address of its own; ``api`` asks it."""
+    program = programs.program("alertmanager", SilentProgress())
+    file = folder / names.ALERTMANAGER_CONFIG_KEY
+    file.write_text(config)
     with (folder / "log").open("w") as log:
         process = await asyncio.create_subprocess_exec(
             program,
-            f"--config.file={config}",
+            f"--config.file={file}",
             f"--storage.path={folder / 'data'}",
             f"--web.listen-address={address}:{names.ALERTMANAGER_PORT}",
             "--cluster.listen-address=",
@@ -62,12 +75,10 @@ async def running_teller(world: World, folder: Path, address: str) -> AsyncItera
             stdout=log,
             stderr=log,
         )
-        kubelet = asyncio.create_task(node.keep_files())
         try:
-            await _wait_ready(node.api)
-            yield node
+            await _wait_ready(api)
+            yield
         finally:
-            kubelet.cancel()
             process.terminate()
             await process.wait()
 

@@ -9,8 +9,9 @@ import pytest
 from e2e.cluster.controlplane import ControlPlane
 from firewatch.api.alerts import AlertPolicyStatus, RejectedRule, RuleCounts
 from firewatch.api.conditions import good, merge_conditions, parse_time
+from firewatch.api.ledger import Claim, Ledger, LedgerTarget
 from firewatch.api.resource import API_VERSION, Object
-from firewatch.api.responses import AutoResponseStatus, Claim, Ledger, LedgerTarget, State
+from firewatch.api.responses import AutoResponseStatus, State
 from firewatch.cluster import client
 from firewatch.cluster.client import KubernetesCluster, Verb, Write, connect
 from firewatch.cluster.errors import (
@@ -345,6 +346,21 @@ async def test_the_finalizer_is_not_written_to_another_object_of_the_same_name(
         # Somebody else has changed the finalizers since.
         await add_finalizer(cluster, fresh)
     assert not has_finalizer(await remove_finalizer(cluster, held))
+
+
+async def test_the_finalizer_is_not_given_to_what_is_being_deleted(
+    cluster: KubernetesCluster, crds: str, kubectl: Kubectl, namespace: str
+) -> None:
+    held = auto_response(namespace)
+    held["metadata"]["finalizers"] = ["example.org/wait"]
+    made = await create(cluster, AUTO_RESPONSE, held)
+    kubectl("delete", "aresp", "r", "-n", namespace, "--wait=false")
+    with pytest.raises(ConflictError):
+        await add_finalizer(cluster, made)
+    going = await cluster.get(AUTO_RESPONSE, namespace, "r")
+    assert await add_finalizer(cluster, going) is going
+    free = '{"metadata":{"finalizers":null}}'
+    kubectl("patch", "aresp", "r", "-n", namespace, "--type=merge", "-p", free)
 
 
 async def test_a_status_that_the_crd_does_not_know_is_an_error(

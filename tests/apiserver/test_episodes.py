@@ -30,8 +30,8 @@ async def test_a_response_that_is_applied_while_its_alert_fires_acts_at_once(
     assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4
     assert (await episodes.status())["state"] == "Active"
     assert writes.seen() == [
-        "jsonPatch AutoResponse",
         "jsonPatch AutoResponse status",
+        "jsonPatch AutoResponse",
         "jsonPatch Deployment scale",
         "jsonPatch AutoResponse status",
         "create Event",

@@ -13,8 +13,10 @@ import yaml
 from e2e.cluster.controlplane import ControlPlane
 from firewatch.api.resource import API_VERSION, Object
 from firewatch.api.responses import AutoResponseStatus
+from firewatch.api.restart import RESTARTED_AT
 from firewatch.cluster.apply import apply, delete
 from firewatch.cluster.client import KubernetesCluster, Verb, Write, connect
+from firewatch.cluster.election import Election, Place
 from firewatch.cluster.errors import ClusterError, ForbiddenError
 from firewatch.cluster.kinds import (
     AUTO_RESPONSE,
@@ -22,13 +24,16 @@ from firewatch.cluster.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     JOB,
+    LEASE,
     PERSISTENT_VOLUME_CLAIM,
     POD,
     SCALED_OBJECT,
     SECRET,
     SERVICE_ACCOUNT,
+    STATEFUL_SET,
     Kind,
 )
+from firewatch.cluster.lease import LEASE_SECONDS, Candidate
 from firewatch.cluster.status import write_status
 from firewatch.metrics import Metrics
 from firewatch.respond.finalizer import add_finalizer, remove_finalizer
@@ -47,9 +52,9 @@ def fence(kubectl: Kubectl, crds: str) -> Iterator[None]:
     """Install the operator's account with its rights everywhere, and the fence around it."""
     text = (ROOT / "config" / "operator.yaml").read_text()
     kubectl("create", "namespace", "firewatch")
-    kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")
+    kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
     rights = [each for each in yaml.safe_load_all(text) if each["kind"] in kinds]
-    for scope in ("stacks", "targets"):
+    for scope in ("stacks", "targets", "restarts"):
         grant = (ROOT / "config" / "grants" / scope / "role-binding.yaml").read_text()
         rights.append({**yaml.safe_load(grant), "kind": "ClusterRoleBinding"})
     manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": rights})
@@ -255,6 +260,71 @@ async def test_of_an_autoscaler_only_its_minimum_is_changed(
     for change in changes:
         with pytest.raises(ForbiddenError, match=f"nothing but {lever} of autoscalers"):
             await operator.write(Write(Verb.MERGE, kind, namespace, "x", change))
+
+
+def templated(**template: object) -> Object:
+    return {"spec": {"template": template}}
+
+
+@pytest.mark.parametrize("kind", [DEPLOYMENT, STATEFUL_SET], ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("before", [None, {"team": "sre"}])
+async def test_of_a_targets_pods_only_the_annotation_of_a_restart_is_changed(
+    operator: KubernetesCluster,
+    cluster: KubernetesCluster,
+    namespace: str,
+    *,
+    kind: Kind,
+    before: dict[str, str] | None,
+) -> None:
+    wanted = {**body(DEPLOYMENT, namespace), "apiVersion": kind.api_version, "kind": kind.kind}
+    if before:
+        wanted["spec"]["template"]["metadata"]["annotations"] = before
+    await make(cluster, kind, wanted)
+    for value in ("2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z", None):
+        change = templated(metadata={"annotations": {RESTARTED_AT: value}})
+        await operator.write(Write(Verb.MERGE, kind, namespace, "x", change))
+    container = {"name": "c", "image": "example.org/other:1"}
+    ours = {RESTARTED_AT: "2026-01-03T00:00:00.000Z"}
+    changes = [
+        templated(metadata={"annotations": {**ours, "kubectl.kubernetes.io/restartedAt": "x"}}),
+        templated(metadata={"annotations": {**ours, "team": "other"}}),
+        templated(metadata={"annotations": ours, "labels": {"c": "d"}}),
+        templated(metadata={"annotations": ours}, spec={"containers": [container]}),
+        templated(metadata={"annotations": ours}, spec={"serviceAccountName": "admin"}),
+        {"spec": {**templated(metadata={"annotations": ours})["spec"], "replicas": 5}},
+        {**templated(metadata={"annotations": ours}), "metadata": {"labels": MANAGED_BY}},
+        {**templated(metadata={"annotations": ours}), "metadata": {"annotations": {"a": "b"}}},
+    ]
+    for change in changes:
+        with pytest.raises(ForbiddenError, match="only what it has made"):
+            await operator.write(Write(Verb.MERGE, kind, namespace, "x", change))
+    for taken in ({**ours, "team": None}, None) if before else ():
+        gone = templated(metadata={"annotations": taken})
+        with pytest.raises(ForbiddenError, match="only what it has made"):
+            await operator.write(Write(Verb.MERGE, kind, namespace, "x", gone))
+    with pytest.raises(ForbiddenError, match="only what it has made"):
+        await operator.write(Write(Verb.DELETE, kind, namespace, "x", None))
+
+
+async def test_of_leases_it_makes_and_changes_only_the_one_of_its_replicas(
+    operator: KubernetesCluster, cluster: KubernetesCluster
+) -> None:
+    now, candidate = 0.0, Candidate("me")
+    election = Election(operator, candidate, Place("firewatch", ""), clock=lambda: now)
+    for moment in (0.0, LEASE_SECONDS, LEASE_SECONDS + 1):
+        now = moment
+        await election.step()
+    assert candidate.holds(now)
+    with pytest.raises(ForbiddenError, match="makes no Lease but firewatch"):
+        await make(operator, LEASE, body(LEASE, "firewatch", **MANAGED_BY))
+    unnamed = body(LEASE, "firewatch", **MANAGED_BY)
+    unnamed["metadata"] |= {"name": "", "generateName": "firewatch"}
+    with pytest.raises(ForbiddenError, match="makes no Lease but firewatch"):
+        await make(operator, LEASE, unnamed)
+    await make(cluster, LEASE, body(LEASE, "firewatch", **MANAGED_BY))
+    for write in (note(LEASE, "firewatch"), Write(Verb.DELETE, LEASE, "firewatch", "x", None)):
+        with pytest.raises(ForbiddenError, match=r"cannot (patch|delete) resource"):
+            await operator.write(write)
 
 
 async def test_others_are_not_held_to_it(cluster: KubernetesCluster, namespace: str) -> None:

@@ -23,6 +23,7 @@ class Tenant:
         self.scene = scene
         self.kubectl = kubectl
         self.namespace = f"{scene.world.namespace}-tenant"
+        self.reference = {"name": "main", "namespace": scene.world.namespace}
         kubectl("create", "namespace", self.namespace)
 
     def apply(self, name: str, *rules: Object, **fields: Any) -> None:
@@ -74,6 +75,7 @@ async def test_policies_of_a_selected_namespace_are_confined_to_it(tenant: Tenan
         alert("Bad", "up =="),
         alert("Leak", annotations={"x": '{{ query "up" }}'}),
         {"record": "a:b", "expr": "sum(up)"},
+        stackRef=tenant.reference,
     )
     status = await tenant.until("theirs", "Loaded", "Loaded")
     assert status["stack"] == f"{tenant.scene.world.namespace}/main"
@@ -87,14 +89,22 @@ async def test_policies_of_a_selected_namespace_are_confined_to_it(tenant: Tenan
     assert 'up{x="y"} == 0' in text
 
 
+async def test_nobody_is_given_a_policy_that_does_not_name_them(tenant: Tenant) -> None:
+    central(tenant, "*")
+    tenant.apply("theirs", alert("Theirs"))
+    status = await tenant.until("theirs", "Accepted", "NoStack")
+    assert "stack" not in status
+    assert await tenant.scene.alerts() == set()
+
+
 async def test_a_namespace_is_told_when_it_is_selected_and_when_no_more(tenant: Tenant) -> None:
     tenant.scene.stack()
-    tenant.apply("theirs", alert("Theirs"))
-    await tenant.until("theirs", "Accepted", "NoStack")
+    tenant.apply("theirs", alert("Theirs"), stackRef=tenant.reference)
+    await tenant.until("theirs", "Accepted", "StackNotFound")
     central(tenant, "*")
     await tenant.until("theirs", "Ready", "Ready")
     central(tenant, "elsewhere")
-    status = await tenant.until("theirs", "Accepted", "NoStack")
+    status = await tenant.until("theirs", "Accepted", "StackNotFound")
     assert "stack" not in status
     await eventually(lambda found: found == set(), tenant.scene.alerts, seconds=10)
 
@@ -104,8 +114,7 @@ async def test_a_policy_that_moves_runs_in_the_new_stack_before_it_leaves_the_ol
 ) -> None:
     scene, old = tenant.scene, f"{tenant.scene.world.namespace}/main"
     central(tenant, tenant.namespace)
-    reference = {"name": "main", "namespace": scene.world.namespace}
-    tenant.apply("moving", alert("Moving"), stackRef=reference)
+    tenant.apply("moving", alert("Moving"), stackRef=tenant.reference)
     assert (await tenant.until("moving", "Ready", "Ready"))["stack"] == old
     tenant.stack(metrics={})
     for name, reason in (("main", "NoServer"), ("nosuch", "StackNotFound")):

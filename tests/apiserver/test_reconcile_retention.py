@@ -93,6 +93,7 @@ async def test_a_policy_wins_over_the_stack_and_prometheus_confirms_it(
         )
         api = Prometheus(scene.world.context.session, f"http://{address}:9090")
         assert "size: 16GiB" in await api.configuration()
+        await scene.world.go()  # the stack may have looked before Prometheus had loaded it
         scene.world.recorder.written()
         await scene.world.go()
         await scene.go()

@@ -231,10 +231,14 @@ async def test_while_the_operator_has_a_pod_nothing_is_given_back(
     await episode.begin()
     kubectl("-n", namespace, "create", "serviceaccount", "default")
     labels = "app.kubernetes.io/part-of=firewatch,app.kubernetes.io/component=operator"
-    pod = ("run", "firewatch-0", "--image=example.org/none:1", f"--labels={labels}")
-    kubectl("-n", namespace, *pod)
+    for pod in ("firewatch-0", "firewatch-1"):
+        run = ("run", pod, "--image=example.org/none:1", f"--labels={labels}")
+        kubectl("-n", namespace, *run)
     (line,) = await let_go(releaser, namespace, 1)
-    assert line.startswith(f"the operator runs in pod firewatch-0 of {namespace}")
+    assert line.startswith(f"the operator runs in pod firewatch-0, firewatch-1 of {namespace}")
+    kubectl("-n", namespace, "delete", "pod/firewatch-0", "--grace-period=0", "--force")
+    (line,) = await let_go(releaser, namespace, 1)
+    assert line.startswith(f"the operator runs in pod firewatch-1 of {namespace}"), "one is enough"
     assert await episode.replicas() == 4
 
 

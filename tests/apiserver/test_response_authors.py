@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from firewatch.api.resource import API_VERSION, Object
-from firewatch.api.responses import APPROVED, REJECTED
+from firewatch.api.responses import APPROVED, REJECTED, RESET
 from tests.apiserver.conftest import ROOT, Kubectl, KubectlError
 from tests.apiserver.installed import installed, policies
 
@@ -91,15 +91,53 @@ def test_rights_on_one_kind_are_none_on_another(kubectl: Kubectl, namespace: str
         kubectl("apply", somebody, "-f", "-", text=response(namespace, kind="Rollout"))
 
 
-def test_who_may_not_read_secrets_cannot_have_them_sent_somewhere(
+def restarting(namespace: str, kind: str = "Deployment") -> str:
+    body = json.loads(response(namespace, kind=kind))
+    body["spec"]["actions"] = [{"restart": {}}]
+    return json.dumps(body)
+
+
+def test_who_may_patch_a_workload_may_have_it_restarted(kubectl: Kubectl, namespace: str) -> None:
+    patch = ("--verb=patch", "--resource=deployments.apps", "--resource-name=api")
+    somebody = author(kubectl, namespace, patch)
+    kubectl("apply", somebody, "-f", "-", text=restarting(namespace))
+    with pytest.raises(KubectlError, match="may not patch deployments/scale of api"):
+        kubectl("apply", somebody, "-f", "-", text=response(namespace))
+    with pytest.raises(KubectlError, match="may not patch statefulsets api"):
+        kubectl("apply", somebody, "-f", "-", text=restarting(namespace, "StatefulSet"))
+
+
+def test_who_may_only_scale_a_workload_may_not_have_it_restarted(
     kubectl: Kubectl, namespace: str
 ) -> None:
     somebody = author(kubectl, namespace, SCALE, SCALERS)
+    with pytest.raises(
+        KubectlError, match=r"restarts its target, and .* may not patch deployments api"
+    ):
+        kubectl("apply", somebody, "-f", "-", text=restarting(namespace))
+
+
+CREDENTIALS = {"name": "keys", "key": "token"}
+SERVER = {"url": "https://elsewhere.example", "authorization": {"credentials": CREDENTIALS}}
+HOOK = {"url": "https://elsewhere.example", "bearerToken": CREDENTIALS}
+
+
+@pytest.mark.parametrize(
+    ("who", "change"),
+    [
+        ("spec.source", {"source": {"prometheus": SERVER}}),
+        ("notify", {"actions": [{"notify": {"webhook": HOOK}}], "target": None}),
+        ("notify", {"actions": [{"notify": {"slack": {"apiUrl": CREDENTIALS}}}], "target": None}),
+    ],
+)
+def test_who_may_not_read_secrets_cannot_have_them_sent_somewhere(
+    kubectl: Kubectl, namespace: str, who: str, change: Object
+) -> None:
+    somebody = author(kubectl, namespace, SCALE, SCALERS)
     body = json.loads(response(namespace))
-    credentials = {"name": "keys", "key": "token"}
-    server = {"url": "https://elsewhere.example", "authorization": {"credentials": credentials}}
-    body["spec"]["source"] = {"prometheus": server}
-    with pytest.raises(KubectlError, match="may not get secrets in namespace"):
+    spec = {**body["spec"], **change}
+    body["spec"] = {name: value for name, value in spec.items() if value is not None}
+    with pytest.raises(KubectlError, match=f"{who} has what stands.* may not get secrets in"):
         kubectl("apply", somebody, "-f", "-", text=json.dumps(body))
     here = ("--namespace", namespace)
     kubectl(*here, "create", "role", "read", "--verb=get", "--resource=secrets")
@@ -109,7 +147,19 @@ def test_who_may_not_read_secrets_cannot_have_them_sent_somewhere(
     kubectl("apply", somebody, "-f", "-", text=json.dumps(body))
 
 
-@pytest.mark.parametrize("annotation", [APPROVED, REJECTED])
+def test_who_tells_by_a_receiver_of_the_stack_needs_no_right_to_scale_or_to_read_secrets(
+    kubectl: Kubectl, namespace: str
+) -> None:
+    somebody = author(kubectl, namespace)
+    body = json.loads(response(namespace))
+    body["spec"] = {"trigger": {"alert": "A"}, "actions": [{"notify": {"receiver": "team"}}]}
+    kubectl("apply", somebody, "-f", "-", text=json.dumps(body))
+    body["spec"] = json.loads(response(namespace))["spec"]
+    with pytest.raises(KubectlError, match="may not patch deployments/scale of api"):
+        kubectl("apply", somebody, "-f", "-", text=json.dumps(body))
+
+
+@pytest.mark.parametrize("annotation", [APPROVED, REJECTED, RESET])
 def test_approving_takes_a_right_of_its_own(
     kubectl: Kubectl, namespace: str, annotation: str
 ) -> None:

@@ -17,10 +17,12 @@ from firewatch.build.stack import build_shared, build_stack
 from firewatch.build.surroundings import Surroundings
 from firewatch.cluster.apply import apply, delete
 from firewatch.cluster.client import KubernetesCluster, Verb, Write, connect
+from firewatch.cluster.election import Election, Place
 from firewatch.cluster.errors import ForbiddenError, InvalidError
 from firewatch.cluster.kinds import (
     ALERT_POLICY,
     CRD,
+    LEASE,
     OWN_KINDS,
     POD,
     ROLE_BINDING,
@@ -30,9 +32,10 @@ from firewatch.cluster.kinds import (
     Kind,
     Scope,
 )
+from firewatch.cluster.lease import LEASE_SECONDS, Candidate
 from firewatch.cluster.status import write_status
 from firewatch.metrics import Metrics
-from firewatch.settings import PROMETHEUS_ROLE
+from firewatch.settings import LEASE_NAME, PROMETHEUS_ROLE
 from tests.apiserver.conftest import ROOT, Kubectl
 from tests.apiserver.scene import eventually
 from tests.apiserver.world import Recorder, make_world
@@ -69,8 +72,10 @@ async def operator(
         role(PROMETHEUS_ROLE, [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]),
         role("test-cluster", rules[Scope.CLUSTER]),
         role("test-stacks", rules[Scope.STACKS]),
+        role("test-own", rules[Scope.OWN]),
         binding("test-cluster"),
         binding("test-stacks", namespace),
+        binding("test-own", namespace),
     ]
     kubectl(
         "apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": made})
@@ -156,6 +161,28 @@ async def test_tokens_can_be_reviewed(operator: KubernetesCluster) -> None:
     assert not answer["status"].get("authenticated")
     with pytest.raises(InvalidError):
         await operator.write(Write(Verb.CREATE, TOKEN_REVIEW, "", "", {**body, "spec": {}}))
+
+
+async def test_the_lease_can_be_made_taken_renewed_and_given_up_and_no_other_changed(
+    operator: KubernetesCluster, cluster: KubernetesCluster, namespace: str
+) -> None:
+    now, candidate = 0.0, Candidate("me")
+    election = Election(operator, candidate, Place(namespace, ""), clock=lambda: now)
+    for moment in (0.0, LEASE_SECONDS, LEASE_SECONDS + 1):
+        now = moment
+        await election.step()
+    assert candidate.term(now) == 1
+    candidate.resign()
+    await election.release()
+    live = await cluster.get(LEASE, namespace, LEASE_NAME)
+    assert live["spec"]["holderIdentity"] == ""
+    other = {**live, "metadata": {"name": "other", "namespace": namespace}}
+    await cluster.write(Write(Verb.CREATE, LEASE, namespace, "other", other))
+    with pytest.raises(ForbiddenError):
+        await operator.get(LEASE, namespace, "other")
+    change = {"spec": {"holderIdentity": "me"}}
+    with pytest.raises(ForbiddenError):
+        await operator.write(Write(Verb.MERGE, LEASE, namespace, "other", change))
 
 
 async def test_rights_that_are_taken_away_are_said_and_what_to_do(

@@ -1,13 +1,17 @@
 """Alertmanager's webhook, over real HTTP: who may send, and what an answer means."""
 
 import asyncio
+import gzip
+import json
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
@@ -19,24 +23,16 @@ from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, SECRET
 from firewatch.metrics import Metrics
 from firewatch.reconcile.loop import Loop
 from firewatch.reconcile.responses import reconcile_response
+from firewatch.respond.external import external_key
+from firewatch.respond.heartbeats import Pulse
 from firewatch.respond.receiver import Receiver
+from firewatch.respond.relay import Relay
+from firewatch.respond.signals import SourceState
 from firewatch.respond.target import reconcile_target
-from tests.apiserver.episodes import ALERT, Episodes
+from tests.apiserver.episodes import Episodes
+from tests.apiserver.webhooks import SOURCE, TOKEN, message
 
 pytestmark = pytest.mark.usefixtures("crds")
-TOKEN = "a-token-that-nobody-guesses"
-SOURCE = {
-    "prometheus": {"url": "http://127.0.0.1:9"},
-    "webhookToken": {"name": "webhook", "key": "token"},
-}
-
-
-def message(*statuses: str, **fields: Any) -> dict[str, Any]:
-    alerts = [
-        {"status": status, "labels": {"alertname": ALERT, "n": str(number)}}
-        for number, status in enumerate(statuses)
-    ]
-    return {"version": "4", "status": "firing", "alerts": alerts, **fields}
 
 
 @dataclass
@@ -67,12 +63,15 @@ async def post(cluster: KubernetesCluster, namespace: str) -> AsyncIterator[Post
     context = episodes.context
     for name in episodes.responses:
         await reconcile_response(context, Key(AUTO_RESPONSE.kind, namespace, name))
+    context.registry.is_filled = True
 
     loop = Loop({"Target": partial(reconcile_target, context)}, Metrics(), workers=4)
     running = asyncio.create_task(loop.run())
-    application = Receiver(context, loop.pass_over).application()
-    async with TestClient(TestServer(application)) as client:
-        yield Post(episodes, client)
+    async with aiohttp.ClientSession() as session:
+        relay = Relay(session, leads=lambda: True, leader=lambda: "")
+        application = Receiver(context, loop.pass_over, relay).application()
+        async with TestClient(TestServer(application)) as client:
+            yield Post(episodes, client)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
@@ -119,9 +118,64 @@ async def test_two_tokens_are_valid_while_they_are_rotated(post: Post) -> None:
     assert await post.send(message("firing"), token="") == 401
 
 
+async def test_before_all_responses_are_read_nobody_is_turned_away_for_good(post: Post) -> None:
+    post.episodes.registry.is_filled = False
+    assert await post.send(message("firing")) == 503
+    assert await post.replicas() == 2
+
+
 @pytest.mark.parametrize("body", ["x", [], {"version": "3"}, {"version": "4", "alerts": 1}, None])
 async def test_what_is_no_message_is_refused(post: Post, body: object) -> None:
     assert await post.send(body) == 400
+
+
+async def test_what_is_packed_is_not_unpacked(post: Post) -> None:
+    path = f"/webhook/{post.episodes.namespace}"
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": "gzip"}
+    body = gzip.compress(json.dumps(message("firing")).encode())
+    async with post.client.post(path, data=body, headers=headers) as answer:
+        assert answer.status == 400
+    assert await post.replicas() == 2
+
+
+async def test_what_starts_nothing_is_not_kept(post: Post) -> None:
+    other = {"status": "firing", "labels": {"alertname": "Another"}}
+    assert await post.send(message("firing", alerts=[other])) == 200
+    source = external_key(post.episodes.namespace, "scale")
+    assert not post.episodes.sources.get(source).pushed
+    assert await post.send(message("firing")) == 200
+    assert len(post.episodes.sources.get(source).pushed) == 1
+
+
+async def test_who_sends_waits_for_a_pass_that_somebody_else_came_between(post: Post) -> None:
+    # Of this the operator has not heard yet, so that its first write is refused.
+    await post.episodes.patch(AUTO_RESPONSE, {"spec": {"recovery": {"hold": "20s"}}}, "scale")
+    assert await post.send(message("firing")) == 200
+    assert "ledger" in await post.episodes.status()
+    assert await post.replicas() == 4
+
+
+async def test_any_alert_that_fires_is_a_sign_of_life_and_is_not_kept(post: Post) -> None:
+    episodes, source = post.episodes, external_key(post.episodes.namespace, "scale")
+    pulse = Pulse(episodes.now, timedelta(minutes=3))
+
+    def are_missing() -> bool | None:
+        episodes.sources.polled(source, SourceState(episodes.now, pulse=pulse))
+        state = episodes.sources.get(source).state
+        assert state
+        return state.pushes_missing
+
+    assert are_missing() is None
+    episodes.now += timedelta(minutes=3)
+    assert are_missing() is True
+    labels = {"alertname": "Watchdog"}
+    for status, missing in (("resolved", True), ("firing", False)):
+        body = message(alerts=[{"status": status, "labels": labels}])
+        assert await post.send(body, token="x") == 401
+        assert are_missing() is True
+        assert await post.send(body) == 200
+        assert are_missing() is missing
+    assert not episodes.sources.get(source).pushed
 
 
 async def test_what_cannot_be_settled_is_to_be_sent_again(

@@ -70,13 +70,33 @@ def test_chart_without_its_generated_files_says_what_to_do(
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("replicas=2", "additional properties 'replicas' not allowed"),
+        ("replicas=0", "at '/replicas': minimum: got 0, want 1"),
+        ("replicas=6", "at '/replicas': maximum: got 6, want 5"),
         ("stacks.namespace=demo", "at '/stacks': additional properties 'namespace' not allowed"),
         ("stacks.namespaces=demo", "at '/stacks/namespaces': got string, want array"),
         ("stacks.namespaces={Demo}", "at '/stacks/namespaces/0': 'Demo' does not match"),
         ("stacks.namespaces={demo,demo}", "at '/stacks/namespaces': items at 0 and 1 are equal"),
         ("targets.namespaces={*,demo}", "at '/targets/namespaces': maxItems: got 2, want 1"),
         ("targets.namespaces={demo-*}", "at '/targets/namespaces/0': 'demo-*' does not match"),
+        (
+            "targets.extraKinds[0].kind=Deployment",
+            "at '/targets/extraKinds/0': missing properties 'group', 'resource'",
+        ),
+        (
+            (
+                "targets.extraKinds[0].kind=Rollout,targets.extraKinds[0].group=a,"
+                "targets.extraKinds[0].resource=rollouts"
+            ),
+            "at '/targets/extraKinds/0/kind'",
+        ),
+        (
+            (
+                "targets.extraKinds[0].kind=A,targets.extraKinds[0].group=a,"
+                "targets.extraKinds[0].resource=as,targets.extraKinds[1].kind=A,"
+                "targets.extraKinds[1].group=b,targets.extraKinds[1].resource=as"
+            ),
+            "targets.extraKinds has A twice",
+        ),
         ("clusterStacks.namespaces={*}", "at '/clusterStacks/namespaces/0': '*' does not match"),
         ("clusterStacks.namespaces={demo}", "demo is not in stacks.namespaces"),
         ("image.repository=", "at '/image/repository': minLength"),
@@ -159,5 +179,15 @@ def test_notes_tell_what_was_granted_where(helm: Helm, tmp_path: Path) -> None:
     assert "WARNING" not in said
     assert re.search(r"in shop +run MonitoringStacks", said)
     assert re.search(r"in platform +run MonitoringStacks", said)
-    assert re.search(r"in EVERY namespace +scale Deployments", said)
+    assert re.search(r"in EVERY namespace +scale Deployments, StatefulSets, Rollouts for", said)
+    assert "restart" not in said.partition("Next:")[0]
     assert "run `firewatch release -n firewatch --deployment firewatch` before" in said
+
+
+def test_notes_tell_what_else_is_granted(helm: Helm, tmp_path: Path) -> None:
+    further = "targets.extraKinds[0].group=a,targets.extraKinds[0].kind=Farm"
+    settings = ("targets.namespaces={shop}", "targets.restart=true", "sources.namespaces={shop}")
+    said = notes(helm, tmp_path, *settings, f"{further},targets.extraKinds[0].resource=farms")
+    assert re.search(r"in shop +scale Deployments, StatefulSets, Rollouts, Farm for", said)
+    assert re.search(r"where it may scale +restart Deployments and StatefulSets", said)
+    assert re.search(r"in shop +get Secrets that AutoResponses name", said)

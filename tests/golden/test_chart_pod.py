@@ -14,7 +14,7 @@ def pods(objects: list[Object]) -> list[Object]:
 
 def environment(objects: list[Object]) -> dict[str, str]:
     container = pods(objects)[0]["spec"]["containers"][0]
-    # The one variable without a value is the pod's namespace.
+    # The variables without a value are the pod's own name, namespace and address.
     return {entry["name"]: entry.get("value", "firewatch") for entry in container["env"]}
 
 
@@ -27,7 +27,9 @@ def test_pods_meet_the_restricted_level_with_a_read_only_root(objects: list[Obje
             "runAsGroup": 65532,
             "seccompProfile": {"type": "RuntimeDefault"},
         }
-        assert not {"hostNetwork", "hostPID", "hostIPC", "volumes"} & spec.keys()
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
+        # Of volumes there is the receiver's certificate at most.
+        assert all(volume.keys() == {"name", "secret"} for volume in spec.get("volumes", []))
         (container,) = spec["containers"]
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,
@@ -38,28 +40,63 @@ def test_pods_meet_the_restricted_level_with_a_read_only_root(objects: list[Obje
         assert "cpu" not in container["resources"]["limits"]
 
 
-def test_two_operators_never_run_at_once(objects: list[Object]) -> None:
+def test_pods_are_renewed_without_one_too_few(objects: list[Object]) -> None:
     (deployment,) = of_kind(objects, "Deployment")
-    assert deployment["spec"]["replicas"] == 1
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    rolling = {"maxSurge": 1, "maxUnavailable": 0}
+    assert deployment["spec"]["strategy"] == {"type": "RollingUpdate", "rollingUpdate": rolling}
+
+
+def test_several_replicas_are_kept_apart_and_one_alone_is_not_kept(helm: Helm) -> None:
+    rendered = helm.objects()
+    (deployment,) = of_kind(rendered, "Deployment")
+    assert deployment["spec"]["replicas"] == 2
+    labels = deployment["spec"]["selector"]["matchLabels"]
+    affinity = deployment["spec"]["template"]["spec"]["affinity"]
+    (preferred,) = affinity["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert preferred["podAffinityTerm"] == {
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {"matchLabels": labels},
+    }
+    (budget,) = of_kind(rendered, "PodDisruptionBudget")
+    assert budget["spec"] == {"maxUnavailable": 1, "selector": {"matchLabels": labels}}
+
+    alone = helm.objects("--set", "replicas=1")
+    (deployment,) = of_kind(alone, "Deployment")
+    assert "affinity" not in deployment["spec"]["template"]["spec"]
+    # It would keep a node from being drained.
+    assert not of_kind(alone, "PodDisruptionBudget")
+
+
+def test_an_affinity_of_the_users_own_stays_as_it_is(helm: Helm) -> None:
+    own = "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+    (deployment,) = of_kind(helm.objects("--set-json", f"{own}=[]"), "Deployment")
+    affinity = deployment["spec"]["template"]["spec"]["affinity"]
+    assert affinity == {"podAntiAffinity": {own.rpartition(".")[2]: []}}
 
 
 def test_operator_understands_its_environment(helm: Helm) -> None:
     rendered = helm.objects("--values", CASES / "namespaces.values.yaml")
     assert parse_settings(environment(rendered)) == Settings(
         namespace="firewatch",
+        pod="firewatch",
+        address="firewatch:9095",
         stack_namespaces=("platform", "shop"),
         cluster_stack_namespaces=("platform",),
         target_namespaces=("shop",),
+        restarts=False,
+        extra_kinds=(),
         source_namespaces=("shop",),
         receiver="firewatch-receiver.firewatch.svc:9095",
         receiver_port=9095,
+        receiver_tls="",
         health_port=8080,
         kubeconfig="",
         workers=16,
         namespace_actions=10,
         cluster_actions=30,
         max_targets=5,
+        max_failures=5,
+        api_server="",
     )
 
 
@@ -100,3 +137,17 @@ def test_extra_labels_are_on_everything_and_win_over_nothing(helm: Helm) -> None
 def test_names_fit_however_long_the_release_is_called(helm: Helm) -> None:
     rendered = parse(helm.template(release="r" * 53))
     assert max(len(name_of(item)) for item in of_kind(rendered, "Service", "Deployment")) <= 63
+
+
+def test_the_receivers_certificate_is_mounted_as_a_whole(helm: Helm) -> None:
+    """A file that is mounted by itself would not follow the Secret."""
+    objects = helm.objects("--set", "receiver.tls.secretName=receiver")
+    spec = pods(objects)[0]["spec"]
+    (volume,) = spec["volumes"]
+    assert volume["secret"] == {"secretName": "receiver", "optional": True}
+    (mount,) = spec["containers"][0]["volumeMounts"]
+    assert mount == {
+        "name": volume["name"],
+        "mountPath": environment(objects)["FIREWATCH_RECEIVER_TLS"],
+        "readOnly": True,
+    }

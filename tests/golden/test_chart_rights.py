@@ -9,7 +9,14 @@ from firewatch.api.exporters import Collector
 from firewatch.api.kinds import CUSTOM_KINDS
 from firewatch.api.resource import GROUP
 from firewatch.cluster.kinds import Scope
-from firewatch.settings import KUBE_STATE_METRICS_ROLE, PROMETHEUS_ROLE
+from firewatch.settings import (
+    EXTRA_KINDS,
+    KUBE_STATE_METRICS_ROLE,
+    LEASE_NAME,
+    PROMETHEUS_ROLE,
+    ExtraKind,
+    parse_extra_kinds,
+)
 from tests.golden.rendering import CHART, Helm, Object, hooks, name_of, of_kind, staying
 
 NODES_ROLE = "firewatch-prometheus-nodes"
@@ -28,11 +35,14 @@ def rules_of(objects: list[Object], name: str) -> list[Object]:
     return rules
 
 
-def test_roles_are_the_operators_table_of_rights(objects: list[Object]) -> None:
+def test_roles_are_the_operators_table_of_rights(case: str, objects: list[Object]) -> None:
     assert sorted(RIGHTS) == sorted(Scope)
     (operator,) = of_kind(objects, "ServiceAccount")
-    for scope in (Scope.CLUSTER, Scope.STACKS, Scope.TARGETS):
-        assert rules_of(objects, f"{name_of(operator)}-{scope}") == RIGHTS[scope]
+    bound = (Scope.CLUSTER, Scope.STACKS, Scope.TARGETS, Scope.RESTARTS, Scope.SOURCES)
+    found = {scope: rules_of(objects, f"{name_of(operator)}-{scope}") for scope in bound}
+    if case == "everything":  # names two further kinds, and so has two rules more for each
+        found[Scope.TARGETS] = found[Scope.TARGETS][:-4]
+    assert found == {scope: RIGHTS[scope] for scope in bound}
     own = [rule for role in of_kind(objects, "Role") for rule in role["rules"]]
     assert own == RIGHTS[Scope.OWN]
 
@@ -54,7 +64,7 @@ def test_cluster_wide_rights_are_own_kinds_crds_and_token_reviews() -> None:
 
 def test_nothing_else_is_bound_cluster_wide(case: str, objects: list[Object]) -> None:
     bound = {item["roleRef"]["name"] for item in of_kind(objects, "ClusterRoleBinding")}
-    everywhere = {"watcher-cluster", "watcher-stacks", "watcher-targets"}
+    everywhere = {"watcher-cluster", "watcher-stacks", "watcher-targets", "watcher-restarts"}
     readers = set() if case == "defaults" else {NODES_ROLE, KUBE_STATE_METRICS_ROLE}
     assert bound == (everywhere if case == "everything" else {"firewatch-cluster"}) | readers
 
@@ -92,7 +102,7 @@ def test_kube_state_metrics_may_list_exactly_what_its_collectors_need(
 
 def test_bindings_are_in_the_given_namespaces_only(objects: list[Object], values: Path) -> None:
     given = yaml.safe_load(values.read_text())
-    for scope in (Scope.STACKS, Scope.TARGETS):
+    for scope in (Scope.STACKS, Scope.TARGETS, Scope.SOURCES):
         bound = [
             item["metadata"]["namespace"]
             for item in of_kind(objects, "RoleBinding")
@@ -119,6 +129,28 @@ def test_every_other_binding_is_to_the_operators_account(objects: list[Object]) 
         gives_back = item["roleRef"]["name"] == f"{operator}-targets"
         also = [account(releasing)] if gives_back else []
         assert item["subjects"] == [account(operator), *also]
+
+
+def test_of_leases_only_the_one_that_the_replicas_agree_by_is_written() -> None:
+    found = [
+        (scope, rule)
+        for scope, rules in RIGHTS.items()
+        for rule in rules
+        if "leases" in rule["resources"]
+    ]
+    group = ["coordination.k8s.io"]
+    assert found == [
+        (Scope.OWN, {"apiGroups": group, "resources": ["leases"], "verbs": ["create"]}),
+        (
+            Scope.OWN,
+            {
+                "apiGroups": group,
+                "resources": ["leases"],
+                "resourceNames": [LEASE_NAME],
+                "verbs": ["get", "patch"],
+            },
+        ),
+    ]
 
 
 def test_the_release_before_an_uninstall_has_rights_of_its_own_for_that_time(helm: Helm) -> None:
@@ -192,3 +224,50 @@ def test_user_roles_cover_every_kind_and_no_status(helm: Helm) -> None:
         assert rule["apiGroups"] == [GROUP]
         assert sorted(rule["resources"]) == sorted(custom.plural for custom in CUSTOM_KINDS)
         assert {*rule["verbs"]} == verbs
+
+
+FURTHER = (
+    *("--set", "targets.namespaces={shop}"),
+    *("--set", "targets.extraKinds[0].group=example.org,targets.extraKinds[0].kind=Farm"),
+    *("--set", "targets.extraKinds[0].resource=farms,targets.extraKinds[0].version=v1beta1"),
+    *("--set", "targets.extraKinds[1].group=,targets.extraKinds[1].kind=ReplicationController"),
+    *("--set", "targets.extraKinds[1].resource=replicationcontrollers"),
+)
+
+
+def test_further_kinds_can_be_read_and_scaled_and_nothing_else(helm: Helm) -> None:
+    objects = helm.objects(*FURTHER)
+    assert rules_of(objects, "firewatch-targets") == [
+        *RIGHTS[Scope.TARGETS],
+        {"apiGroups": ["example.org"], "resources": ["farms"], "verbs": ["get"]},
+        {"apiGroups": ["example.org"], "resources": ["farms/scale"], "verbs": ["get", "patch"]},
+        {"apiGroups": [""], "resources": ["replicationcontrollers"], "verbs": ["get"]},
+        {
+            "apiGroups": [""],
+            "resources": ["replicationcontrollers/scale"],
+            "verbs": ["get", "patch"],
+        },
+    ]
+
+
+def test_the_operator_and_the_release_are_told_of_further_kinds(helm: Helm) -> None:
+    objects = helm.objects(*FURTHER)
+    (deployment,) = of_kind(objects, "Deployment")
+    (release,) = of_kind(objects, "Job")
+    for workload in (deployment, release):
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        (value,) = (e["value"] for e in container["env"] if e["name"] == EXTRA_KINDS)
+        assert parse_extra_kinds(value) == (
+            ExtraKind("example.org", "v1beta1", "Farm", "farms"),
+            ExtraKind("", "v1", "ReplicationController", "replicationcontrollers"),
+        )
+
+
+def test_the_fence_looks_at_further_kinds(helm: Helm) -> None:
+    (fence,) = (
+        each
+        for each in of_kind(helm.objects(*FURTHER), "ValidatingAdmissionPolicy")
+        if name_of(each) == "firewatch-fence"
+    )
+    rules = fence["spec"]["matchConstraints"]["resourceRules"]
+    assert [rule["resources"] for rule in rules[-2:]] == [["farms"], ["replicationcontrollers"]]

@@ -21,6 +21,13 @@ VALUES = (
     *("--set", "clusterStacks.namespaces={platform}"),
 )
 Identity = tuple[str, str, str]
+GRANTS = {
+    "stacks": "stacks.namespaces={shop}",
+    "targets": "targets.namespaces={shop}",
+    "restarts": "targets.namespaces={shop},targets.restart=true",
+    "sources": "sources.namespaces={shop}",
+}
+"""Values by which the chart grants something in a namespace, by what it grants."""
 HELMS_OWN = ("helm.sh/chart", "helm.sh/resource-policy", "app.kubernetes.io/managed-by")
 
 
@@ -70,15 +77,20 @@ def test_the_operator_is_the_charts_rendering(
     check_golden(CONFIG / "operator.yaml", write(rendered))
 
 
-@pytest.mark.parametrize("scope", ["stacks", "targets", "sources"])
+@pytest.mark.parametrize("scope", GRANTS)
 def test_a_grant_is_that_of_the_chart_for_any_namespace(
     helm: Helm, check_golden: Callable[[Path, str], None], scope: str
 ) -> None:
-    (binding,) = of_kind(
-        without_helm(helm.objects("--set", f"{scope}.namespaces={{shop}}")), "RoleBinding"
-    )
+    # Beside it there is what the operator may do in its own namespace, which is no grant.
+    bindings = of_kind(without_helm(helm.objects("--set", GRANTS[scope])), "RoleBinding")
+    (binding,) = (each for each in bindings if each["roleRef"]["name"] == f"firewatch-{scope}")
     del binding["metadata"]["namespace"]
     check_golden(CONFIG / "grants" / scope / "role-binding.yaml", write([binding]))
+
+
+def test_there_is_a_grant_for_all_that_the_chart_grants() -> None:
+    folders = {path.name for path in (CONFIG / "grants").iterdir()}
+    assert folders == {*GRANTS, "cluster-stacks"}
 
 
 def test_the_grant_to_read_the_cluster_is_that_of_the_chart_for_any_namespace(

@@ -108,6 +108,24 @@ def test_the_revision_is_read_back_and_follows_every_change() -> None:
 
 
 @pytest.mark.parametrize(
+    ("authority", "tls"),
+    [
+        (None, None),
+        ("", {"server_name": "receiver.fw.svc", "min_version": "TLS12"}),
+        ("PEM\n", {"ca": "PEM\n", "server_name": "receiver.fw.svc", "min_version": "TLS12"}),
+    ],
+)
+def test_the_alert_receiver_by_https(authority: str | None, tls: Any) -> None:
+    spec = MonitoringStackSpec.model_validate({"metrics": {}})
+    assert spec.metrics
+    around = Surroundings("receiver.fw.svc:9095", receiver_authority=authority)
+    text = render_prometheus_config(Stack("shop", "a", "u", spec), spec.metrics, around)
+    (found,) = yaml.safe_load(text)["alerting"]["alertmanagers"]
+    assert found.get("tls_config") == tls
+    assert found["scheme"] == ("https" if tls else "http")
+
+
+@pytest.mark.parametrize(
     ("receiver", "discovery"),
     [
         ("10.0.0.1:9095", {"static_configs": [{"targets": ["10.0.0.1:9095"]}]}),

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from firewatch.api.ledger import Ledger, LedgerAutoscaler, LedgerTarget
 from firewatch.api.resource import Object
-from firewatch.api.responses import Ledger, LedgerAutoscaler, LedgerTarget
 from firewatch.cluster.kinds import DEPLOYMENT, ROLLOUT
 from firewatch.respond.actuator import level_write
 from firewatch.respond.autoscalers import find_autoscaler

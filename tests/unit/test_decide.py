@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, State
+from firewatch.api.ledger import Ledger
+from firewatch.api.responses import AutoResponseSpec, Mode, State
 from firewatch.respond.alerts import Alert, AlertState
 from firewatch.respond.approval import Verdict
 from firewatch.respond.decide import decide
@@ -272,6 +273,23 @@ def test_deletion_restores_at_once_and_tells_of_it() -> None:
     decision = world.step()
     assert world.end == (2, None)
     assert [note.event for note in decision.notes] == ["Restored"]
+
+
+@pytest.mark.parametrize("fires", [FIRING, RESOLVED])
+@pytest.mark.parametrize("target", [TARGET, None])
+def test_a_response_that_was_changed_to_only_tell_people_gives_back(
+    fires: Signal, target: Target | None
+) -> None:
+    world = World(TARGET, (responder(),))
+    world.step()
+    notify = {"notify": {"webhook": {"url": "https://hook.example"}}}
+    telling = spec(actions=[notify], target=None)
+    world.responders = (replace(world.responders[0], spec=telling, leaving=True, signal=fires),)
+    world.target = world.target if target else None
+    decision = world.step()
+    assert world.ledger is None
+    assert [note.event for note in decision.notes] == ["Restored" if target else "TargetGone"]
+    assert target is None or world.replicas == 2
 
 
 def test_deletion_of_one_of_two_leaves_what_the_other_wants() -> None:

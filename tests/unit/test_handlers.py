@@ -29,11 +29,16 @@ class Heard:
         self.keys: list[Key] = []
         self.kinds: list[str] = []
         self._handler = _own_handler(
-            kind, self.keys.append, lambda kind, _namespace: self.kinds.append(kind)
+            kind, self.keys.append, lambda kind, _namespace: self.kinds.append(kind), {}
         )
 
     async def event(self, type_: str | None, generation: int, **meta: Any) -> None:
-        fields: dict[str, Any] = {"uid": "u", "generation": generation, **meta}
+        fields: dict[str, Any] = {
+            "uid": "u",
+            "generation": generation,
+            "resourceVersion": "7",
+            **meta,
+        }
         await self._handler(namespace="ns", name="a", meta=fields, type=type_)
 
 
@@ -61,6 +66,13 @@ async def test_a_resource_made_anew_wakes_its_key() -> None:
     await heard.event("ADDED", 1)
     await heard.event("ADDED", 1, uid="another")
     assert len(heard.keys) == 2
+
+
+async def test_a_resource_that_is_older_than_it_was_wakes_its_key() -> None:
+    heard = Heard(AUTO_RESPONSE)
+    for version, wakes in (("9", 1), ("11", 1), ("10", 2), ("10", 2), ("12", 2)):
+        await heard.event("MODIFIED", 1, resourceVersion=version)
+        assert len(heard.keys) == wakes
 
 
 async def test_a_stack_that_comes_or_goes_wakes_its_neighbours() -> None:

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from firewatch.api.resource import Key
+from firewatch.api.resource import Again, Key
+from firewatch.cluster.errors import ForbiddenError, NotFoundError, NotLeadingError
 from firewatch.metrics import Metrics
 from firewatch.reconcile.loop import Loop, Pass
 
@@ -91,6 +92,41 @@ async def test_a_failing_pass_is_tried_again_later_and_stops_nothing(
         await until(lambda: len(failed) == 2 and good == [KEY])
     assert failed[1] - failed[0] >= 0.9
     assert "pass over Thing ns/bad failed" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+async def test_what_the_api_server_refuses_is_told_in_its_own_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def run(key: Key) -> float | None:
+        raise ForbiddenError("pods is forbidden")
+
+    async with running(run) as loop:
+        assert not await loop.pass_over(KEY)
+    assert "pass over Thing ns/a failed: pods is forbidden" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+async def test_of_failures_that_came_together_the_first_is_told_if_the_words_of_all_suffice(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refused, gone = ForbiddenError("alertpolicies is forbidden"), NotFoundError("it is gone")
+    failures: dict[str, list[Exception]] = {
+        "a": [refused, gone],
+        "b": [ExceptionGroup("inside", [NotLeadingError("not sent")])],
+        "c": [refused, RuntimeError("a bug")],
+    }
+
+    async def run(key: Key) -> float | None:
+        raise ExceptionGroup("unhandled errors in a TaskGroup", failures[key.name])
+
+    async with running(run) as loop:
+        for name in ("a", "b"):
+            assert not await loop.pass_over(Key("Thing", "ns", name))
+        (line,) = caplog.messages
+        assert line == "pass over Thing ns/a failed: alertpolicies is forbidden"
+        assert not await loop.pass_over(Key("Thing", "ns", "c"))
+    assert "a bug" in caplog.text
 
 
 async def test_a_pass_says_when_the_next_one_is_due_and_when_to_forget_the_key() -> None:
@@ -108,18 +144,67 @@ async def test_a_pass_says_when_the_next_one_is_due_and_when_to_forget_the_key()
     assert passes == [KEY] * 3
 
 
-async def test_a_pass_under_way_ends_before_the_loop_does() -> None:
-    done: list[Key] = []
+async def test_a_pass_under_way_ends_with_the_loop_and_whoever_waits_for_it_is_told() -> None:
+    ended: list[Key] = []
+    begun = asyncio.Event()
 
     async def run(key: Key) -> float | None:
-        await asyncio.sleep(0.05)
-        done.append(key)
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(key)
         return None
 
     async with running(run) as loop:
-        loop.wake(KEY)
-        await asyncio.sleep(0.01)
-    assert done == [KEY]
+        waiting = asyncio.create_task(loop.pass_over(KEY))
+        await begun.wait()
+        late = asyncio.create_task(loop.pass_over(KEY))
+        await asyncio.sleep(0)
+    assert ended == [KEY]
+    assert not await waiting
+    assert not await late
+    assert loop.keys("Thing", "ns") == []
+
+
+async def test_a_pass_of_a_replica_that_does_not_lead_is_no_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def run(key: Key) -> float | None:
+        raise NotLeadingError(f"{key} was not sent")
+
+    async with running(run) as loop:
+        assert not await loop.pass_over(KEY), "nor has it done what somebody waits for"
+    assert caplog.text == ""
+
+
+async def test_whoever_waits_for_a_pass_waits_until_it_need_not_be_taken_once_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    passes: list[Key] = []
+
+    async def run(key: Key) -> float | None:
+        passes.append(key)
+        return Again(0.01) if len(passes) < 3 else None
+
+    async with running(run) as loop:
+        assert await loop.pass_over(KEY)
+    assert passes == [KEY] * 3
+    assert caplog.text == ""
+
+
+async def test_whoever_waits_is_told_if_the_loop_ends_before_a_pass_is_taken_once_more() -> None:
+    ended = asyncio.Event()
+
+    async def run(_: Key) -> float | None:
+        ended.set()
+        return Again(60.0)
+
+    async with running(run) as loop:
+        waiting = asyncio.create_task(loop.pass_over(KEY))
+        await ended.wait()
+        await until(lambda: loop.keys("Thing") == [KEY] and not waiting.done())
+    assert not await waiting
 
 
 async def test_a_pass_that_does_not_move_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,4 +218,21 @@ async def test_a_pass_that_does_not_move_is_found(monkeypatch: pytest.MonkeyPatc
     async with running(run) as loop:
         loop.wake(KEY)
         await until(lambda: loop.stalled() == "the pass over Thing ns/a has not ended for 0 s")
+        gate.set()
+
+
+async def test_a_pass_that_waits_for_its_turn_does_not_stand_still() -> None:
+    begun: list[Key] = []
+    gate = asyncio.Event()
+
+    async def run(key: Key) -> float | None:
+        begun.append(key)
+        await gate.wait()
+        return None
+
+    async with running(run, workers=1) as loop:
+        for name in "ab":
+            loop.wake(Key("Thing", "ns", name))
+        await until(lambda: len(begun) == 1)
+        assert loop.stalled() == ""
         gate.set()

@@ -8,7 +8,7 @@ from firewatch.api.resource import Object
 from firewatch.api.responses import AutoResponseSpec
 from firewatch.respond.alerts import Alert, AlertState
 from firewatch.respond.registry import Entry, Registry, Sources, source_key
-from firewatch.respond.signals import Source, SourceState
+from firewatch.respond.signals import Pushed, Source, SourceState
 
 SPEC = AutoResponseSpec.model_validate(
     {
@@ -20,6 +20,8 @@ SPEC = AutoResponseSpec.model_validate(
 LOST = bad("Accepted", "NoStack", "create one")
 FOUND = good("Accepted", "Accepted", "alerts come from main")
 SOURCE = source_key("shop", "main")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ALERT = Alert("id", "Hot", {"alertname": "Hot"}, AlertState.FIRING, NOW)
 
 
 def live(version: int, uid: str = "u") -> Object:
@@ -66,6 +68,19 @@ def test_an_older_object_is_not_taken_and_one_made_anew_is() -> None:
     assert "managedFields" not in known(registry).live["metadata"]
 
 
+def test_what_is_older_is_taken_if_nothing_was_written_while_it_was_read() -> None:
+    registry = Registry()
+    registry.put(entry(5))
+    registry.renew(live(4), known(registry))
+    assert known(registry).live["status"] == {"seen": 4}
+    registry.put(entry(3, FOUND), known(registry))
+    assert known(registry).live["status"] == {"seen": 3}
+    before = known(registry)
+    registry.renew(live(6))
+    registry.put(entry(5, FOUND), before)
+    assert known(registry).live["status"] == {"seen": 6}
+
+
 def test_one_that_is_forgotten_is_not_remembered_by_a_write() -> None:
     registry = Registry()
     registry.put(entry(1))
@@ -75,12 +90,48 @@ def test_one_that_is_forgotten_is_not_remembered_by_a_write() -> None:
 
 
 def test_what_was_found_before_a_response_was_as_it_is_is_not_about_it() -> None:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    alert = Alert("id", "Hot", {"alertname": "Hot"}, AlertState.FIRING, now)
     sources = Sources()
-    sources.polled(SOURCE, SourceState(now))
-    sources.push(SOURCE, alert, now)
-    older = replace(entry(1, FOUND), since=now)
-    newer = replace(entry(1, FOUND), since=now + timedelta(seconds=1))
+    sources.polled(SOURCE, SourceState(NOW))
+    sources.push(SOURCE, [ALERT], NOW)
+    older = replace(entry(1, FOUND), since=NOW)
+    newer = replace(entry(1, FOUND), since=NOW + timedelta(seconds=1))
     assert sources.known_to(entry(1, FOUND)) == sources.known_to(older) == sources.get(SOURCE)
     assert sources.known_to(newer) == Source()
+
+
+def remembering() -> Sources:
+    """Return what a replica remembers that was pushed an alert, and then comes to lead."""
+    sources = Sources()
+    sources.push(SOURCE, [ALERT], NOW)
+    sources.begin_anew()
+    return sources
+
+
+def test_what_was_pushed_before_a_replica_led_counts_if_the_source_cannot_be_asked() -> None:
+    sources = remembering()
+    assert sources.get(SOURCE) == Source(), "nobody knows whether it is over"
+    failed = SourceState(NOW + timedelta(minutes=4), error="it is down")
+    sources.polled(SOURCE, failed)
+    assert sources.get(SOURCE) == Source(failed, {"id": Pushed(ALERT, NOW)})
+
+
+def test_what_was_pushed_before_a_replica_led_is_over_if_the_source_says_so() -> None:
+    sources = remembering()
+    asked = SourceState(NOW + timedelta(seconds=1))
+    sources.polled(SOURCE, asked)
+    assert sources.get(SOURCE) == Source(asked)
+
+
+def test_what_was_pushed_too_long_before_a_replica_led_is_forgotten() -> None:
+    sources = remembering()
+    sources.begin_anew()  # it lost the Lease before the source had been asked, and got it again
+    failed = SourceState(NOW + timedelta(minutes=5), error="it is down")
+    sources.polled(SOURCE, failed)
+    assert sources.get(SOURCE) == Source(failed)
+
+
+def test_what_is_pushed_to_a_replica_that_leads_counts_at_once() -> None:
+    sources = remembering()
+    later = NOW + timedelta(seconds=1)
+    sources.push(SOURCE, [ALERT], later)
+    assert sources.get(SOURCE).pushed == {"id": Pushed(ALERT, later)}

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from firewatch.api.alerts import AlertPolicySpec
-from firewatch.api.responses import Trigger
 from firewatch.api.thresholds import Signal, Threshold
+from firewatch.api.triggers import Trigger
 from firewatch.build.checks import check_groups
 from firewatch.build.rules import Place, policy_groups, render_rules
 from firewatch.build.thresholds import build_threshold_rule

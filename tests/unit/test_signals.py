@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from firewatch.api.responses import Trigger
+from firewatch.api.triggers import Trigger
 from firewatch.build.names import REPLICA_LABEL
 from firewatch.respond.alerts import Alert, AlertState, parse_pushed, polled_alert
 from firewatch.respond.presence import presence_queries
@@ -17,6 +17,7 @@ from firewatch.respond.signals import (
     Source,
     SourceState,
     judge,
+    judge_names,
 )
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -108,6 +109,9 @@ def test_a_pushed_alert_fires_while_its_end_lies_ahead(
         {"labels": {"alertname": 1}},
         {"labels": LABELS, "startsAt": "yesterday"},
         {"labels": LABELS, "endsAt": "2026-01-01T12:00:00"},
+        {"labels": LABELS, "startsAt": "9999-12-31T23:59:59-23:59"},
+        {"labels": LABELS, "startsAt": [[[]]]},
+        {"labels": LABELS, "endsAt": 20260101},
     ],
 )
 def test_what_is_not_an_alert_is_refused(item: object) -> None:
@@ -166,6 +170,46 @@ def test_triggers_match_by_name_preset_and_labels(
     found = source(rule(name=alert.name, labels=dict(alert.labels), alerts=(alert,)))
     signal = judge(Trigger.model_validate(trigger), found, NOW)
     assert (signal.kind is Kind.FIRING) == fires
+
+
+CREATED = Trigger.model_validate({"preset": "alert_created"})
+
+
+def of_name(name: str, *, fires: bool = True, **changes: Any) -> RuleState:
+    alerts = (polled(alertname=name),) if fires else ()
+    return rule(name=name, alerts=alerts, **changes)
+
+
+def test_every_alert_counts_where_that_is_asked_for_but_those_that_say_nothing() -> None:
+    own = ["Watchdog", "FirewatchEscalation", "FirewatchSelfTest"]
+    found = source(of_name("Hot"), of_name("Full"), *map(of_name, own))
+    signal = judge(CREATED, found, NOW)
+    assert (signal.kind, {*signal.names}, signal.count) == (Kind.FIRING, {"Hot", "Full"}, 2)
+    narrow = CREATED.model_copy(update={"labels": {"severity": "critical"}})
+    assert judge(narrow, found, NOW).kind is Kind.RESOLVED
+    assert judge(CREATED, source(*map(of_name, own)), NOW).kind is Kind.RESOLVED
+    assert judge(CREATED, source(), NOW).kind is Kind.RESOLVED, "there need be no rule"
+    assert judge(CREATED, source(error="down"), NOW).kind is Kind.HOLD
+
+
+def test_each_alert_is_judged_by_its_own_name() -> None:
+    found = source(of_name("Hot"), of_name("Full", fires=False), of_name("Bare", has_data=False))
+    kinds = {
+        name: signal.kind
+        for name, signal in judge_names(CREATED, found, NOW, ["Hot", "Full", "Gone"]).items()
+    }
+    assert kinds == {"Hot": Kind.FIRING, "Full": Kind.RESOLVED, "Gone": Kind.RULE_GONE}
+
+
+def test_an_alert_brings_what_people_may_be_told_and_no_more() -> None:
+    annotations = {"summary": "too hot", "description": "x" * 999, "secret": "y", "n": 1}
+    item = {"labels": LABELS, "annotations": annotations}
+    found = parse_pushed(item, external=EXTERNAL, now=NOW).annotations
+    assert found == {"summary": "too hot", "description": "x" * 256}
+    bad: object
+    for bad in (None, [], "x", {"summary": 1}, {"summary": ""}):
+        item = {"labels": LABELS, "annotations": bad}
+        assert parse_pushed(item, external=EXTERNAL, now=NOW).annotations == {}
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,10 @@ DEAF = stack("deaf")
     ("takers", "reference", "found"),
     [
         ([OWN, CENTRAL, ALL], {}, "shop"),
-        ([CENTRAL, DEAF], {}, "ops"),
-        ([ALL, DEAF, TEAM_B], {}, "all"),
-        ([TEAM_A, TEAM_B], {}, "a"),
-        ([CENTRAL, ALL], {}, "AmbiguousStack"),
+        ([CENTRAL], {}, "NoStack"),
+        ([CENTRAL, ALL], {}, "NoStack"),
+        ([ALL, DEAF], {"name": "main", "namespace": "all"}, "all"),
+        ([TEAM_A, TEAM_B], {"name": "main", "namespace": "a"}, "a"),
         ([OWN, stack("shop", "second")], {}, "AmbiguousStack"),
         ([DEAF, TEAM_B], {}, "NoStack"),
         ([OWN, CENTRAL], {"name": "main", "namespace": "ops"}, "ops"),
@@ -75,6 +75,12 @@ def test_a_policy_goes_at_once_when_its_stack_may_not_run_it_any_more() -> None:
     assert shares.keys() == {"shop"}
     assert (shares["shop"].policies, shares["shop"].held) == ([running], {})
     assert homeless == []
+
+
+def test_a_stack_that_was_not_named_does_not_hold_a_policy() -> None:
+    shares, (homeless,) = shared(policy(), CENTRAL, ALL)
+    assert not any(share.policies or share.leaving for share in shares.values())
+    assert (homeless.finding.reason, homeless.runs_in) == ("NoStack", None)
 
 
 def test_a_policy_whose_choice_cannot_be_followed_goes_on_running() -> None:

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from firewatch.api.conditions import bad, good
-from firewatch.api.resource import Key, Object
+from firewatch.api.resource import Again, Key, Object
 from firewatch.api.responses import AutoResponseSpec
 from firewatch.cluster.client import Write
-from firewatch.cluster.errors import ForbiddenError, NotFoundError
-from firewatch.cluster.kinds import DEPLOYMENT, EVENT, SCALED_OBJECT, Kind
+from firewatch.cluster.errors import ConflictError, ForbiddenError, NotFoundError
+from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, EVENT, SCALED_OBJECT, Kind
 from firewatch.metrics import Metrics
 from firewatch.respond.context import RespondContext
 from firewatch.respond.registry import Entry, Registry, Sources
@@ -102,6 +102,36 @@ async def test_a_namespace_that_is_no_longer_granted_does_not_lose_what_is_owed(
     writes = len(cluster.writes)
     await reconcile_target(context, Key("Target", "shop", "Deployment/api"))
     assert len(cluster.writes) == writes
+
+
+@dataclass
+class Crowded(NoRights):
+    """A cluster in which somebody else is always first to write."""
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        if kind is AUTO_RESPONSE:
+            return self.live
+        return await super().get(kind, namespace, name)
+
+    async def write(self, write: Write) -> Object:
+        raise ConflictError(f"{write.name} has changed since")
+
+
+async def test_a_pass_that_somebody_else_came_between_is_not_over() -> None:
+    live = response({"state": "Active", "ledger": LEDGER})
+    registry, accepted = Registry(), good("Accepted", "Accepted", "")
+    registry.put(Entry(live, AutoResponseSpec.model_validate(SPEC), accepted, None))
+    context = RespondContext(
+        cluster=Crowded(live),
+        settings=parse_settings({}),
+        metrics=Metrics(),
+        clock=lambda: NOW,
+        wake=lambda _: None,
+        registry=registry,
+        sources=Sources(),
+    )
+    wait = await reconcile_target(context, Key("Target", "shop", "Deployment/api"))
+    assert isinstance(wait, Again)
 
 
 @dataclass

@@ -46,6 +46,22 @@ helm.sh/hook-weight: {{ . | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 
+{{- /* The user's affinity; without one between pods, replicas prefer different nodes. */ -}}
+{{- define "firewatch.affinity" -}}
+{{- $affinity := deepCopy (.Values.affinity | default dict) -}}
+{{- if and (gt (int .Values.replicas) 1) (not (hasKey $affinity "podAntiAffinity")) -}}
+{{- $term := dict
+  "topologyKey" "kubernetes.io/hostname"
+  "labelSelector" (dict "matchLabels" (include "firewatch.selectorLabels" . | fromYaml))
+-}}
+{{- $preferred := list (dict "weight" 100 "podAffinityTerm" $term) -}}
+{{- $_ := set $affinity "podAntiAffinity"
+  (dict "preferredDuringSchedulingIgnoredDuringExecution" $preferred)
+-}}
+{{- end -}}
+{{- with $affinity }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
 {{- define "firewatch.image" -}}
 {{- $image := .Values.image -}}
 {{- if $image.digest -}}

@@ -16,8 +16,40 @@
   namespace: {{ .Release.Namespace }}
 {{- end -}}
 
-{{- /* A ClusterRole that is bound where the user says. Arguments: root, scope, namespaces, and
-       releases: whether whoever gives back before an uninstall needs it too. */ -}}
+{{- /* RBAC rules of the further kinds that may be targets. */ -}}
+{{- define "firewatch.extraRules" -}}
+{{- $kinds := list -}}
+{{- range .Values.targets.extraKinds }}
+{{- if has .kind $kinds }}
+{{- fail (printf "targets.extraKinds has %s twice: AutoResponses name a kind without its group" .kind) }}
+{{- end }}
+{{- $kinds = append $kinds .kind }}
+- apiGroups:
+  - {{ .group | quote }}
+  resources:
+  - {{ .resource }}
+  verbs:
+  - get
+- apiGroups:
+  - {{ .group | quote }}
+  resources:
+  - {{ .resource }}/scale
+  verbs:
+  - get
+  - patch
+{{- end }}
+{{- end -}}
+
+{{- /* What a process is told of these kinds. */ -}}
+{{- define "firewatch.extraKindsVariable" -}}
+{{- with .Values.targets.extraKinds -}}
+- name: FIREWATCH_EXTRA_KINDS
+  value: {{ toJson . | quote }}
+{{- end -}}
+{{- end -}}
+
+{{- /* A ClusterRole that is bound where the user says. Arguments: root, scope, namespaces, further
+       rules, and releases: whether whoever gives back before an uninstall needs it too. */ -}}
 {{- define "firewatch.grant" -}}
 {{- $name := printf "%s-%s" (include "firewatch.fullname" .root) .scope -}}
 apiVersion: rbac.authorization.k8s.io/v1
@@ -28,6 +60,9 @@ metadata:
     {{- include "firewatch.labels" .root | nindent 4 }}
 rules:
   {{- include "firewatch.rules" . | nindent 2 }}
+  {{- with .further }}
+  {{- trim . | nindent 2 }}
+  {{- end }}
 {{- range $namespace := .namespaces }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1

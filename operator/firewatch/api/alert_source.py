@@ -5,7 +5,14 @@ from typing import Annotated
 from pydantic import Field
 
 from firewatch.api.http_client import Authorization, BasicAuth, HttpUrl, SecretOrConfigMap
-from firewatch.api.resource import LabelName, Model, Rule, SecretKeySelector, rules
+from firewatch.api.resource import (
+    Interval,
+    LabelName,
+    Model,
+    Rule,
+    SecretKeySelector,
+    rules,
+)
 
 
 class ServerTls(Model):
@@ -42,7 +49,15 @@ class ExternalServer(
     """How its certificate is checked; by the image's authorities when left out."""
 
 
-class ExternalSource(Model):
+class ExternalSource(
+    Model,
+    json_schema_extra=rules(
+        Rule(
+            "!has(self.heartbeat) || has(self.webhookToken)",
+            "heartbeat is about messages of the webhook; set webhookToken",
+        ),
+    ),
+):
     """A Prometheus that people run themselves, and how its Alertmanager tells of alerts.
 
     Prometheus is what decides: it is asked every 15 seconds, and every 2 seconds while something is
@@ -51,10 +66,19 @@ class ExternalSource(Model):
 
     prometheus: ExternalServer
     """The Prometheus that evaluates the alert's rule."""
+    alertmanager: ExternalServer | None = None
+    """Its Alertmanager, which ``recovery.onSilence: release`` asks for what it mutes."""
     webhook_token: SecretKeySelector | None = None
     """Token that Alertmanager's webhook presents (``http_config.authorization``), at
     ``/webhook/<namespace>`` of the operator's receiver. Several lines are several tokens, for a
     rotation. Without it nothing is received, and Prometheus is only asked.
+    """
+    heartbeat: Interval | None = None
+    """The longest time between two messages of the webhook, where its Alertmanager sends it an alert that
+    always fires, such as the Watchdog of kube-prometheus: ``repeat_interval`` and ``group_interval``
+    of that route together. After three of them without an alert that fires, and at least three
+    minutes, ``AlertSourceHealthy`` says ``PushesMissing``; Prometheus is asked all the same. Left
+    out, nothing is expected: Alertmanager repeats an alert every four hours by default.
     """
     external_labels: list[Annotated[LabelName, Field(max_length=128)]] = Field(
         default=["prometheus", "prometheus_replica"], max_length=16

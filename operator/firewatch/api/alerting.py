@@ -33,7 +33,7 @@ class Smtp(Model):
     from_: str = Field(alias="from", min_length=1, max_length=320)
     """Sender of the messages."""
     hello: str | None = Field(default=None, min_length=1, max_length=253)
-    """Name by which Alertmanager greets the server; ``localhost`` when left out."""
+    """Name by which the server is greeted; ``localhost`` when left out."""
     auth_username: str | None = Field(default=None, min_length=1, max_length=320)
     """User name at the server."""
     auth_password: SecretKeySelector | None = None

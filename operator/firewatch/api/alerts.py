@@ -96,8 +96,8 @@ class AlertPolicySpec(
     """What is wrong enough to tell somebody."""
 
     stack_ref: StackRef | None = None
-    """The MonitoringStack that runs the rules. When left out it is the only one of this namespace
-    or, if there is none, the only one of another namespace that takes this policy.
+    """The MonitoringStack that runs the rules. When left out it is the only one of this
+    namespace. One of another namespace has to be named: it is given the credentials of ``receivers``.
     """
     groups: list[RuleGroup] = Field(
         default=[],

@@ -40,6 +40,10 @@ class Metrics(
             f"!has(self.scrapeJobs) || self.scrapeJobs.all(j, !(j.name in {list(RESERVED_JOBS)}))",
             f"scrapeJobs: the names {', '.join(RESERVED_JOBS)} belong to jobs of the stack itself",
         ),
+        Rule(
+            "!has(self.externalLabels) || !('namespace' in self.externalLabels)",
+            "externalLabels: the label namespace says whose an alert is; choose another name",
+        ),
     ),
 ):
     """A Prometheus server with its volume and its jobs."""

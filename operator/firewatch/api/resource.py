@@ -63,6 +63,13 @@ class Key:
         return f"{self.kind} {self.namespace}/{self.name}"
 
 
+class Again(float):
+    """Seconds after which a pass is to be taken once more, since it has not come to its end.
+
+    As when somebody else's write came in between. That is no failure, and who waits for it waits on.
+    """
+
+
 @dataclass(frozen=True)
 class Column:
     """A printer column of ``kubectl get``."""

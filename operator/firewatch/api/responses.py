@@ -4,22 +4,27 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
-from pydantic.config import JsonDict
 
 from firewatch.api.alert_source import ExternalSource
+from firewatch.api.ledger import Ledger
+from firewatch.api.lost_ledger import LostLedger
+from firewatch.api.notices import Notices, Notify
+from firewatch.api.recovery import OnSilence, Recovery
 from firewatch.api.resource import (
     Column,
     Conditions,
     CustomKind,
     Duration,
-    LabelName,
     Model,
-    Name,
     ObjectRef,
     Rule,
     Status,
     rules,
 )
+from firewatch.api.restart import Restart, RestartRecord
+from firewatch.api.scale_up import ScaleUp
+from firewatch.api.target_ref import TargetRef
+from firewatch.api.triggers import Trigger
 
 OPT_IN_LABEL = "monitoring.freeagentics.io/auto-response"
 """On a target or its namespace, with the value ``enabled``: AutoResponses may change it."""
@@ -36,139 +41,35 @@ PAUSED_UNTIL = "monitoring.freeagentics.io/paused-until"
 """Annotation of an AutoResponse: until this time (RFC 3339), or for ever if it is ``true``, nothing is
 done for it and nothing is undone.
 """
-ANNOTATIONS = (APPROVED, REJECTED, UNDO, PAUSED_UNTIL)
+RESET = "monitoring.freeagentics.io/reset"
+"""Annotation of an AutoResponse: ``at`` of ``status.tripped`` that a human has looked after. Whoever writes
+it must have the verb ``approve`` on it.
+"""
+ANNOTATIONS = (APPROVED, REJECTED, UNDO, PAUSED_UNTIL, RESET)
 """Annotations by which people steer an AutoResponse."""
 
-
-class Preset(StrEnum):
-    """A class of alerts, whatever they are called."""
-
-    CPU_HIGH = "cpu_high"
-    MEMORY_HIGH = "memory_high"
-    DISK_LOW = "disk_low"
-    ERROR_RATE_HIGH = "error_rate_high"
-    FAILURE_RATE_HIGH = "failure_rate_high"
-
-
-class Trigger(
-    Model,
-    json_schema_extra=rules(
-        Rule("has(self.alert) != has(self.preset)", "set exactly one of alert and preset")
-    ),
-):
-    """Which alerts of the stack's Prometheus start the response."""
-
-    alert: str | None = Field(default=None, min_length=1, max_length=256)
-    """Name of the alert (the label ``alertname``)."""
-    preset: Preset | None = None
-    """Alerts labelled ``firewatch_preset`` with this value, as thresholds write it, and the
-    runbook's alert of that meaning. ``cpu_high``: signal cpu, HighCPUUsage. ``memory_high``: signal
-    memory, HighMemoryUsage. ``disk_low``: signal disk, DiskSpaceLow. ``error_rate_high``: signal
-    errorRate, APIHighErrorRate. ``failure_rate_high``: signal failureRate,
-    AgentCoordinationFailures.
-    """
-    labels: dict[LabelName, Annotated[str, Field(max_length=1024)]] = Field(
-        default={}, max_length=32
-    )
-    """Labels that the alert must carry besides."""
-
-
-class TargetKind(StrEnum):
-    """Kinds that can be acted on."""
-
-    DEPLOYMENT = "Deployment"
-    STATEFUL_SET = "StatefulSet"
-    ROLLOUT = "Rollout"
-
-
-class TargetRef(Model):
-    """What is acted on, in the namespace of this resource."""
-
-    kind: TargetKind = TargetKind.DEPLOYMENT
-    """``Deployment``, ``StatefulSet``, or ``Rollout`` (Argo Rollouts). If a HorizontalPodAutoscaler
-    or a KEDA ScaledObject scales it, that one's minimum is raised instead of its replicas.
-    """
-    name: Name
-    """Name of the target."""
-
-
-_MORE: JsonDict = {
-    "x-kubernetes-int-or-string": True,
-    "maxLength": 5,
-    "x-kubernetes-validations": [
-        {
-            "rule": "type(self) == int ? self >= 1 && self <= 1000"
-            " : self.matches('^[1-9][0-9]{0,3}%$')",
-            "message": "by is a number of replicas from 1 to 1000, or a percentage like 50%",
-        }
-    ],
-}
-
-
-class Escalation(Model):
-    """Further steps, while the first was not enough."""
-
-    by: int | str = Field(json_schema_extra=_MORE)
-    """How many replicas more in each step: a number, or a percentage of the baseline, rounded up."""
-    every: Duration = "2m"
-    """How long after a step the next may follow, if the alert still fires and all replicas of the
-    last step are ready.
-    """
-    max_steps: int = Field(default=3, ge=1, le=10)
-    """How many further steps there may be."""
-
-
-class ScaleUp(Model):
-    """More replicas while the alert fires, counted from what the target had before."""
-
-    by: int | str = Field(json_schema_extra=_MORE)
-    """How many replicas more: a number, or a percentage of the baseline, rounded up (``50%``)."""
-    max_replicas: int = Field(ge=1, le=1000)
-    """Never more replicas than this."""
-    escalation: Escalation | None = None
-    """Further steps while the alert goes on firing; none if it is left out."""
+MOST_ACTIONS = 60
+"""How many actions within an hour a target may be allowed, and so how many are remembered."""
 
 
 class Action(
     Model,
-    json_schema_extra=rules(Rule("has(self.scaleUp)", "set one action: scaleUp")),
+    json_schema_extra=rules(
+        Rule(
+            "[has(self.scaleUp), has(self.restart), has(self.notify)].filter(x, x).size() == 1",
+            "set one action: scaleUp, restart or notify",
+        )
+    ),
 ):
     """One thing that is done; exactly one field is set."""
 
     scale_up: ScaleUp | None = None
     """Raise the number of replicas."""
-
-
-class RampDown(Model):
-    """How the replicas go back."""
-
-    step: str = Field(default="100%", pattern=r"^([1-9][0-9]?|100)%$", max_length=4)
-    """Share of what was added that is taken away at once, rounded up."""
-    every: Duration = "60s"
-    """Time between two steps."""
-
-
-class Recovery(Model):
-    """When and how the target is put back."""
-
-    hold: Duration = "300s"
-    """How long the alert must stay resolved first."""
-    ramp_down: RampDown = RampDown()
-    """How the replicas go back."""
-    load_aware: bool = True
-    """More replicas lower what each of them carries, so an alert may be resolved only because of
-    them. Therefore, where the alert's rule compares something with a number (``… > 0.8``), the
-    target goes back only once the present value, times the present replicas and divided by the
-    baseline, is below nine tenths of that number. Not where it compares bytes that are held, as of
-    memory.
-    """
-    when: str | None = Field(default=None, min_length=1, max_length=4096)
-    """A PromQL expression that says when the target may go back, instead of ``loadAware``: while it
-    returns nothing, the target is held. The alert must have resolved all the same.
-    """
-    orphan_after: Duration = "1h"
-    """If the alert's rule disappears while the response is active, the replicas are held this long,
-    then put back as if the alert had resolved.
+    restart: Restart | None = None
+    """Renew all pods, once."""
+    notify: Notify | None = None
+    """Tell people, once each, of what happens, also while Alertmanager is down. What is not taken is
+    tried again for a day, and nothing waits for it. While the AutoResponse is paused nobody is told.
     """
 
 
@@ -177,9 +78,15 @@ class Rails(Model):
 
     cooldown: Duration = "5m"
     """After a response has ended, none starts on the same target for this long."""
-    actions_per_hour: int = Field(default=3, ge=1, le=60)
+    actions_per_hour: int = Field(default=3, ge=1, le=MOST_ACTIONS)
     """How often within an hour the target may be raised, whatever AutoResponse asks for it. How often
     targets of a namespace and of the cluster may be is set in the chart (``rails``).
+    """
+    verify_within: Duration = "5m"
+    """Within this time of the last replica being ready, the alert must resolve, or what its rule
+    measures must fall by a tenth; if neither is the case, or the replicas are not ready in this time,
+    the response is ``Ineffective``: it takes no further step before the alert is over, and says so.
+    With ``escalation`` it counts from the first step. ``0s`` asks for nothing.
     """
     approval_expires: Duration = "1h"
     """With ``mode: approve``: how long a request can be approved; if its alert still fires then,
@@ -196,13 +103,51 @@ class Mode(StrEnum):
     ENFORCE = "enforce"
 
 
+_TELLS = "self.actions.all(a, !has(a.notify) || {})"
+
+
 class AutoResponseSpec(
     Model,
     json_schema_extra=rules(
         Rule(
             "!has(self.stackRef) || !has(self.source)",
             "set at most one of stackRef and source: alerts come from one place",
-        )
+        ),
+        Rule(
+            "has(self.target) == self.actions.exists(a, has(a.scaleUp) || has(a.restart))",
+            "target is what scaleUp or restart changes: set it with them, and leave it out without",
+        ),
+        Rule(
+            "!has(self.target) || !has(self.target.kind)"
+            " || self.target.kind in ['Deployment', 'StatefulSet']"
+            " || !self.actions.exists(a, has(a.restart))",
+            "restart is for Deployments and StatefulSets: another pod template begins a release of a"
+            " Rollout, and of further kinds only the scale is known",
+        ),
+        Rule(
+            "!has(self.trigger.preset) || self.trigger.preset != 'alert_created'"
+            " || !has(self.target)",
+            "the preset alert_created is for responses that only notify; leave out target",
+        ),
+        Rule(
+            "has(self.target) || !has(self.recovery) || !has(self.recovery.when)",
+            "recovery.when says when a target goes back, and there is no target; leave it out",
+        ),
+        Rule(
+            "!has(self.source) || !has(self.recovery) || !has(self.recovery.onSilence)"
+            " || self.recovery.onSilence != 'release' || has(self.source.alertmanager)",
+            "recovery.onSilence: release asks Alertmanager for silences; set source.alertmanager",
+        ),
+        Rule(
+            "!has(self.source) || " + _TELLS.format("!has(a.notify.receiver)"),
+            "notify.receiver is one of a MonitoringStack's, and with source there is no stack; set"
+            " slack, pagerduty, webhook or email",
+        ),
+        Rule(
+            "!has(self.source) || "
+            + _TELLS.format("!has(a.notify.email) || has(a.notify.email.smtp)"),
+            "notify.email needs smtp: with source there is no stack whose mail server it could use",
+        ),
     ),
 ):
     """What the operator does by itself while an alert fires."""
@@ -213,15 +158,15 @@ class AutoResponseSpec(
     """A Prometheus of your own instead of a MonitoringStack."""
     trigger: Trigger
     """Which alerts start the response."""
-    target: TargetRef
-    """What is acted on."""
+    target: TargetRef | None = None
+    """What is acted on; left out where actions only notify."""
     actions: list[Action] = Field(
         min_length=1,
         max_length=4,
         json_schema_extra=rules(
             Rule(
-                "self.filter(a, has(a.scaleUp)).size() <= 1",
-                "actions: scaleUp may stand only once",
+                "self.filter(a, has(a.scaleUp) || has(a.restart)).size() <= 1",
+                "actions: one of scaleUp and restart may stand there, and only once",
             )
         ),
     )
@@ -235,86 +180,39 @@ class AutoResponseSpec(
     proves rights and admission; ``approve`` does it once somebody has approved it, which takes the
     verb ``approve`` on this AutoResponse; ``enforce`` does it at once. The last two need the label
     ``monitoring.freeagentics.io/auto-response: enabled`` on the target or its namespace. Putting
-    things back needs no approval.
+    things back needs no approval. People are told with ``approve`` and ``enforce``; the first two
+    only say what they would be told.
     """
 
+    @property
+    def scale_up(self) -> ScaleUp | None:
+        """Return the scale-up that it asks for, if any."""
+        return next((action.scale_up for action in self.actions if action.scale_up), None)
 
-class Claim(Status):
-    """One AutoResponse's wish for the target."""
+    @property
+    def restart(self) -> Restart | None:
+        """Return the restart that it asks for, if any."""
+        return next((a.restart for a in self.actions if a.restart is not None), None)
 
-    response: str = Field(max_length=253)
-    """Name of the AutoResponse."""
-    uid: str = Field(max_length=64)
-    """Its uid."""
-    alert: str = Field(max_length=64)
-    """Identity of the alert that opened the claim (hash of its labels)."""
-    alert_name: str = Field(max_length=256)
-    """Name of that alert."""
-    floor: int = Field(ge=1)
-    """Replicas that this claim asks for, computed from the baseline."""
-    steps: int = Field(default=0, ge=0)
-    """How many steps it has escalated."""
-    since: str = Field(max_length=32)
-    """When the claim was opened (RFC 3339, UTC)."""
-    resolved_at: str | None = Field(default=None, max_length=32)
-    """Since when no matching alert is active; empty while one is, or while it cannot be told."""
-    orphaned_at: str | None = Field(default=None, max_length=32)
-    """Since when the alert's rule is gone from Prometheus."""
+    @property
+    def changes(self) -> bool:
+        """Tell whether it is to change something, and not only to tell people."""
+        return self.scale_up is not None or self.restart is not None
 
+    @property
+    def tells(self) -> dict[int, Notify]:
+        """Return the actions that tell people, by their place in ``actions``."""
+        return {n: action.notify for n, action in enumerate(self.actions) if action.notify}
 
-class LedgerTarget(Status):
-    """The very object that was changed."""
+    @property
+    def heeds_silences(self) -> bool:
+        """Tell whether an alert that Alertmanager mutes counts as resolved."""
+        return self.recovery.on_silence is OnSilence.RELEASE
 
-    kind: str = Field(max_length=64)
-    """Kind of the target."""
-    name: str = Field(max_length=253)
-    """Name of the target."""
-    uid: str = Field(max_length=64)
-    """Uid of the target: an object of the same name made anew is not this one."""
-
-
-class LedgerAutoscaler(Status):
-    """The very autoscaler whose minimum was raised."""
-
-    kind: str = Field(max_length=64)
-    """HorizontalPodAutoscaler or ScaledObject."""
-    name: str = Field(max_length=253)
-    """Name of the autoscaler."""
-    uid: str = Field(max_length=64)
-    """Uid of the autoscaler."""
-    was_set: bool = True
-    """Whether the minimum was written in it before; if not, it is removed again."""
-
-
-class Ledger(Status):
-    """What the operator changed on the target, written before the change itself."""
-
-    schema_version: int = Field(alias="schema", ge=0)
-    """Version of this record; an operator that does not know it holds still."""
-    target: LedgerTarget
-    """The very object that was changed."""
-    autoscaler: LedgerAutoscaler | None = None
-    """The autoscaler whose minimum was raised; if there is none, the target's own replicas were."""
-    baseline: int
-    """Replicas, or the autoscaler's minimum, before the first claim: what it goes back to."""
-    written: int
-    """The same after the operator's last confirmed write."""
-    intended: int
-    """What the operator is writing; differs from ``written`` only during a write."""
-    counted_from: int | None = Field(default=None, ge=0)
-    """Replicas from which steps are counted, where they are not the baseline: those that an
-    autoscaler had set.
-    """
-    changed_at: str = Field(max_length=32)
-    """When the operator last wrote to the target (RFC 3339, UTC)."""
-    released_by: str = Field(default="", max_length=256)
-    """Who else changed the target during the episode; the operator then leaves it alone."""
-    reverts: int = Field(default=0, ge=0)
-    """How often somebody else has put the baseline back during the episode."""
-    reverted_by: str = Field(default="", max_length=256)
-    """Who did that last."""
-    claims: list[Claim] = Field(default=[], max_length=64)
-    """Who asks for how much."""
+    @property
+    def is_armed(self) -> bool:
+        """Tell whether anything may be done for it, if need be after an approval."""
+        return self.mode in (Mode.APPROVE, Mode.ENFORCE)
 
 
 class Request(Status):
@@ -339,7 +237,7 @@ class HistoryEntry(Status):
     """When (RFC 3339, UTC)."""
     event: str = Field(max_length=64)
     """ScaledUp, RampedDown, Restored, Rewritten (after a revert), Contested, Released, RestoreSkipped, TargetGone,
-    AutoscalerChanged, Observed, DryRun, Requested, Rejected, Limited, Refused.
+    AutoscalerChanged, LedgerLost, Restarted, RestartSkipped, Ineffective, WriteRefused, Tripped, Observed, DryRun, Requested, Rejected, Limited, Refused.
     """
     alert: str = Field(default="", max_length=256)
     """Name of the alert."""
@@ -351,20 +249,32 @@ class HistoryEntry(Status):
     """For people."""
 
 
+class Tripped(Status):
+    """That nothing more is begun in the namespace until a human resets it."""
+
+    at: str = Field(max_length=32)
+    """When (RFC 3339, UTC): what the annotation that resets it must say."""
+    message: str = Field(max_length=1024)
+    """Why, and what to do."""
+
+
 class State(StrEnum):
     """Where a response stands."""
 
     IDLE = "Idle"
+    FIRING = "Firing"
     WOULD_ACT = "WouldAct"
     WAITING = "WaitingForApproval"
     REJECTED = "Rejected"
     ACTIVE = "Active"
+    INEFFECTIVE = "Ineffective"
     HOLDING = "Holding"
     RESTORING = "Restoring"
     RELEASED = "Released"
     CONTESTED = "Contested"
     COOLDOWN = "Cooldown"
     LIMITED = "Limited"
+    TRIPPED = "Tripped"
     PAUSED = "Paused"
     REFUSED = "Refused"
 
@@ -375,22 +285,47 @@ class AutoResponseStatus(Status):
     observed_generation: int | None = Field(default=None, ge=0)
     """The ``metadata.generation`` that this status speaks of."""
     conditions: Conditions = Field(default=[])
-    """Accepted, TargetReady (it can be acted on), AlertSourceHealthy, Ready (all of them)."""
+    """Accepted, TargetReady (it can be acted on), AlertSourceHealthy, Notifying (people can be told,
+    and the last message was taken), Ready (all of them).
+    """
     state: State = State.IDLE
-    """Idle, WouldAct (the alert fires, but ``mode`` lets nothing be done), WaitingForApproval,
-    Rejected (until the alert fires anew), Active (more replicas),
+    """Idle, Firing (the alert fires, and people are told), WouldAct (the alert fires, but ``mode``
+    lets nothing be done), WaitingForApproval,
+    Rejected (until the alert fires anew), Active (more replicas, or restarted), Ineffective (that has not helped
+    within ``rails.verifyWithin``),
     Holding (resolved, waiting), Restoring, Released (somebody else changed the target), Contested
     (somebody else has put it back twice), Cooldown, Limited (enough has been done within an hour),
+    Tripped (too many episodes have ended badly; ``firewatch response reset``),
     Paused (by its annotation), Refused.
     """
     message: str = Field(default="", max_length=1024)
     """What the state means right now, for people."""
     ledger: Ledger | None = None
     """What is changed at present; kept by the oldest AutoResponse with a claim on the target."""
+    restart: RestartRecord | None = None
+    """The restart for the present alert; empty once that is over."""
+    ledger_lost: LostLedger | None = None
+    """That such a record is missing which must have been there: what it said is not guessed."""
     request: Request | None = None
     """What waits for an approval at present, or was rejected."""
     cooldown_until: str | None = Field(default=None, max_length=32)
     """No response starts on the target before this time."""
+    notices: Notices | None = None
+    """What people are told; empty without ``notify``."""
+    acted: list[Annotated[str, Field(max_length=32)]] | None = Field(
+        default=None, max_length=MOST_ACTIONS
+    )
+    """When the target was last acted on for its alerts (RFC 3339, UTC), newest first: those within an
+    hour count against ``rails.actionsPerHour``.
+    """
+    failed: list[Annotated[str, Field(max_length=32)]] | None = Field(
+        default=None, max_length=MOST_ACTIONS
+    )
+    """When episodes of it have ended badly (RFC 3339, UTC), newest first: Ineffective, Contested,
+    RestoreSkipped, RestartSkipped, or refused by the API server (WriteRefused).
+    """
+    tripped: Tripped | None = None
+    """That too many in the namespace have, so that nothing more is begun."""
     history: list[HistoryEntry] = Field(default=[], max_length=20)
     """The last 20 things done or refused, newest first."""
 

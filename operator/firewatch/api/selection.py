@@ -50,7 +50,7 @@ class PolicySelection(Model):
         },
     )
     """Namespaces whose AlertPolicies this stack runs besides those of its own, or ``["*"]`` for
-    every namespace. In the rules of such a policy every selector is given the matcher
+    every namespace, if they name it in ``stackRef``. In the rules of such a policy every selector is given the matcher
     ``namespace="<the policy's namespace>"``, and every alert and series the label ``namespace`` of
     that value, so that a policy sees and speaks of its own namespace only; a rule for which
     Prometheus' own parser does not confirm that is left out and named in the policy's status. This

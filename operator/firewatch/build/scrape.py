@@ -138,7 +138,7 @@ def _rule_files(stack: Stack) -> list[str]:
 
 def _alertmanagers(stack: Stack, surroundings: Surroundings) -> list[Object]:
     """Return who is told of alerts: the operator and every pod of the stack's Alertmanager."""
-    found = [_receiver(surroundings.receiver)]
+    found = [_receiver(surroundings.receiver, surroundings.receiver_authority)]
     if stack.spec.alerting:
         found[0]["alert_relabel_configs"] = escalation_drop()
         host = f"{names.alertmanager_pods_name(stack.name)}.{stack.namespace}.svc"
@@ -154,18 +154,30 @@ def _alertmanagers(stack: Stack, surroundings: Surroundings) -> list[Object]:
     return found
 
 
-def _receiver(address: str) -> Object:
-    """Return the operator's alert receiver as an Alertmanager: alerts arrive right after evaluation."""
+def _receiver(address: str, authority: str | None) -> Object:
+    """Return the operator's alert receiver as an Alertmanager: alerts arrive right after evaluation.
+
+    What it is known by stands in the configuration itself: a certificate is public, and so nothing
+    need be copied into the stack's namespace.
+    """
     return {
         "api_version": "v2",
-        "scheme": "http",
+        "scheme": "http" if authority is None else "https",
         "timeout": "5s",
+        **({} if authority is None else {"tls_config": _receiver_tls(address, authority)}),
         "authorization": {
             "type": "Bearer",
             "credentials_file": f"{names.TOKEN_DIRECTORY}/{names.TOKEN_KEY}",
         },
         **_discovery(address),
     }
+
+
+def _receiver_tls(address: str, authority: str) -> Object:
+    """Return how the receiver is checked: it is found by address, and known by its Service's name."""
+    name = address.rpartition(":")[0].strip("[]")
+    known = {"ca": authority} if authority else {}
+    return {**known, "server_name": name, "min_version": "TLS12"}
 
 
 def _discovery(address: str) -> Object:

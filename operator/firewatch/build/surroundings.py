@@ -13,6 +13,8 @@ class Surroundings:
 
     receiver: str
     """``host:port`` at which Prometheus reaches the operator's alert receiver."""
+    receiver_authority: str | None = None
+    """By which certificates Prometheus knows the receiver; None if that speaks plain HTTP."""
     retention: RetentionInForce | None = None
     """What Prometheus keeps, where a RetentionPolicy decides it; else the stack itself does."""
     cluster_namespaces: tuple[str, ...] = ()

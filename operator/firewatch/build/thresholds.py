@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from firewatch.api.alerts import PrometheusRule
-from firewatch.api.responses import Preset
 from firewatch.api.thresholds import FileSystems, Outcomes, Ratio, Requests, Signal, Threshold
+from firewatch.api.triggers import Preset
 
 PRESET_LABEL = "firewatch_preset"
 _WINDOW = "5m"

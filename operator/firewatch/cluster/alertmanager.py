@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from firewatch.api.resource import Object
 from firewatch.cluster.http import NoAnswerError, fetch
+from firewatch.cluster.trust import Trust
 
 _ANSWER_LIMIT = 16 * 1024 * 1024
 _NOTIFICATIONS = "alertmanager_notifications"
@@ -49,12 +50,25 @@ class State:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """An alert as a server shows it."""
+
+    labels: dict[str, str]
+    is_muted: bool
+    """Whether a silence or another alert mutes it."""
+
+
+@dataclass(frozen=True)
 class Alertmanager:
     """One Alertmanager server."""
 
     session: aiohttp.ClientSession
     url: str
     """Base URL, without a slash at the end."""
+    trust: Trust | None = None
+    """By what the server's certificate is checked, if that is not left to the image's authorities."""
+    authorization: str = field(default="", repr=False)
+    """Header by which the operator proves itself; empty for none."""
 
     async def state(self) -> State:
         """Return what the server says of itself."""
@@ -85,6 +99,15 @@ class Alertmanager:
         filters = [("filter", matcher) for matcher in matchers]
         return bool(await self._read("/api/v2/alerts", params=filters))
 
+    async def alerts(self, *matchers: str) -> list[Shown]:
+        """Return the alerts that all of these matchers match, muted or not."""
+        filters = [("filter", matcher) for matcher in matchers]
+        found = await self._read("/api/v2/alerts", params=filters)
+        try:
+            return [Shown(dict(each["labels"]), _is_muted(each["status"])) for each in found]
+        except (KeyError, TypeError, ValueError):
+            raise AlertmanagerError("the answer of /api/v2/alerts is not understood") from None
+
     async def send(self, alerts: Sequence[Object]) -> None:
         """Send alerts, as Prometheus does."""
         status, _ = await self._fetch("POST", "/api/v2/alerts", json=alerts)
@@ -100,7 +123,7 @@ class Alertmanager:
         text = await self._get(path, **options)
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise AlertmanagerError(f"the answer of {path} is not JSON") from error
 
     async def _get(self, path: str, **options: Any) -> str:
@@ -111,11 +134,33 @@ class Alertmanager:
     async def _fetch(self, method: str, path: str, **options: Any) -> tuple[int, str]:
         try:
             status, body = await fetch(
-                self.session, method, self.url + path, limit=_ANSWER_LIMIT, **options
+                self.session,
+                method,
+                self.url + path,
+                limit=_ANSWER_LIMIT,
+                **self._access(),
+                **options,
             )
         except NoAnswerError as error:
             raise AlertmanagerError(str(error)) from error
         return status, body.decode(errors="replace")
+
+    def _access(self) -> dict[str, Any]:
+        """Return how aiohttp is to check the server, and to prove itself."""
+        access: dict[str, Any] = {}
+        if self.trust is not None:
+            if self.trust.context is None:
+                raise AlertmanagerError(self.trust.problem)
+            access = {"ssl": self.trust.context, "server_hostname": self.trust.server_name}
+        if self.authorization:
+            # Not to whomever an answer may point to: the credentials are for this server alone.
+            headers = {"Authorization": self.authorization}
+            access |= {"headers": headers, "allow_redirects": False}
+        return access
+
+
+def _is_muted(status: Object) -> bool:
+    return bool(status["silencedBy"] or status["inhibitedBy"])
 
 
 def _expect_ok(status: int) -> None:

@@ -69,7 +69,8 @@ Labels = Mapping[str, str | Sequence[str]]
 """Labels that objects must have, each with one value or with one of several."""
 
 
-def _whole(item: Object) -> Object:
+def whole(item: Object) -> Object:
+    """Return all of an object."""
     return item
 
 
@@ -87,7 +88,7 @@ class Cluster(Protocol):
         *,
         fields: Mapping[str, str] | None = None,
         metadata_only: bool = False,
-        keep: Callable[[Object], Object] = _whole,
+        keep: Callable[[Object], Object] = whole,
     ) -> list[Object]:
         """Return the objects of a kind with these labels and fields, in one namespace or in all.
 
@@ -117,7 +118,7 @@ class KubernetesCluster:
         *,
         fields: Mapping[str, str] | None = None,
         metadata_only: bool = False,
-        keep: Callable[[Object], Object] = _whole,
+        keep: Callable[[Object], Object] = whole,
     ) -> list[Object]:
         """Return the objects of a kind with these labels and fields, in one namespace or in all.
 
@@ -183,7 +184,9 @@ class KubernetesCluster:
             answer: Object = await response.json()
         except DynamicApiError as error:
             raise error_of(error.status or 0, *_explain(error)) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as error:
+            # asyncio says by a RuntimeError that a connection which has just failed still has the
+            # number of a new socket (see handlers.py): worth another try, like everything here.
             raise UnreachableError(f"the API server does not answer: {error!r}") from error
         return answer
 

@@ -33,6 +33,10 @@ class InvalidError(ClusterError):
     """The object is not valid."""
 
 
+class NotLeadingError(ClusterError):
+    """This replica may not write, since it does not hold the Lease; nothing was sent."""
+
+
 _BY_STATUS: dict[int, type[ClusterError]] = {
     401: ForbiddenError,
     403: ForbiddenError,
@@ -51,6 +55,8 @@ _OTHER_THAN_READ = (
     "the server rejected our request due to an error in our request",
     # A merge patch with the uid of an object that has been made anew.
     "metadata.uid: Invalid value",
+    # A finalizer for an object that has begun to be deleted.
+    "no new finalizers can be added if the object is being deleted",
 )
 
 

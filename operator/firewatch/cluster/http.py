@@ -33,7 +33,14 @@ async def fetch(
             raise UntrustedError(verdict) from error
         raise NoAnswerError(str(error)) from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise NoAnswerError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        raise NoAnswerError(_words(error)) from error
+
+
+def _words(error: Exception) -> str:
+    """Return what went wrong; what is no HTTP is not repeated, as it may hold what was sent."""
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+        return f"{type(error).__name__}: what it answers is not understood"
+    return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

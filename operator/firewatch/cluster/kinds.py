@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from firewatch.api.kinds import CUSTOM_KINDS
 from firewatch.api.resource import API_VERSION, GROUP
-from firewatch.settings import PROMETHEUS_ROLE
+from firewatch.settings import LEASE_NAME, PROMETHEUS_ROLE, Settings
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ HORIZONTAL_POD_AUTOSCALER = Kind(
 SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
 POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 JOB = Kind("batch/v1", "Job", "jobs")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 CLUSTER_ROLE = Kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False)
 CRD = Kind(
@@ -73,9 +74,22 @@ STACK_CHILDREN = (
 
 
 TARGET_KINDS = (DEPLOYMENT, STATEFUL_SET, ROLLOUT)
-"""Kinds that an AutoResponse can act on."""
+"""Kinds that an AutoResponse can act on, whatever else the chart names."""
+RESTARTED_KINDS = (DEPLOYMENT, STATEFUL_SET)
+"""Those of them whose pods it can renew."""
 AUTOSCALER_KINDS = (HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT)
 """Kinds that scale them."""
+
+
+def target_kind(settings: Settings, name: str) -> Kind | None:
+    """Return the kind of that name if AutoResponses may act on it, here or by the chart."""
+    further = (
+        Kind(
+            f"{each.group}/{each.version}" if each.group else each.version, each.kind, each.resource
+        )
+        for each in settings.extra_kinds
+    )
+    return next((kind for kind in (*TARGET_KINDS, *further) if kind.kind == name), None)
 
 
 class Scope(StrEnum):
@@ -87,6 +101,8 @@ class Scope(StrEnum):
     """In the namespaces of ``stacks.namespaces``."""
     TARGETS = "targets"
     """In the namespaces of ``targets.namespaces``."""
+    RESTARTS = "restarts"
+    """In the same, where ``targets.restart`` is set."""
     SOURCES = "sources"
     """In the namespaces of ``sources.namespaces``."""
     OWN = "own"
@@ -143,9 +159,17 @@ RIGHTS: tuple[Right, ...] = (
     *(Right(Scope.TARGETS, kind, ("list", "patch")) for kind in AUTOSCALER_KINDS),
     Right(Scope.TARGETS, NAMESPACE, ("get",)),
     Right(Scope.TARGETS, EVENT, ("create",)),
+    # The fence holds these patches to one annotation of the pod template.
+    *(Right(Scope.RESTARTS, kind, ("patch",)) for kind in RESTARTED_KINDS),
+    Right(Scope.RESTARTS, POD_DISRUPTION_BUDGET, ("list",)),
     # Credentials of a Prometheus that people run, and the token of its Alertmanager's webhook.
     Right(Scope.SOURCES, SECRET, ("get",)),
     Right(Scope.SOURCES, CONFIG_MAP, ("get",)),
+    # Whom an AutoResponse there has told, or could not.
+    Right(Scope.SOURCES, EVENT, ("create",)),
+    Right(Scope.OWN, LEASE, ("get", "patch"), names=(LEASE_NAME,)),
+    # RBAC cannot hold a creation to a name; the fence does.
+    Right(Scope.OWN, LEASE, ("create",)),
 )
 
 RELEASE_RIGHTS: tuple[Right, ...] = (

@@ -1,6 +1,7 @@
 """The HTTP API of a stack's Prometheus, as far as the operator asks it."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +18,13 @@ _PLAIN = {"Accept-Encoding": "identity"}
 """Packing costs both sides more than sending."""
 _FORM = {**_PLAIN, "Content-Type": "application/x-www-form-urlencoded"}
 _ANSWER_LIMIT = 32 * 1024 * 1024
+_FAULTS = frozenset(
+    {
+        *("timeout", "canceled", "execution", "bad_data"),
+        *("internal", "unavailable", "not_found", "not_acceptable"),
+    }
+)
+"""Prometheus' own words for what is wrong."""
 
 
 class PrometheusError(Exception):
@@ -39,6 +47,9 @@ class RuleAlert:
     state: str
     """``pending`` or ``firing``."""
     active_at: datetime
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    value: float | None = None
+    """Value of the expression; None if it is no finite number."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +164,12 @@ class Prometheus:
         data = await self._get("/api/v1/alertmanagers")
         return [str(each["url"]) for each in data["activeAlertmanagers"]]
 
+    async def firing(self) -> set[str]:
+        """Return the names of all alerts that fire."""
+        data = await self._get("/api/v1/alerts")
+        firing = (each["labels"] for each in data["alerts"] if each["state"] == "firing")
+        return {labels["alertname"] for labels in firing}
+
     async def rules(
         self,
         *,
@@ -171,7 +188,8 @@ class Prometheus:
         return [_rule(group, rule) for group in data["groups"] for rule in group.get("rules") or ()]
 
     async def _get(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> Any:
-        return _data(*await self._fetch("GET", path, params=parameters, headers=_PLAIN))
+        status, body = await self._fetch("GET", path, params=parameters, headers=_PLAIN)
+        return _data(status, body, is_quoted=not self.authorization)
 
     async def _post_query(self, path: str, expression: str) -> tuple[int, bytes]:
         """Send an expression in the body: it may be longer than an address should be."""
@@ -210,16 +228,22 @@ class Prometheus:
         return {"ssl": self.trust.context, "server_hostname": self.trust.server_name}
 
 
-def _data(status: int, body: bytes) -> Any:
+def _data(status: int, body: bytes, *, is_quoted: bool = True) -> Any:
+    """Return what an answer holds; an error tells the server's own words only where that is safe."""
     try:
         answer = json.loads(body)
     except ValueError as error:
         raise PrometheusError(f"HTTP {status}, not JSON") from error
     except RecursionError:
         raise BadQueryError("the answer is nested too deeply") from None
+    if not isinstance(answer, Mapping):
+        raise PrometheusError(f"HTTP {status}, not the answer of a Prometheus")
     if answer.get("status") == "success":
         return answer.get("data")
     message = str(answer.get("error", f"HTTP {status}"))
+    if not is_quoted:  # it may hold the credentials that it was sent
+        kind = str(answer.get("errorType"))
+        message = f"HTTP {status} ({kind})" if kind in _FAULTS else f"HTTP {status}"
     if status == HTTPStatus.BAD_REQUEST:
         raise BadQueryError(message)
     raise PrometheusError(message)
@@ -237,11 +261,26 @@ def _rule(group: Mapping[str, Any], rule: Mapping[str, Any]) -> RuntimeRule:
         last_evaluation=_moment(rule.get("lastEvaluation")),
         interval=timedelta(seconds=group["interval"]),
         hold=timedelta(seconds=rule.get("duration", 0)),
-        alerts=tuple(
-            RuleAlert(alert["labels"], alert["state"], datetime.fromisoformat(alert["activeAt"]))
-            for alert in rule.get("alerts") or ()
-        ),
+        alerts=tuple(map(_rule_alert, rule.get("alerts") or ())),
     )
+
+
+def _rule_alert(alert: Mapping[str, Any]) -> RuleAlert:
+    return RuleAlert(
+        labels=alert["labels"],
+        state=alert["state"],
+        active_at=datetime.fromisoformat(alert["activeAt"]),
+        annotations=alert.get("annotations") or {},
+        value=_finite(alert.get("value")),
+    )
+
+
+def _finite(text: Any) -> float | None:
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -102,6 +102,12 @@ def trusting(text: str, *, pinned: bool) -> ssl.SSLContext | None:
     return _context("\n".join(wanted), pinned=pinned) if wanted else None
 
 
+def first_certificate(text: str) -> str:
+    """Return the first certificate of a text, which is a server's own; empty if it holds none."""
+    found = _CERTIFICATE.search(text)
+    return f"{found[0]}\n" if found else ""
+
+
 @lru_cache(maxsize=_MOST_KEPT)
 def _context(certificates: str, *, pinned: bool) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -48,6 +48,8 @@ class Context:
     clock: Callable[[], datetime]
     """The present time in UTC."""
     wake: Callable[[Key], None]
+    receiver_authority: Callable[[], str | None] = lambda: None
+    """Returns by which certificates the receiver is known; None if it speaks plain HTTP."""
     nudges: Nudges = field(default_factory=Nudges)
     batches: Batches = field(default_factory=Batches)
     """Changes of policies that have not been handed out yet."""

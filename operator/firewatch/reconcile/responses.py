@@ -16,13 +16,14 @@ from firewatch.api.resource import Key, Object
 from firewatch.api.responses import AutoResponseSpec, AutoResponseStatus
 from firewatch.build.names import REPLICA_LABEL
 from firewatch.cluster.errors import NotFoundError
-from firewatch.cluster.kinds import AUTO_RESPONSE, MONITORING_STACK
+from firewatch.cluster.kinds import AUTO_RESPONSE, MONITORING_STACK, target_kind
 from firewatch.cluster.status import write_status
 from firewatch.reconcile.invalid import explain_invalid
 from firewatch.reconcile.stackref import resolve_stack
 from firewatch.respond.context import RespondContext
 from firewatch.respond.external import external_key, names_secrets
 from firewatch.respond.registry import Entry, source_key
+from firewatch.respond.sizes import KIND_NOT_GRANTED, kind_not_granted
 
 
 async def reconcile_response(context: RespondContext, key: Key) -> float | None:
@@ -46,11 +47,11 @@ async def reconcile_response(context: RespondContext, key: Key) -> float | None:
         return None
     entry = await _entry(context, live, spec)
     entry = replace(entry, since=_since(before, entry, context.clock()))
-    context.registry.put(entry)
+    context.registry.put(entry, before)
     if entry.source is not None:
         context.wake(entry.source)
-    for target in entry.targets:
-        context.wake(target)
+    for concerned in (*entry.targets, *entry.telling):
+        context.wake(concerned)
     return None
 
 
@@ -68,12 +69,18 @@ def _form(entry: Entry) -> tuple[object, ...]:
 
 async def _entry(context: RespondContext, live: Object, spec: AutoResponseSpec) -> Entry:
     namespace = live["metadata"]["namespace"]
-    if not context.settings.grants_targets(namespace):
+    if spec.target is not None and not context.settings.grants_targets(namespace):
         message = (
             f"Firewatch may not change workloads in namespace {namespace}; add it to"
             " targets.namespaces of the chart"
         )
         return Entry(live, spec, bad("Accepted", "NamespaceNotGranted", message), None)
+    if spec.target is not None and target_kind(context.settings, spec.target.kind) is None:
+        message = kind_not_granted(spec.target.kind)
+        return Entry(live, spec, bad("Accepted", KIND_NOT_GRANTED, message), None)
+    if spec.restart is not None and not context.settings.restarts:
+        message = "Firewatch may not restart workloads; set targets.restart of the chart"
+        return Entry(live, spec, bad("Accepted", KIND_NOT_GRANTED, message), None)
     if spec.source is not None:
         return _with_own_source(context, live, spec, spec.source)
     stacks = await context.cluster.list(MONITORING_STACK, namespace)

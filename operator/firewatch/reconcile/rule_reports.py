@@ -78,9 +78,11 @@ async def _tell(context: Context, work: Work, news: Sequence[tuple[str, Outcome]
         if outcome.standing is Standing.LOADED and uid in work.scene.held:
             context.wake(work.scene.held[uid].key)
 
-    async with asyncio.TaskGroup() as group:
-        for uid, outcome in news:
-            group.create_task(tell(uid, outcome))
+    telling = (tell(uid, outcome) for uid, outcome in news)
+    # One that cannot be told, as while its namespace goes, keeps the others from nothing.
+    for result in await asyncio.gather(*telling, return_exceptions=True):
+        if result is not None:
+            raise result
 
 
 def _runs_in(work: Work, uid: str, outcome: Outcome) -> str:

@@ -59,6 +59,7 @@ async def make_plan(context: Context, stack: Stack, live: Object) -> Plan:
         files |= {source}
     surroundings = Surroundings(
         receiver=context.settings.receiver,
+        receiver_authority=context.receiver_authority(),
         retention=retention,
         cluster_namespaces=context.settings.cluster_stack_namespaces,
         missing=await gather_missing(context.cluster, stack.namespace, files),

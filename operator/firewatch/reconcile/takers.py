@@ -58,23 +58,22 @@ def parse_taker(live: Object) -> Taker:
 def resolve_taker(policy: Object, takers: Sequence[Taker]) -> Taker | Finding:
     """Return the stack that is to run a policy, or why there is none.
 
-    Stacks of the policy's own namespace come before all others, so that nobody can make a choice
-    ambiguous from another namespace.
+    A stack of another namespace has to be named: whoever runs a policy is given the credentials of its
+    receivers, and anybody may write a stack that takes the policies of all namespaces.
     """
     namespace = policy["metadata"]["namespace"]
     reference = policy.get("spec", {}).get("stackRef")
     if reference:
         return _named(policy, reference, takers)
-    own = [taker for taker in takers if taker.key.namespace == namespace]
-    found = own or [taker for taker in takers if taker.takes(policy)]
+    found = [taker for taker in takers if taker.key.namespace == namespace]
     if len(found) == 1:
         return found[0]
     if not found:
         return bad(
             ACCEPTED,
             "NoStack",
-            "there is no MonitoringStack in this namespace, and none of another takes this policy;"
-            " create one, or add this namespace to spec.policies.namespaces of one",
+            "there is no MonitoringStack in this namespace; create one, or name one of another"
+            " namespace that takes this policy in spec.stackRef",
         )
     return _ambiguous([taker.title(namespace) for taker in found])
 

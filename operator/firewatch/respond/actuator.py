@@ -1,6 +1,8 @@
 """Writes to a target and to what scales it (pure): each fails if what it builds on has changed."""
 
-from firewatch.api.responses import Ledger
+from firewatch.api.ledger import Ledger
+from firewatch.api.resource import Object
+from firewatch.api.restart import RESTARTED_AT
 from firewatch.cluster.client import Verb, Write
 from firewatch.cluster.kinds import AUTOSCALER_KINDS, TARGET_KINDS, Kind
 from firewatch.respond.autoscalers import MINIMUM_FIELD
@@ -16,7 +18,7 @@ def replicas_write(
         {"op": "test", "path": "/spec/replicas", "value": target.replicas},
         {"op": "replace", "path": "/spec/replicas", "value": replicas},
     ]
-    kind = _kind(TARGET_KINDS, target.kind)
+    kind = target.extra or _kind(TARGET_KINDS, target.kind)
     return Write(Verb.JSON_PATCH, kind, namespace, target.name, patch, "scale", dry_run=dry_run)
 
 
@@ -51,6 +53,26 @@ def level_write(
     ]
     kind = _kind(AUTOSCALER_KINDS, scaler.kind)
     return Write(Verb.JSON_PATCH, kind, namespace, scaler.name, patch, dry_run=dry_run)
+
+
+def restart_write(target: Target, namespace: str, at: str, *, dry_run: bool = False) -> Write:
+    """Return the write that has a target's pods renewed, if its spec still is as it was read."""
+    place, renewal = "/spec/template/metadata/annotations", target.renewal
+    path = f"{place}/{RESTARTED_AT.replace('/', '~1')}"
+    if renewal.is_annotated:
+        test = {"op": "test", "path": path, "value": renewal.restarted_at or None}
+        change: Object = {"op": "add", "path": path, "value": at}
+    else:
+        test = {"op": "test", "path": place, "value": None}
+        change = {"op": "add", "path": place, "value": {RESTARTED_AT: at}}
+    patch = [
+        {"op": "test", "path": "/metadata/uid", "value": target.uid},
+        {"op": "test", "path": "/metadata/generation", "value": renewal.generation},
+        test,
+        change,
+    ]
+    kind = _kind(TARGET_KINDS, target.kind)
+    return Write(Verb.JSON_PATCH, kind, namespace, target.name, patch, dry_run=dry_run)
 
 
 def _kind(kinds: tuple[Kind, ...], name: str) -> Kind:

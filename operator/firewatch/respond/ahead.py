@@ -2,13 +2,15 @@
 
 It stands between an alert and its answer, so it is as small as it can be. It is refused if what it
 builds on has changed. Writing the finalizer beside it at the same time gains nothing: the API server
-then does one of the two twice.
+then does one of the two twice. It comes after the ledger, so that whoever has it has a status: one
+without any is a copy whose record is lost (``respond/lost.py``). Both stand before the target is written.
 """
 
 from dataclasses import replace
 
+from firewatch.api.ledger import Ledger
 from firewatch.api.resource import Object
-from firewatch.api.responses import Ledger
+from firewatch.api.restart import RestartRecord
 from firewatch.cluster.client import Verb, Write
 from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.cluster.status import dump_status
@@ -24,18 +26,24 @@ def put_live(context: RespondContext, entry: Entry, live: Object) -> Entry:
 
 
 async def write_ahead(context: RespondContext, keeper: Entry, ledger: Ledger) -> None:
-    """Write the finalizer, if it is missing, and the ledger."""
+    """Write the ledger and, if it is missing, the finalizer."""
+    write = _status_write(keeper.live, "ledger", dump_status(ledger))
+    keeper = put_live(context, keeper, await context.cluster.write(write))
     if not has_finalizer(keeper.live):
-        keeper = put_live(context, keeper, await add_finalizer(context.cluster, keeper.live))
-    put_live(context, keeper, await context.cluster.write(_ledger_write(keeper.live, ledger)))
+        put_live(context, keeper, await add_finalizer(context.cluster, keeper.live))
 
 
-def _ledger_write(live: Object, ledger: Ledger) -> Write:
-    metadata = live["metadata"]
-    status, value = live.get("status"), dump_status(ledger)
-    path, known = "/status/ledger", (status or {}).get("ledger")
+async def announce_restart(context: RespondContext, entry: Entry, record: RestartRecord) -> None:
+    """Write down that a target is about to be restarted; nothing is owed, so it needs no finalizer."""
+    write = _status_write(entry.live, "restart", dump_status(record))
+    put_live(context, entry, await context.cluster.write(write))
+
+
+def _status_write(live: Object, field: str, value: Object) -> Write:
+    metadata, status = live["metadata"], live.get("status")
+    path, known = f"/status/{field}", (status or {}).get(field)
     if status is None:
-        path, value = "/status", {"ledger": value}
+        path, value = "/status", {field: value}
     patch = [
         {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
         {"op": "test", "path": "/metadata/generation", "value": metadata["generation"]},

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from firewatch.api.conditions import format_instant, parse_time
+from firewatch.api.ledger import Claim, Effect, Ledger, Verdict
 from firewatch.api.resource import parse_duration
-from firewatch.api.responses import Claim, Ledger
 from firewatch.respond.scaling import floor_of
 from firewatch.respond.signals import Kind
 from firewatch.respond.situation import Responder, Situation, Target
@@ -16,17 +16,25 @@ def open_claim(responder: Responder, target: Target, ledger: Ledger, *, now: dat
 
     (A target that is just starting has fewer replicas than its autoscaler's minimum.)
     """
-    alert = responder.signal.alert
+    alert, scale_up = responder.signal.alert, responder.scale_up
     assert alert is not None
+    assert scale_up is not None
     start = _start(ledger)
     return Claim(
         response=responder.name,
         uid=responder.uid,
         alert=alert.identity,
         alert_name=alert.name[:256],
-        floor=max(floor_of(responder.scale_up, start, target.ceiling), ledger.baseline),
+        floor=max(floor_of(scale_up, start, target.ceiling), ledger.baseline),
         since=format_instant(now),
+        effect=_expected(responder),
     )
+
+
+def _expected(responder: Responder) -> Effect | None:
+    """Return what is known of the effect before anything was done; None if nobody asks for it."""
+    within = parse_duration(responder.spec.rails.verify_within)
+    return Effect(value=responder.signal.value) if within else None
 
 
 def current_claims(situation: Situation, ledger: Ledger) -> list[Claim]:
@@ -41,10 +49,16 @@ def current_claims(situation: Situation, ledger: Ledger) -> list[Claim]:
         claim = held.get(responder.uid)
         if claim is not None:
             claims.append(_updated(situation, ledger, responder, claim))
-        elif responder.may_write and responder.asks and not ledger.released_by:
+        elif responder.scale_up and _may_claim(situation, ledger, responder):
             assert situation.target is not None
             claims.append(open_claim(responder, situation.target, ledger, now=situation.now))
     return claims
+
+
+def _may_claim(situation: Situation, ledger: Ledger, responder: Responder) -> bool:
+    """Tell whether a claim may join those that there are."""
+    is_closed = bool(ledger.released_by) or situation.trip is not None
+    return responder.may_write and responder.asks and not is_closed
 
 
 def _updated(situation: Situation, ledger: Ledger, responder: Responder, claim: Claim) -> Claim:
@@ -79,17 +93,20 @@ def escalated(situation: Situation, ledger: Ledger, target: Target) -> list[Clai
 
 def _may_escalate(situation: Situation, ledger: Ledger, claim: Claim) -> bool:
     responder = responder_of(situation, claim)
-    further = responder.scale_up.escalation
+    further = responder.scale_up.escalation if responder.scale_up else None
     if further is None or claim.steps >= further.max_steps or not responder.asks:
         return False
+    if claim.effect and claim.effect.verdict is Verdict.INEFFECTIVE:
+        return False  # more of what has not helped
     due = parse_time(ledger.changed_at) + timedelta(seconds=parse_duration(further.every))
     # What the last step asked for is written, and not only wished for beyond a limit.
     return claim.floor == ledger.written and situation.now >= due
 
 
 def _escalated(claim: Claim, responder: Responder, ledger: Ledger, target: Target) -> Claim:
-    steps = claim.steps + 1
-    floor = floor_of(responder.scale_up, _start(ledger), target.ceiling, steps)
+    steps, scale_up = claim.steps + 1, responder.scale_up
+    assert scale_up is not None
+    floor = floor_of(scale_up, _start(ledger), target.ceiling, steps)
     return claim.model_copy(update={"floor": max(floor, claim.floor), "steps": steps})
 
 

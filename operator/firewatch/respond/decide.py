@@ -9,15 +9,15 @@ is told in one place, whether the operator saw its own write succeed or found it
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from firewatch.api.conditions import bad, format_instant, format_time, good, parse_time
+from firewatch.api.conditions import bad, format_instant, parse_time
+from firewatch.api.ledger import Claim, Ledger, LedgerAutoscaler, LedgerTarget
 from firewatch.api.resource import parse_duration
-from firewatch.api.responses import Claim, Ledger, LedgerAutoscaler, LedgerTarget, State
+from firewatch.api.responses import State
 from firewatch.respond.claims import (
     current_claims,
     escalated,
-    heavy,
     highest,
     hold_ends,
     is_over,
@@ -25,14 +25,9 @@ from firewatch.respond.claims import (
     open_claim,
     responder_of,
 )
-from firewatch.respond.idle import (
-    RECHECK_SECONDS,
-    idle,
-    idle_view,
-    limit_of,
-    openers,
-    would_notes,
-)
+from firewatch.respond.effect import verify
+from firewatch.respond.idle import RECHECK_SECONDS, idle, limit_of, openers, would_notes
+from firewatch.respond.lost import forgotten
 from firewatch.respond.scaling import next_down
 from firewatch.respond.signals import Kind
 from firewatch.respond.situation import (
@@ -46,6 +41,7 @@ from firewatch.respond.situation import (
     Target,
     View,
 )
+from firewatch.respond.standing import claim_views
 
 WATCH_SECONDS = 2.0
 """How often a changed target is compared with what was written to it."""
@@ -79,14 +75,29 @@ def _go_on(situation: Situation, ledger: Ledger, target: Target) -> Decision:
         return _hold_still(situation, problem)
     settled, notes = _settle(ledger, target)
     settled = settled.model_copy(update={"claims": current_claims(situation, settled)})
-    if not settled.released_by:
-        settled = settled.model_copy(update={"claims": escalated(situation, settled, target)})
-    decision = (
-        _released(situation, settled, target)
-        if settled.released_by
-        else _episode(situation, settled)
-    )
+    if settled.released_by:
+        decision = _released(situation, settled, target)
+    else:
+        decision = _verified(situation, settled, target)
     return replace(decision, notes=(*notes, *decision.notes))
+
+
+def _verified(situation: Situation, ledger: Ledger, target: Target) -> Decision:
+    """Go on with what has become of the last action.
+
+    What is found out is told, so it waits while there is something to write: ahead of that only the
+    ledger is written.
+    """
+    checked, notes = verify(situation, ledger, target)
+    decision = _stepped(situation, checked, target)
+    if notes and decision.scale_to is not None:
+        return _stepped(situation, ledger, target)
+    return replace(decision, notes=(*notes, *decision.notes))
+
+
+def _stepped(situation: Situation, ledger: Ledger, target: Target) -> Decision:
+    claims = escalated(situation, ledger, target)
+    return _episode(situation, ledger.model_copy(update={"claims": claims}))
 
 
 def _hold_still(situation: Situation, problem: str) -> Decision:
@@ -143,7 +154,8 @@ def _leave_to_autoscaler(situation: Situation, ledger: Ledger, target: Target) -
 
 
 def _ledger_problem(situation: Situation, ledger: Ledger) -> str:
-    maximum = max((r.scale_up.max_replicas for r in situation.responders), default=ledger.baseline)
+    wanted = [r.scale_up.max_replicas for r in situation.responders if r.scale_up]
+    maximum = max(wanted, default=ledger.baseline)
     minimum = 0 if ledger.autoscaler else 1  # a ScaledObject may go down to none
     if not minimum <= ledger.baseline <= maximum:
         return (
@@ -232,7 +244,7 @@ def _episode(situation: Situation, ledger: Ledger) -> Decision:
     bystanders = tuple(r for r in situation.responders if not r.may_write)
     return Decision(
         ledger,
-        views=_views(situation, ledger),
+        views=claim_views(situation, ledger),
         notes=tuple(would_notes(replace(situation, responders=bystanders))),
         nudge_to=_nudge(situation, ledger),
         seconds=_seconds(situation, ledger),
@@ -261,7 +273,7 @@ def _write(situation: Situation, ledger: Ledger, replicas: int) -> Decision:
     return Decision(
         ledger,
         scale_to=replicas,
-        views=_views(situation, ledger),
+        views=claim_views(situation, ledger),
         seconds=_seconds(situation, ledger),
     )
 
@@ -277,7 +289,7 @@ def _down(situation: Situation, ledger: Ledger, goal: int) -> Decision:
     due = parse_time(ledger.changed_at) + timedelta(seconds=parse_duration(ramp.every))
     if ledger.written < peak and situation.now < due:
         wait = min((due - situation.now).total_seconds(), WATCH_SECONDS)
-        return Decision(ledger, views=_views(situation, ledger), seconds=max(0.05, wait))
+        return Decision(ledger, views=claim_views(situation, ledger), seconds=max(0.05, wait))
     step = next_down(ramp, baseline=ledger.baseline, peak=peak, current=ledger.written, goal=goal)
     return _write(situation, ledger, step)
 
@@ -293,7 +305,7 @@ def _at_rest(situation: Situation) -> Situation:
     """Return the situation as if nothing fired: what follows is decided in the next pass."""
     resting = tuple(
         replace(r, signal=replace(r.signal, kind=Kind.HOLD)) if r.fires else r
-        for r in situation.responders
+        for r in map(forgotten, situation.responders)
     )
     return replace(situation, ledger=None, responders=resting)
 
@@ -336,37 +348,16 @@ def _released_message(ledger: Ledger, target: Target) -> str:
     )
 
 
-def _views(situation: Situation, ledger: Ledger) -> dict[str, View]:
-    claims = {claim.uid: claim for claim in ledger.claims}
-    return {
-        r.name: _claim_view(situation, ledger, claims[r.uid])
-        if r.uid in claims
-        else idle_view(situation, r)
-        for r in situation.responders
-    }
-
-
-def _claim_view(situation: Situation, ledger: Ledger, claim: Claim) -> View:
-    target = ledger.target
-    finding = good(TARGET_READY, "Changed", f"{target.kind} {target.name} is changed at present")
-    scaled = ledger.autoscaler
-    what = f"the minimum of {scaled.kind} {scaled.name}" if scaled else target.name
-    stands = f"{what} stands at {ledger.intended} (baseline {ledger.baseline})"
-    if is_over(situation, claim):
-        return View(State.RESTORING, f"{claim.alert_name} is over; {stands}", finding)
-    if pause := responder_of(situation, claim).pause:
-        return View(State.PAUSED, f"{pause.message}; {stands}", finding)
-    ends = hold_ends(situation, claim)
-    if ends is None:
-        responder = responder_of(situation, claim)
-        says = heavy(situation, ledger, responder) or responder.signal.message
-        return View(State.ACTIVE, f"{says}; {stands}", finding)
-    message = f"{claim.alert_name} has resolved; {stands} until {format_time(ends)}"
-    return View(State.HOLDING, message, finding)
-
-
 def _seconds(situation: Situation, ledger: Ledger) -> float:
     """Return when to look again: when a hold ends, and often enough to see foreign writes."""
-    ends = [end for claim in ledger.claims if (end := hold_ends(situation, claim)) is not None]
+    ends = [end for claim in ledger.claims if (end := _due(situation, claim)) is not None]
     waits = [(end - situation.now).total_seconds() for end in ends]
     return max(0.05, min([*waits, WATCH_SECONDS]))
+
+
+def _due(situation: Situation, claim: Claim) -> datetime | None:
+    """Return when a claim may end: while its AutoResponse is paused, not before the pause does."""
+    ends, pause = hold_ends(situation, claim), responder_of(situation, claim).pause
+    if ends is None or pause is None:
+        return ends
+    return max(ends, pause.until) if pause.until else None

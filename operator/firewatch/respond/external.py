@@ -8,6 +8,7 @@ import aiohttp
 
 from firewatch.api.alert_source import ExternalServer, ExternalSource
 from firewatch.api.resource import Key, SecretKeySelector
+from firewatch.cluster.alertmanager import Alertmanager
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.find import find
 from firewatch.cluster.kinds import SECRET
@@ -19,8 +20,6 @@ from firewatch.respond.sender import Remembered
 _PREFIX = "AutoResponse/"
 """In front of the name of the AutoResponse that says where its alerts come from: no stack is so named."""
 
-_TLS_FIELD = "spec.source.prometheus.tlsConfig"
-
 
 def external_key(namespace: str, response: str) -> Key:
     """Return the loop key of the source that an AutoResponse brings."""
@@ -29,9 +28,9 @@ def external_key(namespace: str, response: str) -> Key:
 
 def names_secrets(source: ExternalSource) -> bool:
     """Tell whether a source needs anything that stands in Secrets or ConfigMaps."""
-    server = source.prometheus
-    named = (source.webhook_token, server.authorization, server.basic_auth, server.tls_config)
-    return any(named)
+    servers = filter(None, (source.prometheus, source.alertmanager))
+    named = (part for s in servers for part in (s.authorization, s.basic_auth, s.tls_config))
+    return any((source.webhook_token, *named))
 
 
 def is_external(key: Key) -> bool:
@@ -46,23 +45,43 @@ async def external_prometheus(
     return Prometheus(
         session,
         server.url.rstrip("/"),
-        await _trust(cluster, namespace, server),
+        await _trust(cluster, namespace, server, "prometheus"),
         await _authorization(cluster, namespace, server),
     )
 
 
-async def _trust(cluster: Cluster, namespace: str, server: ExternalServer) -> Trust | None:
+async def external_alertmanager(
+    cluster: Cluster, session: aiohttp.ClientSession, namespace: str, server: ExternalServer
+) -> Alertmanager:
+    """Return the client of a server; ``PrometheusError`` if its credentials are missing."""
+    return Alertmanager(
+        session,
+        server.url.rstrip("/"),
+        await _trust(cluster, namespace, server, "alertmanager"),
+        await _authorization(cluster, namespace, server),
+    )
+
+
+async def _trust(
+    cluster: Cluster, namespace: str, server: ExternalServer, which: str
+) -> Trust | None:
     tls = server.tls_config
     if tls is None:
         return None
     named = tls.ca.secret or tls.ca.config_map
     assert named is not None
     where = f"key {named.key} of {named.name}"
-    host = server.url.removeprefix("https://").partition("/")[0].partition(":")[0]
     context = trusting(await read_file(cluster, namespace, tls.ca), pinned=False)
     problem = "" if context else f"{where} holds no certificate in PEM form; create it"
-    name = tls.server_name or host
-    return Trust(where, name, context=context, problem=problem, field=_TLS_FIELD)
+    name = tls.server_name or _host(server.url)
+    field = f"spec.source.{which}.tlsConfig"
+    return Trust(where, name, context=context, problem=problem, field=field)
+
+
+def _host(url: str) -> str:
+    """Return the host of an https address; that of an IPv6 one stands in brackets."""
+    place = url.removeprefix("https://").partition("/")[0]
+    return place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0]
 
 
 async def _authorization(cluster: Cluster, namespace: str, server: ExternalServer) -> str:
@@ -103,20 +122,20 @@ class WebhookSenders:
 
     async def _ask(self, namespace: str, token: str) -> frozenset[Key] | None:
         found: set[Key] = set()
+        verdicts: dict[SecretKeySelector, bool] = {}
         for entry in self._registry:
-            source = entry.spec.source
-            if entry.namespace != namespace or source is None or entry.source is None:
+            ref = entry.spec.source.webhook_token if entry.spec.source else None
+            if entry.namespace != namespace or ref is None or entry.source is None:
                 continue
-            if await is_sender(self._cluster, namespace, source, token):
+            if ref not in verdicts:  # many may have one: whoever guesses costs one request each
+                verdicts[ref] = await is_sender(self._cluster, namespace, ref, token)
+            if verdicts[ref]:
                 found.add(entry.source)
         return frozenset(found) or None
 
 
-async def is_sender(cluster: Cluster, namespace: str, source: ExternalSource, token: str) -> bool:
+async def is_sender(cluster: Cluster, namespace: str, ref: SecretKeySelector, token: str) -> bool:
     """Tell whether a token is one of those by which a source's Alertmanager proves itself."""
-    ref = source.webhook_token
-    if ref is None:
-        return False
     live = await find(cluster, SECRET, namespace, ref.name) or {}
     text = b64decode((live.get("data") or {}).get(ref.key, ""))
     valid = [line.strip() for line in text.splitlines() if line.strip()]

@@ -13,7 +13,12 @@ def has_finalizer(live: Object) -> bool:
 
 
 async def add_finalizer(cluster: Cluster, live: Object) -> Object:
-    """Make deletion wait for us, and return the object as it then is."""
+    """Make deletion wait for us, and return the object as it then is.
+
+    What is being deleted already takes no further finalizer; whatever holds it decides.
+    """
+    if "deletionTimestamp" in live["metadata"]:
+        return live
     held = live["metadata"].get("finalizers", [])
     return await _write(cluster, live, [*held, FINALIZER])
 

@@ -15,10 +15,11 @@ from firewatch.api.resource import Key, Object
 from firewatch.api.responses import AutoResponseSpec
 from firewatch.cluster.errors import ClusterError, NotFoundError
 from firewatch.cluster.events import post_event
-from firewatch.cluster.kinds import AUTO_RESPONSE, TARGET_KINDS
+from firewatch.cluster.kinds import AUTO_RESPONSE, target_kind
 from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import has_finalizer
-from firewatch.respond.registry import Entry, Registry
+from firewatch.respond.onlooker import reconcile_onlooker
+from firewatch.respond.registry import ONLOOKER, Entry, Registry
 from firewatch.respond.report import read_ledger
 from firewatch.respond.target import reconcile_target
 
@@ -95,13 +96,20 @@ async def _run_passes(context: RespondContext) -> dict[str, str]:
             owing.setdefault(entry.owed or entry.target, []).append(uid)
     for key, uids in owing.items():
         try:
-            await reconcile_target(context, key)
+            await _run_pass(context, key)
         except ClusterError as error:
             problems |= dict.fromkeys(uids, str(error))
             continue
         _, unreadable = read_ledger(key, context.registry.on_target(key))
         problems |= dict.fromkeys(uids, unreadable)
     return problems
+
+
+async def _run_pass(context: RespondContext, key: Key) -> None:
+    if key.kind == ONLOOKER:
+        await reconcile_onlooker(context, key)
+    else:
+        await reconcile_target(context, key)
 
 
 async def _read(context: RespondContext) -> list[Object]:
@@ -122,8 +130,11 @@ async def tell_targets(context: RespondContext, owed: list[Owed]) -> None:
         if not ledger:
             continue
         target, namespace = ledger["target"], each.live["metadata"]["namespace"]
+        kind = target_kind(context.settings, target["kind"])
+        if kind is None:
+            continue  # what its API version is nobody knows
         involved = {
-            "apiVersion": next(k.api_version for k in TARGET_KINDS if k.kind == target["kind"]),
+            "apiVersion": kind.api_version,
             "kind": target["kind"],
             "metadata": {"namespace": namespace, "name": target["name"], "uid": target["uid"]},
         }

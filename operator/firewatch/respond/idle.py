@@ -5,6 +5,13 @@ from datetime import datetime
 
 from firewatch.api.conditions import Finding, bad, format_time, good, parse_time
 from firewatch.api.responses import OPT_IN_LABEL, Mode, State
+from firewatch.respond.lost import (
+    LEDGER_LOST,
+    all_lost,
+    lost_notes,
+    obstacle_of,
+    reminder_of,
+)
 from firewatch.respond.scaling import floor_of
 from firewatch.respond.situation import (
     TARGET_READY,
@@ -27,30 +34,39 @@ def idle(situation: Situation) -> Decision:
     views = {r.name: idle_view(situation, r) for r in situation.responders}
     target = situation.target
     dry_runs = [
-        floor_of(r.scale_up, target.replicas, target.ceiling)
+        _floor(r, target)
         for r in situation.responders
-        if target is not None and r.spec.mode is Mode.DRY_RUN and _would_act(situation, r)
+        if target is not None and r.scale_up and _dry_runs(situation, r)
     ]
     return Decision(
         None,
         views=views,
-        notes=tuple(would_notes(situation)),
+        notes=(*lost_notes(situation), *would_notes(situation)),
+        lost=all_lost(situation),
         dry_run_to=max(dry_runs, default=None),
-        seconds=_seconds(situation, views.values()),
+        dry_run_restart=any(r.restarts and _dry_runs(situation, r) for r in situation.responders),
+        seconds=0.0 if lost_notes(situation) else _seconds(situation, views.values()),
     )
 
 
 def openers(situation: Situation) -> list[Responder]:
-    """Return the responders that may start a response now, oldest first."""
-    return [
-        r
-        for r in situation.responders
-        if r.may_write
-        and r.asks
-        and not _cooling_until(situation, r)
-        and not limit_of(situation, r)
-        and can_act(situation, r)
-    ]
+    """Return the responders that may raise the target now, oldest first."""
+    return [r for r in situation.responders if r.scale_up and may_begin(situation, r)]
+
+
+def may_begin(situation: Situation, responder: Responder) -> bool:
+    """Tell whether something may be begun for a responder now.
+
+    Nothing is before it has been told that a record is lost.
+    """
+    return (
+        responder.may_write
+        and responder.asks
+        and not lost_notes(situation)
+        and not _cooling_until(situation, responder)
+        and not limit_of(situation, responder)
+        and can_act(situation, responder)
+    )
 
 
 def can_act(situation: Situation, responder: Responder) -> bool:
@@ -60,19 +76,24 @@ def can_act(situation: Situation, responder: Responder) -> bool:
 
 def refusal(situation: Situation, responder: Responder) -> Finding:
     """Return whether the target can be acted on, and if not, what to do about it."""
-    target = situation.target
+    target, ref = situation.target, responder.spec.target
+    if ref is None:  # it was changed to only tell people, and lets go of what it has changed
+        return _no("NoTarget", "it changes nothing any more")
     if target is None:
-        ref = responder.spec.target
         return _no("TargetNotFound", f"there is no {ref.kind} {ref.name} here; create it")
+    if missing := obstacle_of(situation):
+        return missing
     obstacle = next(_obstacles(target, responder), None)
     if obstacle:
         return _no(*obstacle)
+    if responder.restarts:
+        return good(TARGET_READY, _REACHABLE, f"{target.kind} {target.name} can be restarted")
     by = f" by {target.lever}" if target.autoscaler else ""
     return good(TARGET_READY, _REACHABLE, f"{target.kind} {target.name} can be scaled{by}")
 
 
 def _obstacles(target: Target, responder: Responder) -> Iterator[tuple[str, str]]:
-    """Yield what stands in the way of more replicas: reason, and message with the remedy."""
+    """Yield what stands in the way: reason, and message with the remedy."""
     who = f"{target.kind} {target.name}"
     if responder.is_armed and not target.opted_in:
         yield (
@@ -83,8 +104,15 @@ def _obstacles(target: Target, responder: Responder) -> Iterator[tuple[str, str]
         yield "TargetPaused", f"{who} is paused; resume it"
     if target.replicas == 0:
         yield "ScaledToZero", f"{who} has 0 replicas: somebody parked it; scale it to 1"
-    maximum, has = responder.scale_up.max_replicas, f"{who} has {target.replicas} replicas"
-    if target.replicas >= maximum:
+    if not responder.restarts:
+        yield from _obstacles_to_more(target, responder, who)
+    elif target.renewal.obstacle:
+        yield target.renewal.obstacle
+
+
+def _obstacles_to_more(target: Target, responder: Responder, who: str) -> Iterator[tuple[str, str]]:
+    has, scale_up = f"{who} has {target.replicas} replicas", responder.scale_up
+    if scale_up and target.replicas >= (maximum := scale_up.max_replicas):
         yield "MaximumReached", f"{has} and maxReplicas is {maximum}; raise maxReplicas"
     if target.ambiguity:
         yield "AmbiguousAutoscaler", target.ambiguity
@@ -112,10 +140,12 @@ def limit_of(situation: Situation, responder: Responder) -> str:
     """Return why enough has been done for now; nothing if more may be done."""
     if not responder.is_armed:
         return ""
+    if situation.trip is not None:
+        return situation.trip.message
     usage, most = situation.usage, responder.spec.rails.actions_per_hour
     if usage.on_target >= most:
         return (
-            f"the target was raised {usage.on_target} times within an hour, and"
+            f"the target was acted on {usage.on_target} times within an hour, and"
             f" rails.actionsPerHour is {most}; look after it"
         )
     return usage.limit
@@ -130,13 +160,18 @@ def _would_act(situation: Situation, responder: Responder) -> bool:
     )
 
 
+def _dry_runs(situation: Situation, responder: Responder) -> bool:
+    return responder.spec.mode is Mode.DRY_RUN and _would_act(situation, responder)
+
+
 def idle_view(situation: Situation, responder: Responder) -> View:
     """Return what the status of a responder without a claim says."""
     finding, says = refusal(situation, responder), responder.signal.message
-    if responder.pause:
-        return View(State.PAUSED, f"{responder.pause.message}; {says}", finding)
+    if stopped := _stopped_view(situation, responder, finding):
+        return stopped
     if not responder.fires:
-        return View(State.IDLE, says, finding)
+        reminder = reminder_of(situation, responder)
+        return View(State.IDLE, f"{says}; {reminder}" if reminder else says, finding)
     if not_now := _not_now(situation, responder, finding):
         state, why = not_now
         return View(state, f"{says}{why}", finding)
@@ -144,6 +179,22 @@ def idle_view(situation: Situation, responder: Responder) -> View:
     if responder.is_armed:
         return waiting_view(situation, responder, finding, plan)
     return View(State.WOULD_ACT, plan, finding)
+
+
+def _stopped_view(situation: Situation, responder: Responder, finding: Finding) -> View | None:
+    """Return what is said where a human must act first, whether the alert fires or not.
+
+    What concerns the target alone comes before what concerns the whole namespace.
+    """
+    says = responder.signal.message
+    if responder.pause:
+        return View(State.PAUSED, f"{responder.pause.message}; {says}", finding)
+    if finding.reason == LEDGER_LOST:
+        return View(State.REFUSED, f"{says}, but {finding.message}", finding)
+    if situation.trip is not None and responder.is_armed:
+        message = f"{says}; {situation.trip.message}"
+        return View(State.TRIPPED, message, _no("Tripped", situation.trip.message))
+    return None
 
 
 def _not_now(
@@ -162,15 +213,25 @@ def _not_now(
 def _plan(situation: Situation, responder: Responder) -> str:
     target = situation.target
     assert target is not None
-    floor = floor_of(responder.scale_up, target.replicas, target.ceiling)
+    if responder.restarts:
+        return f"would restart {target.name} (mode {responder.spec.mode})"
+    floor = _floor(responder, target)
     return f"would scale {target.name} {target.replicas} → {floor} (mode {responder.spec.mode})"
+
+
+def _floor(responder: Responder, target: Target) -> int:
+    """Return the replicas that a responder whose target can be acted on asks for."""
+    assert responder.scale_up is not None
+    return floor_of(responder.scale_up, target.replicas, target.ceiling)
 
 
 def would_notes(situation: Situation) -> Iterable[Note]:
     """Return what is worth telling of responders that fire and do nothing."""
     for responder in situation.responders:
-        if not responder.asks or responder.leaving:
+        if not responder.asks or responder.leaving or responder.restart is not None:
             continue
+        if situation.trip is not None and responder.is_armed:
+            continue  # which is told once for all
         alert = responder.signal.alert.name if responder.signal.alert else ""
         finding = refusal(situation, responder)
         if finding.reason != _REACHABLE:
@@ -196,7 +257,9 @@ def _request_notes(situation: Situation, responder: Responder, alert: str) -> It
 def _would_note(situation: Situation, responder: Responder, target: Target, alert: str) -> Note:
     event = "DryRun" if responder.spec.mode is Mode.DRY_RUN else "Observed"
     message = f"{alert} fires; {_plan(situation, responder)}"
-    floor = floor_of(responder.scale_up, target.replicas, target.ceiling)
+    if responder.restarts:
+        return Note(event, message, responder.name, alert)
+    floor = _floor(responder, target)
     return Note(event, message, responder.name, alert, target.replicas, floor)
 
 

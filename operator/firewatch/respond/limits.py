@@ -1,20 +1,27 @@
 """How much is enough (pure): actions of the last hour, and targets that are changed at present.
 
-Counted from what stands in the statuses, histories and ledgers, so that a restart forgets nothing.
+Counted from what stands in the statuses and ledgers, so that a restart forgets nothing. The history
+alone would not do: it holds 20 entries of all kinds, which a busy hour pushes out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import Key
+from firewatch.api.responses import MOST_ACTIONS, HistoryEntry
+from firewatch.api.restart import RestartState
 from firewatch.respond.registry import Entry
 
 _HOUR = timedelta(hours=1)
-_ACTIONS = frozenset({"ScaledUp", "Rewritten"})
+ACTIONS = frozenset({"ScaledUp", "Rewritten", "Restarted"})
 """Events of writes that an alert has led to; putting things back is never limited."""
+FAILURES = frozenset(
+    {"Ineffective", "Contested", "RestoreSkipped", "RestartSkipped", "WriteRefused"}
+)
+"""Events of episodes that have ended badly."""
 
 
 class Action(NamedTuple):
@@ -52,25 +59,58 @@ def measure_usage(
     """Return what has been done; ``reserved`` are targets that are about to be written to."""
     entries, reserved = list(entries), set(reserved) - {key}
     recent = {a for entry in entries for a in _actions(entry) if now - a.at < _HOUR}
-    in_namespace = sum(action.target.namespace == key.namespace for action in recent)
+    in_namespace = sum(each.target.namespace == key.namespace for each in recent)
+    in_namespace += sum(each.namespace == key.namespace for each in reserved)
     changed = {entry.owed for entry in entries if entry.owed} | reserved
     others = {each for each in changed if each.namespace == key.namespace and each != key}
     return Usage(
         on_target=sum(action.target == key for action in recent),
-        limit=_limit(
-            key, limits, in_namespace + len(reserved), len(recent) + len(reserved), len(others)
-        ),
+        limit=_limit(key, limits, in_namespace, len(recent) + len(reserved), len(others)),
     )
+
+
+def remember(
+    before: Iterable[str],
+    news: Iterable[HistoryEntry],
+    now: datetime,
+    events: frozenset[str] = ACTIONS,
+) -> list[str]:
+    """Return the instants of events with new ones, newest first.
+
+    They are looked through only when one is added, so that time alone changes no status.
+    """
+    added = {each.time for each in news if each.event in events}
+    if not added:
+        return [*before]
+    recent = {each for each in before if now - parse_time(each) < _HOUR}
+    return sorted(added | recent, key=parse_time, reverse=True)[:MOST_ACTIONS]
+
+
+def bad_ends(news: Iterable[HistoryEntry], before: Sequence[HistoryEntry]) -> list[HistoryEntry]:
+    """Return what counts as the bad end of an episode, each episode once.
+
+    One that was contested is not put back either, which is told when its alert is over.
+    """
+    left_alone = (each.event for each in before if each.event in ("Contested", "Released"))
+    is_contested = next(left_alone, "") == "Contested"
+    found = [each for each in news if each.event in FAILURES]
+    return [each for each in found if not (is_contested and each.event == "RestoreSkipped")]
 
 
 def _actions(entry: Entry) -> Iterator[Action]:
     status = entry.live.get("status", {})
+    for at in status.get("acted") or ():
+        yield Action(entry.target, parse_time(at))
+    # Where an operator from before has written the last ones, they stand in the history only.
     for told in status.get("history", ()):
-        if told.get("event") in _ACTIONS:
+        if told.get("event") in ACTIONS:
             yield Action(entry.target, parse_time(told["time"]))
     ledger = status.get("ledger") or {}
     if entry.owed and ledger.get("intended", 0) > ledger.get("written", 0):
         yield Action(entry.owed, parse_time(ledger["changedAt"]))  # not told yet
+    restart = status.get("restart") or {}
+    if restart.get("state") == RestartState.ANNOUNCED:
+        yield Action(entry.target, parse_time(restart["at"]))
 
 
 def _limit(key: Key, limits: Limits, namespace: int, cluster: int, targets: int) -> str:

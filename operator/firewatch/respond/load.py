@@ -70,6 +70,19 @@ def find_limit(expression: str) -> Limit | None:
     return None if _is_held(left) else Limit(left.prettify(), right.val)
 
 
+def is_excess(expression: str) -> bool:
+    """Tell whether a rule fires because something is too much, so that less of it is better."""
+    try:
+        comparison = _comparison(promql_parser.parse(expression))
+    except ValueError:
+        return False
+    if comparison is None:
+        return False
+    left, _, is_above = comparison
+    # Prometheus keeps the left side's value, whatever that is; with a number there, the other's.
+    return is_above != isinstance(left, promql_parser.NumberLiteral)
+
+
 def _is_held(node: promql_parser.Expr) -> bool:
     """Tell whether an expression is made of a gauge in bytes, as memory and disks are.
 

@@ -1,33 +1,29 @@
-"""What is written down about a target: ledger, status, history, Events."""
+"""What is written down about a target, and in which order: ledger, statuses, Events, finalizers."""
 
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import ValidationError
 
-from firewatch.api.conditions import (
-    Finding,
-    bad,
-    format_instant,
-    format_time,
-    good,
-    merge_conditions,
-    unknown,
-)
-from firewatch.api.resource import Key, Object, parse_duration
-from firewatch.api.responses import AutoResponseStatus, HistoryEntry, Ledger, State
+from firewatch.api.conditions import bad, format_instant
+from firewatch.api.ledger import Ledger
+from firewatch.api.resource import Key
+from firewatch.api.responses import State
 from firewatch.cluster.errors import ClusterError
-from firewatch.cluster.events import post_event
 from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.cluster.status import dump_status, write_status
-from firewatch.respond.actuator import level_write
+from firewatch.respond.actuator import level_write, restart_write
 from firewatch.respond.ahead import put_live, write_ahead
 from firewatch.respond.context import RespondContext
+from firewatch.respond.events import news_of, tell
 from firewatch.respond.finalizer import add_finalizer, has_finalizer, remove_finalizer
-from firewatch.respond.registry import Entry, target_of
-from firewatch.respond.signals import UNREACHABLE, Kind, Source, judge
+from firewatch.respond.limits import FAILURES
+from firewatch.respond.lost import is_unrecorded, unseen_note
+from firewatch.respond.notices import would_notes
+from firewatch.respond.outbox import wake_notifiers
+from firewatch.respond.registry import Entry
 from firewatch.respond.situation import (
     AUTOSCALER_SCHEMA,
     LEDGER_SCHEMA,
@@ -37,13 +33,9 @@ from firewatch.respond.situation import (
     Situation,
     View,
 )
+from firewatch.respond.status import next_status
 
 _log = logging.getLogger(__name__)
-
-_HISTORY = 20
-"""Every entry makes each write to the object slower, the ledger's included: 50 cost 5 ms."""
-_NOT_DONE = frozenset({"Observed", "DryRun", "Requested", "Rejected", "Limited", "Refused"})
-"""Events about something that was not done: told once, not each time it is found again."""
 
 
 def read_ledger(key: Key, entries: Iterable[Entry]) -> tuple[Ledger | None, str]:
@@ -83,15 +75,18 @@ async def report(
         return
     if keeper is not None and not has_finalizer(keeper.live):
         keeper = put_live(context, keeper, await add_finalizer(context.cluster, keeper.live))
-    notes = _news(entries, decision)
+    notes = news_of(entries, decision)
     notes = await _try_dry_run(context, key, situation, decision, notes)
     decision = replace(decision, notes=tuple(notes))
+    would: list[Note] = []
     for entry in _in_order(key, entries, keeper):
         is_keeper = keeper is not None and entry.name == keeper.name
         current = keeper if is_keeper and keeper is not None else entry
-        await _write_status(context, key, current, decision, keeper=is_keeper)
-    await _tell(context, key, situation, decision)
-    await _release_finalizers(context, key)
+        would += await _write_status(
+            context, key, current, decision, now=situation.now, keeper=is_keeper
+        )
+    await tell(context, key, situation, replace(decision, notes=(*notes, *would)))
+    await release_finalizers(context, key)
 
 
 def _in_order(key: Key, entries: Iterable[Entry], keeper: Entry | None) -> list[Entry]:
@@ -121,93 +116,28 @@ def _keeper(key: Key, entries: list[Entry], ledger: Ledger | None) -> Entry | No
 
 
 async def _write_status(
-    context: RespondContext, key: Key, entry: Entry, decision: Decision, *, keeper: bool
-) -> None:
-    status = _status(context, key, entry, decision)
+    context: RespondContext,
+    key: Key,
+    entry: Entry,
+    decision: Decision,
+    *,
+    now: datetime,
+    keeper: bool,
+) -> list[Note]:
+    """Write a status; return what people would have been told, did the mode let them be.
+
+    ``now`` is the same for all that a decision is told of: what has happened once is counted once.
+    """
+    status = next_status(context, key, entry, decision, now)
     raw = entry.live.get("status", {}).get("ledger")
     if keeper and decision.ledger is not None:
         status["ledger"] = dump_status(decision.ledger)
     elif raw is not None and (entry.owed != key or decision.keeps_ledger):
         status["ledger"] = raw
     live = await write_status(context.cluster, AUTO_RESPONSE, entry.live, status, at_version=True)
-    put_live(context, entry, live)
-
-
-def _status(context: RespondContext, key: Key, entry: Entry, decision: Decision) -> Object:
-    """Return the status of an AutoResponse, without its ledger."""
-    raw = {k: v for k, v in entry.live.get("status", {}).items() if k != "ledger"}
-    raw["history"] = raw.get("history", [])[:_HISTORY]
-    before = AutoResponseStatus.model_validate(raw)
-    now = context.clock()
-    news = (n for n in decision.notes if n.responder == entry.name)
-    told = [_history_entry(n, now) for n in news if not _is_told(n, before)]
-    update: dict[str, object] = {"history": [*told, *before.history][:_HISTORY]}
-    if entry.name in decision.ended:
-        cooldown = timedelta(seconds=parse_duration(entry.spec.rails.cooldown))
-        update["cooldown_until"] = format_time(now + cooldown)
-    if entry.target == key:
-        update |= _outlook(context, entry, before, decision.views.get(entry.name))
-    return dump_status(before.model_copy(update=update))
-
-
-def _outlook(
-    context: RespondContext, entry: Entry, before: AutoResponseStatus, view: View | None
-) -> dict[str, object]:
-    """Return conditions, state and message."""
-    now, generation = context.clock(), entry.live["metadata"]["generation"]
-    findings = [entry.accepted]
-    if view is not None and entry.is_accepted:
-        findings += [view.target, _source_finding(entry, context.sources.known_to(entry), now)]
-    return {
-        "observed_generation": generation,
-        "conditions": merge_conditions(before.conditions, findings, generation=generation, now=now),
-        "request": view.request if view else None,
-        "state": view.state if view else State.IDLE,
-        "message": (view.message if view else entry.accepted.message)[:1024],
-    }
-
-
-def _source_finding(entry: Entry, source: Source, now: datetime) -> Finding:
-    """Return whether the source of alerts can be asked, also while a pushed alert fires."""
-    kind = "AlertSourceHealthy"
-    if source.state is not None and source.state.error:
-        return bad(kind, UNREACHABLE, f"Prometheus cannot be asked: {source.state.error}")
-    signal = judge(entry.spec.trigger, source, now)
-    if signal.reason == "NotPolled":
-        return unknown(kind, signal.reason, signal.message)
-    if signal.kind is Kind.RULE_GONE:
-        return bad(kind, signal.reason, f"{signal.message}; apply an AlertPolicy that has it")
-    if signal.kind is Kind.HOLD and signal.reason not in ("Pending", "SourceStarting"):
-        return bad(kind, signal.reason, signal.message)
-    return good(kind, "Polled", "Prometheus evaluates the alert's rule")
-
-
-def _is_told(note: Note, before: AutoResponseStatus) -> bool:
-    """Tell whether the history has this write already, so that a crash doubles nothing."""
-    told = ((entry.event, entry.time) for entry in before.history)
-    return bool(note.at) and (note.event, note.at) in told
-
-
-def _history_entry(note: Note, now: datetime) -> HistoryEntry:
-    return HistoryEntry(
-        time=note.at or format_instant(now),
-        event=note.event,
-        alert=note.alert[:256],
-        replicas_from=note.replicas_from,
-        replicas_to=note.replicas_to,
-        message=note.message[:1024],
-    )
-
-
-def _news(entries: list[Entry], decision: Decision) -> list[Note]:
-    """Leave out what the status says already."""
-    said = {entry.name: entry.live.get("status", {}).get("message") for entry in entries}
-    return [
-        note
-        for note in decision.notes
-        if note.event not in _NOT_DONE
-        or said.get(note.responder) != decision.views[note.responder].message
-    ]
+    after = put_live(context, entry, live)
+    wake_notifiers(context, entry, after)
+    return would_notes(entry.name, entry.notices, after.notices)
 
 
 async def _try_dry_run(
@@ -220,10 +150,14 @@ async def _try_dry_run(
     """Send the change as a dry run where it is news, and tell if it would have been refused."""
     target, replicas = situation.target, decision.dry_run_to
     is_news = any(note.event == "DryRun" for note in notes)
-    if not is_news or target is None or replicas is None:
+    if not is_news or target is None:
         return notes
     try:
-        await context.cluster.write(level_write(target, key.namespace, replicas, dry_run=True))
+        if replicas is not None:
+            await context.cluster.write(level_write(target, key.namespace, replicas, dry_run=True))
+        if decision.dry_run_restart:
+            at = format_instant(situation.now)
+            await context.cluster.write(restart_write(target, key.namespace, at, dry_run=True))
     except ClusterError as error:
         return [
             replace(n, message=f"{n.message}; it would be refused: {error}", warning=True)
@@ -234,44 +168,8 @@ async def _try_dry_run(
     return notes
 
 
-async def _tell(
-    context: RespondContext, key: Key, situation: Situation, decision: Decision
-) -> None:
-    """Post Events on the AutoResponse and, if it was changed, on the target; count."""
-    for note in decision.notes:
-        entry = context.registry.get(key.namespace, note.responder)
-        if entry is None:
-            continue
-        context.metrics.responses.actions.labels(note.event, entry.spec.mode).inc()
-        involved = [{**entry.live, "apiVersion": AUTO_RESPONSE.api_version, "kind": "AutoResponse"}]
-        if note.event not in _NOT_DONE and situation.target is not None:
-            involved.append(_reference(key, situation.target.uid))
-        for thing in involved:
-            await _post(context, thing, note)
-
-
-def _reference(key: Key, uid: str) -> Object:
-    kind, name = target_of(key)
-    metadata = {"namespace": key.namespace, "name": name, "uid": uid}
-    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
-
-
-async def _post(context: RespondContext, involved: Object, note: Note) -> None:
-    try:
-        await post_event(
-            context.cluster,
-            involved,
-            reason=note.event,
-            message=note.message,
-            now=context.clock(),
-            warning=note.warning,
-        )
-    except ClusterError as error:
-        # The status has the same words; an Event is a courtesy that may not undo the rest.
-        _log.warning("event %s for %s was refused: %s", note.event, note.responder, error)
-
-
-async def _release_finalizers(context: RespondContext, key: Key) -> None:
+async def release_finalizers(context: RespondContext, key: Key) -> None:
+    """Let go of AutoResponses that owe nothing any more."""
     owed = {entry.owed for entry in context.registry} - {None}
     context.metrics.responses.open_episodes.set(len(owed))
     for entry in context.registry.on_target(key):
@@ -284,11 +182,16 @@ async def report_problem(context: RespondContext, key: Key, reason: str, message
     view = View(State.REFUSED, message, bad(TARGET_READY, reason, message))
     entries = context.registry.on_target(key)
     decision = Decision(None, views={e.name: view for e in entries}, keeps_ledger=True)
-    notes = [Note("Refused", message, e.name, warning=True) for e in entries]
-    decision = replace(decision, notes=tuple(_news(entries, replace(decision, notes=tuple(notes)))))
+    event = reason if reason in FAILURES else "Refused"
+    notes = [Note(event, message, e.name, warning=True) for e in entries]
+    notes += [unseen_note(e.name, e.spec) for e in entries if is_unrecorded(e.live)]
+    decision = replace(
+        decision, notes=tuple(news_of(entries, replace(decision, notes=tuple(notes))))
+    )
+    now = context.clock()
     for entry in entries:
-        await _write_status(context, key, entry, decision, keeper=False)
-    await _tell(context, key, Situation(context.clock(), None, ()), decision)
+        await _write_status(context, key, entry, decision, now=now, keeper=False)
+    await tell(context, key, Situation(now, None, ()), decision)
 
 
 async def abandon(context: RespondContext, key: Key, entry: Entry, why: str) -> None:
@@ -302,6 +205,7 @@ async def abandon(context: RespondContext, key: Key, entry: Entry, why: str) -> 
     _log.warning("AutoResponse %s/%s is deleted: %s", key.namespace, entry.name, message)
     note = Note("RestoreSkipped", message, entry.name, warning=True)
     decision = Decision(None, notes=(note,))
-    await _write_status(context, key, entry, decision, keeper=False)
-    await _tell(context, key, Situation(context.clock(), None, ()), decision)
-    await _release_finalizers(context, key)
+    now = context.clock()
+    await _write_status(context, key, entry, decision, now=now, keeper=False)
+    await tell(context, key, Situation(now, None, ()), decision)
+    await release_finalizers(context, key)

@@ -1,6 +1,7 @@
 """How many replicas (pure): always counted from the baseline, never from a previous step."""
 
-from firewatch.api.responses import RampDown, ScaleUp
+from firewatch.api.recovery import RampDown
+from firewatch.api.scale_up import ScaleUp
 
 
 def floor_of(action: ScaleUp, baseline: int, ceiling: int | None = None, steps: int = 0) -> int:

@@ -1,5 +1,6 @@
 """Who sends: the token that a stack's Prometheus presents leads to its pod and so to the stack."""
 
+import asyncio
 import hashlib
 import time
 from collections import OrderedDict
@@ -17,6 +18,10 @@ from firewatch.settings import PROMETHEUS_ROLE, RECEIVER_AUDIENCE, STACK_LABEL, 
 _CACHE_SECONDS = 60.0
 _REFUSED_CACHE_SECONDS = 10.0
 _CACHE_SIZE = 1000
+_ASKED_AT_A_TIME = 8
+"""However many tokens are tried, the operator's own requests get a connection."""
+_DOTS = 2
+"""In the token of a ServiceAccount, which is a JSON Web Token."""
 _POD_NAME = "authentication.kubernetes.io/pod-name"
 _POD_UID = "authentication.kubernetes.io/pod-uid"
 _T = TypeVar("_T")
@@ -27,20 +32,28 @@ class Remembered(Generic[_T]):
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, tuple[_T | None, float]] = OrderedDict()
+        self._asking = asyncio.Semaphore(_ASKED_AT_A_TIME)
 
     async def find(self, token: str, ask: Callable[[], Awaitable[_T | None]]) -> _T | None:
         """Return what is known of a token, or ask; None if it may not send alerts."""
         digest = hashlib.sha256(token.encode()).hexdigest()
-        found, until = self._known.get(digest, (None, 0.0))
-        if until > time.monotonic():
-            return found
-        found = await ask()
+        if not self._is_known(digest):
+            async with self._asking:
+                # Unless it has been found out while this one waited.
+                if not self._is_known(digest):
+                    self._remember(digest, await ask())
+        return self._known[digest][0]
+
+    def _is_known(self, digest: str) -> bool:
+        _, until = self._known.get(digest, (None, 0.0))
+        return until > time.monotonic()
+
+    def _remember(self, digest: str, found: _T | None) -> None:
         seconds = _REFUSED_CACHE_SECONDS if found is None else _CACHE_SECONDS
         self._known[digest] = (found, time.monotonic() + seconds)
         self._known.move_to_end(digest)
         while len(self._known) > _CACHE_SIZE:
             self._known.popitem(last=False)
-        return found
 
 
 class Senders:
@@ -56,6 +69,8 @@ class Senders:
 
         ``ClusterError`` if the API server cannot be asked.
         """
+        if token.count(".") != _DOTS:
+            return None  # whoever makes noise does not have the API server asked about it
         return await self._known.find(token, partial(self._ask, token))
 
     async def _ask(self, token: str) -> Key | None:

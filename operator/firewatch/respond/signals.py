@@ -9,12 +9,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from firewatch.api.responses import Recovery, Trigger
+from firewatch.api.recovery import Recovery
+from firewatch.api.triggers import Preset, Trigger
 from firewatch.respond.alerts import Alert, AlertState, matches, may_match
+from firewatch.respond.heartbeats import Pulse
 from firewatch.respond.load import Limit, Load, Sample, find_load
 
 UNREACHABLE = "SourceUnreachable"
 """Reason of whatever follows from a Prometheus that cannot be asked."""
+NOT_POLLED = "NotPolled"
+"""Reason of what follows from one that has not been asked yet."""
+NOT_LISTED = "NotAtAlertmanager"
+"""Reason of what follows from an alert of which Alertmanager does not say yet whether it is muted."""
 _STALE_INTERVALS = 3
 _STALE_MARGIN = timedelta(seconds=5)
 
@@ -38,8 +44,12 @@ class Signal:
     alert: Alert | None = None
     count: int = 0
     """How many matching alerts fire."""
+    names: tuple[str, ...] = ()
+    """Names of those, the oldest first."""
     load: Load | None = None
     """What the target carries, where the alert's rule says that."""
+    value: float | None = None
+    """The worst that the rules of the alerts measure that fire, where more is worse."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,20 @@ class SourceState:
     rules: tuple[RuleState, ...] = ()
     answers: Mapping[str, bool] = field(default_factory=dict)
     """Whether expressions of ``recovery.when`` return something."""
+    muted: frozenset[str] = frozenset()
+    """Identities of the alerts that Alertmanager mutes, if anybody heeds that; for a while after it has
+    ceased to answer, of those that it muted.
+    """
+    muted_error: str = ""
+    """Why Alertmanager could not be asked for them."""
+    unanswered_since: datetime | None = None
+    """Since when it does not answer."""
+    unlisted: Mapping[str, datetime] = field(default_factory=dict)
+    """Identities of alerts that Alertmanager is about to get, and since when that is waited for."""
+    pulse: Pulse | None = None
+    """What must be heard of the source."""
+    pushes_missing: bool | None = False
+    """Whether that is missing; None if it is too early to tell."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +116,26 @@ class Source:
 
     state: SourceState | None = None
     pushed: dict[str, Pushed] = field(default_factory=dict)
+    muted: frozenset[str] = frozenset()
+    """Identities of alerts that count as resolved, since Alertmanager mutes them."""
+    doubtful: frozenset[str] = frozenset()
+    """Identities of alerts of which it cannot be told yet whether it does."""
+
+
+def heed_silences(source: Source) -> Source:
+    """Return what is known about a source with the alerts out of account that are muted, or may be.
+
+    What was pushed since counts once Prometheus and Alertmanager have been asked: only then it can be
+    told whether it is muted. Where Prometheus cannot be asked, it counts at once.
+    """
+    state = source.state
+    if state is None:
+        return Source()
+    if state.error:
+        return source
+    if state.muted_error:
+        return Source(state, doubtful=state.muted.union(state.unlisted))
+    return Source(state, muted=state.muted, doubtful=frozenset(state.unlisted))
 
 
 def judge(
@@ -101,13 +145,28 @@ def judge(
     firing = sorted(_firing(trigger, source), key=lambda alert: alert.starts_at)
     if firing:
         return Signal(
-            Kind.FIRING, "Firing", f"{firing[0].name} fires", firing[0], count=len(firing)
+            Kind.FIRING,
+            "Firing",
+            f"{firing[0].name} fires",
+            firing[0],
+            count=len(firing),
+            names=tuple(dict.fromkeys(alert.name for alert in firing)),
+            value=max((a.value for a in firing if a.value is not None), default=None),
         )
+    return _silent(trigger, source, now, recovery or Recovery())
+
+
+def _silent(trigger: Trigger, source: Source, now: datetime, recovery: Recovery) -> Signal:
+    """Return what may be concluded where no alert fires that counts."""
     state = source.state
     if state is None:
-        return _hold("NotPolled", "Prometheus has not been asked yet")
+        return _hold(NOT_POLLED, "Prometheus has not been asked yet")
     if state.error:
         return _hold(UNREACHABLE, f"Prometheus cannot be asked: {state.error}")
+    if trigger.preset is Preset.ALERT_CREATED:
+        # Of all alerts together nothing else can be told; each is judged by its own name.
+        resolved = Signal(Kind.RESOLVED, "Resolved", "no matching alert is active")
+        return _doubted(trigger, source) or resolved
     rules = [rule for rule in state.rules if may_match(trigger, rule.name, rule.labels)]
     if not rules:
         return Signal(
@@ -117,14 +176,47 @@ def judge(
         )
     return (
         _unsettled(trigger, rules, state, now)
-        or _not_yet(recovery or Recovery(), state)
+        or _doubted(trigger, source)
+        or _not_yet(recovery, state)
+        or _muted(trigger, source)
         or Signal(
             Kind.RESOLVED,
             "Resolved",
             "no matching alert is active",
-            load=_load(trigger, rules, recovery or Recovery()),
+            load=_load(trigger, rules, recovery),
         )
     )
+
+
+def _doubted(trigger: Trigger, source: Source) -> Signal | None:
+    """Return that the alert fires and may be silenced, if so."""
+    doubted = {a.name for a in _active(trigger, source) if a.identity in source.doubtful}
+    if not doubted:
+        return None
+    names = ", ".join(sorted(doubted))
+    return _hold(NOT_LISTED, f"{names} fires, and Alertmanager does not say yet if it is silenced")
+
+
+def _muted(trigger: Trigger, source: Source) -> Signal | None:
+    """Return that the alert fires and does not count, if so.
+
+    Whoever has muted it knows of the load, so that is not looked at.
+    """
+    names = sorted({alert.name for alert in _active(trigger, source)})
+    if not names:
+        return None
+    message = f"{', '.join(names)} fires and is silenced, which counts as resolved here"
+    return Signal(Kind.RESOLVED, "Silenced", message)
+
+
+def judge_names(
+    trigger: Trigger, source: Source, now: datetime, names: Iterable[str]
+) -> dict[str, Signal]:
+    """Return what may be concluded of each alert that the trigger means, by its name."""
+    return {
+        name: judge(trigger.model_copy(update={"alert": name, "preset": None}), source, now)
+        for name in names
+    }
 
 
 def _not_yet(recovery: Recovery, state: SourceState) -> Signal | None:
@@ -148,6 +240,12 @@ def _load(trigger: Trigger, rules: Iterable[RuleState], recovery: Recovery) -> L
 
 
 def _firing(trigger: Trigger, source: Source) -> Iterable[Alert]:
+    """Return the alerts that fire and count."""
+    left_out = source.muted | source.doubtful
+    return (a for a in _active(trigger, source) if a.identity not in left_out)
+
+
+def _active(trigger: Trigger, source: Source) -> Iterable[Alert]:
     state = source.state
     known: Collection[Alert] = () if state is None or state.error else _polled(state)
     for alert in known:

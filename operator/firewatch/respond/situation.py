@@ -1,13 +1,20 @@
 """What a decision is made from, and what it says (data only)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from firewatch.api.conditions import Finding
-from firewatch.api.responses import AutoResponseSpec, Ledger, Mode, Request, ScaleUp, State
+from firewatch.api.ledger import Ledger
+from firewatch.api.lost_ledger import LostLedger
+from firewatch.api.responses import AutoResponseSpec, Mode, Request, State, Tripped
+from firewatch.api.restart import RestartRecord
+from firewatch.api.scale_up import ScaleUp
+from firewatch.cluster.kinds import Kind as ApiKind
 from firewatch.respond.approval import Verdict
 from firewatch.respond.limits import Usage
 from firewatch.respond.pausing import Pause
+from firewatch.respond.renewal import Renewal
 from firewatch.respond.signals import Kind, Signal
 
 LEDGER_SCHEMA = 1
@@ -37,13 +44,24 @@ class Responder:
     """When the claim was opened that somebody wants to be given up."""
     holds_claim: bool = False
     """What was begun with an approval needs none to go on."""
+    restart: RestartRecord | None = None
+    """Its restart for the present alert, from its status."""
+    tripped_at: str = ""
+    """Of which trip of the breaker its status tells."""
+    lost: LostLedger | None = None
+    """What its status says of a lost record, unless it is being deleted."""
+    is_unrecorded: bool = False
+    """It owes something to the target, and no ledger says what."""
 
     @property
-    def scale_up(self) -> ScaleUp:
-        """Return the scale-up that it asks for."""
-        action = next(a.scale_up for a in self.spec.actions if a.scale_up)
-        assert action is not None
-        return action
+    def scale_up(self) -> ScaleUp | None:
+        """Return the scale-up that it asks for; None if it was changed to only tell people."""
+        return self.spec.scale_up
+
+    @property
+    def restarts(self) -> bool:
+        """Tell whether it is to restart the target."""
+        return self.spec.restart is not None
 
     @property
     def may_write(self) -> bool:
@@ -55,7 +73,7 @@ class Responder:
     @property
     def is_armed(self) -> bool:
         """Tell whether its mode lets it change something, if need be after an approval."""
-        return self.spec.mode in (Mode.APPROVE, Mode.ENFORCE)
+        return self.spec.is_armed
 
     @property
     def fires(self) -> bool:
@@ -102,6 +120,10 @@ class Target:
     """What scales it, if anything does."""
     ambiguity: str = ""
     """Why it cannot be told what scales it."""
+    renewal: Renewal = field(default_factory=Renewal)
+    """What a restart has to know of it."""
+    extra: ApiKind | None = None
+    """Its kind, if only the chart names it."""
 
     @property
     def level(self) -> int:
@@ -131,6 +153,18 @@ class Target:
             return replace(self, replicas=level)
         return replace(self, autoscaler=replace(self.autoscaler, minimum=level, is_set=True))
 
+    def restarted(self, at: str) -> "Target":
+        """Return the target after its pod template was annotated."""
+        renewal = replace(
+            self.renewal,
+            generation=self.renewal.generation + 1,
+            restarted_at=at,
+            is_annotated=True,
+            is_rolled_out=False,
+            obstacle=("RolloutInProgress", f"pods of {self.kind} {self.name} are being renewed"),
+        )
+        return replace(self, renewal=renewal)
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -144,6 +178,8 @@ class Situation:
     ledger: Ledger | None = None
     usage: Usage = field(default_factory=Usage)
     """How much has been done lately."""
+    trip: Tripped | None = None
+    """Why nothing more is begun in the namespace."""
     unreadable: str = ""
     """Why there is a ledger that cannot be understood; it is then left exactly as it is."""
 
@@ -196,7 +232,24 @@ class Decision:
     """What has happened since the last decision, told with it."""
     ended: frozenset[str] = frozenset()
     """AutoResponses whose episode ends with this: their cooldown begins."""
+    lost: Mapping[str, LostLedger] | None = None
+    """What is known of lost records, by name of the AutoResponse; None: what the statuses say."""
     dry_run_to: int | None = None
     """Replicas to send as a dry run, for responders in that mode."""
+    dry_run_restart: bool = False
+    """Whether to send a restart as a dry run, for the same."""
+    restart: tuple[str, RestartRecord] | None = None
+    """A restart to announce and to do, and the AutoResponse that it is for."""
+    trip: Tripped | None = None
+    """That nothing more is begun in the namespace, for all statuses."""
+    knows_trip: bool = False
+    """Whether that was found out in this pass."""
+    records: dict[str, RestartRecord | None] = field(default_factory=dict)
+    """Restarts as they must stand in the statuses, where that may have changed."""
     seconds: float | None = None
     """When to look again; None: when something changes."""
+
+    @property
+    def writes(self) -> bool:
+        """Tell whether the target is to be written to."""
+        return self.scale_to is not None or self.restart is not None

@@ -1,5 +1,6 @@
 """A pass over one source of alerts: ask Prometheus what is true, wake the targets it concerns."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +9,9 @@ import aiohttp
 from pydantic import ValidationError
 
 from firewatch.api.resource import Key
+from firewatch.api.triggers import Preset
 from firewatch.api.web import find_web_tls
+from firewatch.build import watchdog
 from firewatch.build.names import PROMETHEUS_PORT, prometheus_name
 from firewatch.build.web import server_name
 from firewatch.cluster.errors import ClusterError, absent_is_fine
@@ -19,19 +22,26 @@ from firewatch.respond.alerts import (
     PRESET_ALERTS,
     PRESET_LABEL,
     Alert,
+    is_news,
     may_match,
     polled_alert,
 )
 from firewatch.respond.context import RespondContext
 from firewatch.respond.external import external_prometheus, is_external
-from firewatch.respond.load import Limit, Sample, find_limit
+from firewatch.respond.heartbeats import Pulse, agreed_pulse, watchdog_pulse
+from firewatch.respond.load import Limit, Sample, find_limit, is_excess
 from firewatch.respond.presence import presence_queries
 from firewatch.respond.registry import Entry
-from firewatch.respond.signals import RuleState, SourceState, judge
+from firewatch.respond.signals import NOT_LISTED, RuleState, SourceState, judge
+from firewatch.respond.silences import Silencing
 
 _BUSY_SECONDS = 2.0
 """How often Prometheus is asked while something is changed, or an alert cannot be told."""
+_SOON_KNOWN = frozenset({"SourceStarting", NOT_LISTED})
+"""Reasons for which it cannot be told that are over before long."""
 _QUIET_SECONDS = 15.0
+_MOST_NAMES = 64
+"""Alerts that are looked at where every alert counts: each costs some requests."""
 
 
 @dataclass(frozen=True)
@@ -48,34 +58,45 @@ class Sourcing:
         if not entries:
             context.sources.drop(key)
             return float("inf")
-        started = context.clock()
-        before = {entry.name: self._signal(entry, started) for entry in entries}
+        started, known = context.clock(), context.sources.get(key).state
+        # As it was when that was found: what has changed since by nothing but the time is news too.
+        then = known.polled_at if known else started
+        before = {entry.name: self._signal(entry, then) for entry in entries}
         state = await self._ask(key, entries, started)
+        if not state.error:
+            silencing = Silencing(context.cluster, self.session, context.sources)
+            state = await silencing.add_muted(key, entries, state)
         context.sources.polled(key, state)
         context.metrics.alerts.source_up.labels(key.namespace, key.name).set(not state.error)
         busy = False
         for entry in entries:
             signal = self._signal(entry, context.clock())
-            if signal != before[entry.name]:
+            # What people were told of by name is over only by a poll that is fresh; such may be rare.
+            is_watched = not entry.spec.changes and bool(entry.notices.incidents)
+            if is_watched or signal != before[entry.name]:
                 context.wake(entry.target)
-            busy = busy or entry.owed is not None or signal[1] == "SourceStarting"
+            busy = busy or entry.is_open or signal[1] in _SOON_KNOWN
         return _BUSY_SECONDS if busy else _QUIET_SECONDS
 
     def _signal(self, entry: Entry, now: datetime) -> tuple[str, ...]:
         """Return all that a status says about the source, to see whether that has changed."""
         source = self.context.sources.known_to(entry)
         signal = judge(entry.spec.trigger, source, now, entry.spec.recovery)
-        error = source.state.error if source.state else ""
+        error = (source.state.error or source.state.muted_error) if source.state else ""
+        missing = str(source.state.pushes_missing) if source.state else ""
         load = repr(signal.load) if entry.owed else ""
-        return (signal.kind, signal.reason, signal.message, load, error)
+        # One that changes nothing tells of each alert by its name.
+        names = () if entry.spec.target else tuple(sorted(signal.names))
+        return (signal.kind, signal.reason, signal.message, load, error, missing, *names)
 
     async def _ask(self, key: Key, entries: list[Entry], started: datetime) -> SourceState:
         try:
             prometheus = await self._prometheus(key)
-            rules = await _rules(prometheus, entries)
+            found = await _rules(prometheus, entries, own=not is_external(key))
+            rules = [rule for rule in found if _is_wanted(rule, entries)]
             external = self.context.sources.external(key)
             # Only what is changed at present is to go back, and only then the load matters.
-            is_owed = any(entry.owed is not None for entry in entries)
+            is_owed = any(entry.is_open for entry in entries)
             return SourceState(
                 polled_at=started,
                 started_at=await prometheus.started_at(),
@@ -83,11 +104,16 @@ class Sourcing:
                     [await _rule_state(prometheus, r, external, load=is_owed) for r in rules]
                 ),
                 answers=await _answers(prometheus, entries) if is_owed else {},
+                pulse=_pulse(entries, found),
             )
         except (PrometheusError, ClusterError) as error:
             return SourceState(polled_at=started, error=str(error))
         except ValidationError:
             why = f"MonitoringStack {key.name} is not understood; see its status"
+            return SourceState(polled_at=started, error=why)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            # Whoever answers at an address that people name need not be a Prometheus.
+            why = f"its answer is not that of a Prometheus ({type(error).__name__})"
             return SourceState(polled_at=started, error=why)
 
     async def _prometheus(self, key: Key) -> Prometheus:
@@ -122,17 +148,42 @@ class Sourcing:
         return None
 
 
-async def _rules(prometheus: Prometheus, entries: list[Entry]) -> list[RuntimeRule]:
-    """Return the rules that any of the triggers may mean."""
+async def _rules(prometheus: Prometheus, entries: list[Entry], *, own: bool) -> list[RuntimeRule]:
+    """Return the rules that any of the triggers may mean, and the Watchdog of a stack of our own."""
     triggers = [entry.spec.trigger for entry in entries]
     presets = {trigger.preset for trigger in triggers if trigger.preset}
     names = {trigger.alert for trigger in triggers if trigger.alert}
+    if Preset.ALERT_CREATED in presets:
+        names |= await _created(prometheus, entries)
+    presets.discard(Preset.ALERT_CREATED)
     names |= {name for preset in presets for name in PRESET_ALERTS[preset]}
-    found = await prometheus.rules(names=sorted(names))
+    if own:
+        names.add(watchdog.ALERT)
+    # No name would mean every rule.
+    found = await prometheus.rules(names=sorted(names)) if names else []
     for preset in sorted(presets):
         labelled = await prometheus.rules(match=f'{{{PRESET_LABEL}="{preset}"}}')
         found += [rule for rule in labelled if rule.name not in names]
-    return [rule for rule in found if any(may_match(t, rule.name, rule.labels) for t in triggers)]
+    return found
+
+
+def _is_wanted(rule: RuntimeRule, entries: Iterable[Entry]) -> bool:
+    """Tell whether any of the triggers may mean a rule."""
+    return any(may_match(entry.spec.trigger, rule.name, rule.labels) for entry in entries)
+
+
+def _pulse(entries: list[Entry], found: Iterable[RuntimeRule]) -> Pulse | None:
+    """Return what must be heard of the source."""
+    (first, *_) = entries
+    source = first.spec.source  # of which there is one for each AutoResponse
+    return agreed_pulse(source, first.since) if source else watchdog_pulse(found)
+
+
+async def _created(prometheus: Prometheus, entries: Iterable[Entry]) -> set[str]:
+    """Return the names of the alerts that fire, and of those that people have been told of."""
+    known = {incident.alert for entry in entries for incident in entry.notices.incidents}
+    firing = sorted(filter(is_news, await prometheus.firing()))
+    return {*known, *firing[:_MOST_NAMES]}
 
 
 async def _rule_state(
@@ -161,7 +212,7 @@ async def _samples(prometheus: Prometheus, limit: Limit) -> tuple[Sample, ...]:
 
 async def _answers(prometheus: Prometheus, entries: list[Entry]) -> dict[str, bool]:
     """Return which conditions for recovery hold; those that Prometheus refuses are missing."""
-    wanted = {entry.spec.recovery.when for entry in entries if entry.owed} - {None}
+    wanted = {entry.spec.recovery.when for entry in entries if entry.is_open} - {None}
     found: dict[str, bool] = {}
     for query in sorted(filter(None, wanted)):
         with suppress(BadQueryError):
@@ -170,9 +221,18 @@ async def _answers(prometheus: Prometheus, entries: list[Entry]) -> dict[str, bo
 
 
 def _alerts(rule: RuntimeRule, external: frozenset[str]) -> list[Alert]:
+    # Only then it can be told whether another value is better.
+    is_measured = bool(rule.alerts) and is_excess(rule.expression)
     return [
-        polled_alert(a.labels, state=a.state, active_at=a.active_at, external=external)
-        for a in rule.alerts
+        polled_alert(
+            each.labels,
+            state=each.state,
+            active_at=each.active_at,
+            external=external,
+            annotations=each.annotations,
+            value=each.value if is_measured else None,
+        )
+        for each in rule.alerts
     ]
 
 

@@ -1,11 +1,12 @@
 """``firewatch preflight``: what an AutoResponse would meet, before an alert fires at night."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from firewatch.api.resource import Object
-from firewatch.api.responses import OPT_IN_LABEL, AutoResponseSpec, Mode
+from firewatch.api.responses import OPT_IN_LABEL, AutoResponseSpec
+from firewatch.api.restart import RESTARTED_AT
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import ForbiddenError, NotFoundError
 from firewatch.cluster.find import find
@@ -13,15 +14,25 @@ from firewatch.cluster.kinds import (
     AUTOSCALER_KINDS,
     HORIZONTAL_POD_AUTOSCALER,
     NAMESPACE,
+    POD_DISRUPTION_BUDGET,
     SCALED_OBJECT,
-    TARGET_KINDS,
     Kind,
 )
 from firewatch.respond.autoscalers import MINIMUM_FIELD, find_autoscaler
 from firewatch.respond.gitops import Field, find_keeper, remedy
 from firewatch.respond.managers import last_writer
+from firewatch.respond.renewal import find_renewal
 from firewatch.respond.scaling import floor_of
 from firewatch.respond.situation import Autoscaler
+from firewatch.respond.sizes import (
+    KIND_NOT_GRANTED,
+    NOT_SCALABLE,
+    Size,
+    granted_kind,
+    read_scale,
+    size_of,
+)
+from firewatch.runbook.extra_kinds import gather_settings
 
 
 class Grade(StrEnum):
@@ -50,17 +61,43 @@ class Scene:
     response: Object
     kind: Kind
     target: Object | None
+    size: Size | None
+    """None if the target is not there."""
     namespace: Object | None
     """None if it may not be read."""
     scaler: Autoscaler | str | None
     scaler_object: Object | None
+    budgets: Sequence[Object] = ()
+    """PodDisruptionBudgets of the namespace; only a restart has to do with them."""
+
+
+async def examine(cluster: Cluster, response: Object) -> list[Check]:
+    """Return what there is to say of a response, read with the user's own rights."""
+    if not response["spec"].get("target"):
+        return [*_onlooker_checks(response)]
+    try:
+        scene = await gather(cluster, response)
+    except ForbiddenError as error:
+        if error.reason not in (KIND_NOT_GRANTED, NOT_SCALABLE):
+            raise
+        return [*_accepted(response), Check("target", Grade.BAD, str(error))]
+    return check(scene)
+
+
+def _onlooker_checks(response: Object) -> Iterator[Check]:
+    """Yield what there is to say of one that changes nothing."""
+    spec = AutoResponseSpec.model_validate(response["spec"], extra="ignore")
+    yield from _accepted(response)
+    yield Check("target", Grade.FINE, "none; it only tells people")
+    if not spec.is_armed:
+        yield Check("mode", Grade.LOOK, f"mode is {spec.mode}: nobody is told")
 
 
 async def gather(cluster: Cluster, response: Object) -> Scene:
-    """Read everything that the response has to do with, with the user's own rights."""
+    """Read everything that a response on a target has to do with, with the user's own rights."""
     spec, namespace = response["spec"], response["metadata"]["namespace"]
     wanted, name = spec["target"].get("kind", "Deployment"), spec["target"]["name"]
-    kind = next(each for each in TARGET_KINDS if each.kind == wanted)
+    kind = granted_kind(await gather_settings(cluster), wanted)
     scalers = await cluster.list(HORIZONTAL_POD_AUTOSCALER, namespace)
     scaled_objects = await _list(cluster, SCALED_OBJECT, namespace)
     found = find_autoscaler(kind, name, scalers, scaled_objects)
@@ -72,14 +109,28 @@ async def gather(cluster: Cluster, response: Object) -> Scene:
         ),
         None,
     )
+    target = await find(cluster, kind, namespace, name)
+    scale = await read_scale(cluster, kind, namespace, name)
     return Scene(
         response,
         kind,
-        await find(cluster, kind, namespace, name),
+        target,
+        size_of(kind, target, scale) if target else None,
         await _namespace(cluster, namespace),
         found,
         scaler,
+        await _budgets(cluster, response),
     )
+
+
+async def _budgets(cluster: Cluster, response: Object) -> list[Object]:
+    """Return the PodDisruptionBudgets, if they matter and may be read."""
+    if not any("restart" in action for action in response["spec"]["actions"]):
+        return []
+    try:
+        return await cluster.list(POD_DISRUPTION_BUDGET, response["metadata"]["namespace"])
+    except ForbiddenError:
+        return []
 
 
 async def _list(cluster: Cluster, kind: Kind, namespace: str) -> list[Object]:
@@ -104,11 +155,15 @@ def check(scene: Scene) -> list[Check]:
 def _checks(scene: Scene) -> Iterator[Check]:
     spec = AutoResponseSpec.model_validate(scene.response["spec"], extra="ignore")
     yield from _accepted(scene.response)
-    if scene.target is None:
-        yield Check("target", Grade.BAD, f"there is no {scene.kind.kind} {spec.target.name} here")
+    if scene.target is None or scene.size is None:
+        name = scene.response["spec"]["target"]["name"]
+        yield Check("target", Grade.BAD, f"there is no {scene.kind.kind} {name} here")
         return
     yield _mode(spec, scene)
-    yield from _replicas(spec, scene.target)
+    if spec.restart is not None:
+        yield from _restart(scene, scene.target, scene.size)
+        return
+    yield from _replicas(spec, scene.target, scene.size)
     yield _scaled_by(scene)
     yield from _kept(scene, scene.target)
 
@@ -125,7 +180,7 @@ def _accepted(response: Object) -> Iterator[Check]:
 
 
 def _mode(spec: AutoResponseSpec, scene: Scene) -> Check:
-    if spec.mode not in (Mode.ENFORCE, Mode.APPROVE):
+    if not spec.is_armed:
         return Check("mode", Grade.LOOK, f"mode is {spec.mode}: it only says what it would do")
     for live in (scene.target, scene.namespace):
         value = ((live or {}).get("metadata", {}).get("labels") or {}).get(OPT_IN_LABEL)
@@ -137,13 +192,33 @@ def _mode(spec: AutoResponseSpec, scene: Scene) -> Check:
     )
 
 
-def _replicas(spec: AutoResponseSpec, target: Object) -> Iterator[Check]:
-    replicas = target["spec"].get("replicas", 1)
-    action = next(each.scale_up for each in spec.actions if each.scale_up)
+def _restart(scene: Scene, target: Object, size: Size) -> Iterator[Check]:
+    found = find_renewal(scene.kind, target, scene.budgets).obstacle
+    if size.paused:
+        yield Check("restart", Grade.BAD, "it is paused")
+    elif size.replicas == 0:
+        yield Check("restart", Grade.BAD, "it has 0 replicas: somebody parked it")
+    elif found:
+        yield Check("restart", Grade.BAD, found[1])
+    else:
+        yield Check("restart", Grade.FINE, f"its pod template gets the annotation {RESTARTED_AT}")
+    keeper = find_keeper(target)
+    if keeper is not None:
+        message = (
+            f"{keeper} keeps it; it leaves alone what is not in its source, unless it replaces"
+        )
+        yield Check(
+            "GitOps", Grade.LOOK, f"{message} objects as a whole, which would renew pods again"
+        )
+
+
+def _replicas(spec: AutoResponseSpec, target: Object, size: Size) -> Iterator[Check]:
+    replicas = size.replicas
+    action = spec.scale_up
     assert action
     floor = floor_of(action, replicas)
     writer = last_writer(target, "replicas")
-    if target["spec"].get("paused"):
+    if size.paused:
         yield Check("replicas", Grade.BAD, "it is paused")
     elif replicas == 0:
         yield Check("replicas", Grade.BAD, "it has 0 replicas: somebody parked it")

@@ -20,12 +20,9 @@ from firewatch.metrics import Metrics
 from firewatch.respond.context import RespondContext
 from firewatch.respond.give_back import give_back, tell_targets
 from firewatch.respond.registry import Registry, Sources
-from firewatch.settings import Settings, parse_settings
+from firewatch.runbook.extra_kinds import OPERATOR, extra_settings, gather_settings
+from firewatch.settings import EXTRA_KINDS, Settings
 
-_OPERATOR_PODS = {
-    "app.kubernetes.io/part-of": "firewatch",
-    "app.kubernetes.io/component": "operator",
-}
 _PAUSE_SECONDS = 0.5
 
 
@@ -82,7 +79,7 @@ async def _stop_operator(cluster: Cluster, wanted: Release, deadline: datetime) 
 
 
 async def _running(cluster: Cluster, wanted: Release) -> str:
-    pods = await cluster.list(POD, wanted.namespace, _OPERATOR_PODS)
+    pods = await cluster.list(POD, wanted.namespace, OPERATOR)
     names = sorted(pod["metadata"]["name"] for pod in pods if not _is_over(pod))
     return f"the operator runs in pod {', '.join(names)} of {wanted.namespace}" if names else ""
 
@@ -91,11 +88,20 @@ def _is_over(pod: Object) -> bool:
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
-async def release_by(kubeconfig: str, wanted: Release, tell: Callable[[str], None]) -> list[str]:
-    """Do the same with a kubeconfig or, if that is empty, as the pod's ServiceAccount."""
+async def release_by(
+    kubeconfig: str,
+    wanted: Release,
+    tell: Callable[[str], None],
+    settings: Settings | None = None,
+) -> list[str]:
+    """Do the same with a kubeconfig or, if that is empty, as the pod's ServiceAccount.
+
+    Without settings they are those of the installed operator.
+    """
     try:
         async with connect(kubeconfig, Metrics()) as cluster:
-            return await release(cluster, parse_settings({}), wanted, tell)
+            known = settings or await gather_settings(cluster, wanted.namespace)
+            return await release(cluster, known, wanted, tell)
     except ClusterError as error:
         return [str(error)]
 
@@ -108,7 +114,9 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, required=True, metavar="SECONDS")
     options = parser.parse_args()
     wanted = Release(options.namespace, options.deployment, options.timeout)
-    left = asyncio.run(release_by(os.environ.get("KUBECONFIG", ""), wanted, _print))
+    settings = extra_settings(os.environ.get(EXTRA_KINDS, ""))
+    kubeconfig = os.environ.get("KUBECONFIG", "")
+    left = asyncio.run(release_by(kubeconfig, wanted, _print, settings))
     for line in left:
         print(f"left: {line}", file=sys.stderr)  # noqa: T201
     return 1 if left else 0

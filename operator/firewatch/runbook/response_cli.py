@@ -18,7 +18,7 @@ from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.metrics import Metrics
 from firewatch.runbook import responses
 from firewatch.runbook.kubeconfig import context_namespace, kubeconfig_path
-from firewatch.runbook.preflight import Check, Grade, check, gather
+from firewatch.runbook.preflight import Check, Grade, examine
 from firewatch.runbook.printing import ListFormat, print_rows
 
 _FOUND, _USAGE, _UNREACHABLE, _DENIED = 1, 2, 3, 4
@@ -66,7 +66,7 @@ def preflight(name: Name, namespace: Namespace = "", output: Output = ListFormat
     """Say what an AutoResponse would meet: what it would change, and who else writes that."""
 
     async def run(cluster: Cluster) -> list[Check]:
-        return check(await gather(cluster, await _get(cluster, namespace, name)))
+        return await examine(cluster, await _get(cluster, namespace, name))
 
     found = _run(run)
     print_rows(("ABOUT", "", "MESSAGE"), [asdict(each) for each in found], output)
@@ -108,6 +108,17 @@ def resume(name: Name, namespace: Namespace = "") -> None:
     """End a pause."""
     _run(_on(namespace, name, responses.resume))
     typer.echo("resumed")
+
+
+@RESPONSE.command()
+def reset(namespace: Namespace = "") -> None:
+    """Have the AutoResponses of a namespace act again after too many episodes have ended badly.
+
+    Look after the reasons first; it takes the verb approve on them.
+    """
+    where = _namespace(namespace)
+    count = _run(lambda cluster: responses.reset(cluster, where))
+    typer.echo(f"reset: {count} AutoResponses in {where} act again")
 
 
 @RESPONSE.command()

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from firewatch.api.conditions import format_time
+from firewatch.api.notices import DeliveryState
 from firewatch.api.resource import Object
-from firewatch.api.responses import APPROVED, PAUSED_UNTIL, REJECTED, UNDO, State
+from firewatch.api.responses import APPROVED, PAUSED_UNTIL, REJECTED, RESET, UNDO, State
 from firewatch.cluster.client import Cluster, Verb, Write
 from firewatch.cluster.kinds import AUTO_RESPONSE
 
@@ -50,13 +51,13 @@ async def list_responses(cluster: Cluster, namespace: str) -> list[Line]:
 
 def _line(live: Object) -> Line:
     metadata, spec, status = live["metadata"], live["spec"], live.get("status", {})
-    target = spec["target"]
+    target = spec.get("target")
     ledger = status.get("ledger") or {}
     return Line(
         namespace=metadata["namespace"],
         name=metadata["name"],
         mode=spec.get("mode", "observe"),
-        target=f"{target.get('kind', 'Deployment')}/{target['name']}",
+        target=f"{target.get('kind', 'Deployment')}/{target['name']}" if target else "",
         state=status.get("state", ""),
         replicas=_change(ledger.get("baseline"), ledger.get("written")),
         message=status.get("message", ""),
@@ -76,14 +77,8 @@ def timeline(live: Object) -> list[Step]:
 
 def _steps(live: Object) -> Iterator[Step]:
     status = live.get("status", {})
-    for entry in reversed(status.get("history", [])):
-        yield Step(
-            time=entry["time"],
-            event=entry["event"],
-            alert=entry.get("alert", ""),
-            replicas=_change(entry.get("replicasFrom"), entry.get("replicasTo")),
-            message=entry.get("message", ""),
-        )
+    done = [_step(entry) for entry in reversed(status.get("history", []))]
+    yield from sorted([*done, *_tellings(status)], key=lambda step: step.time)
     ledger = status.get("ledger") or {}
     yield Step(
         time="now",
@@ -92,6 +87,29 @@ def _steps(live: Object) -> Iterator[Step]:
         replicas=_change(ledger.get("baseline"), ledger.get("written")),
         message=status.get("message", ""),
     )
+
+
+def _step(entry: Object) -> Step:
+    return Step(
+        time=entry["time"],
+        event=entry["event"],
+        alert=entry.get("alert", ""),
+        replicas=_change(entry.get("replicasFrom"), entry.get("replicasTo")),
+        message=entry.get("message", ""),
+    )
+
+
+def _tellings(status: Object) -> Iterator[Step]:
+    """Yield the last message of each action that tells people."""
+    for row in (status.get("notices") or {}).get("deliveries", ()):
+        if row.get("at"):
+            yield Step(
+                time=row["at"],
+                event="WouldNotify" if row["state"] == DeliveryState.WOULD_SEND else "Notified",
+                alert=row.get("alert", ""),
+                replicas="",
+                message=f"{row['to']}: {row.get('moment', '')}",
+            )
 
 
 async def approve(cluster: Cluster, live: Object, request: str = "") -> str:
@@ -132,6 +150,17 @@ async def resume(cluster: Cluster, live: Object) -> None:
     if PAUSED_UNTIL not in (live["metadata"].get("annotations") or {}):
         raise ActionError(f"{live['metadata']['name']} is not paused")
     await _annotate(cluster, live, {PAUSED_UNTIL: None})
+
+
+async def reset(cluster: Cluster, namespace: str) -> int:
+    """Have AutoResponses of a namespace act again after too many have ended badly; return how many."""
+    found = await cluster.list(AUTO_RESPONSE, namespace)
+    open_ = [each for each in found if each.get("status", {}).get("tripped")]
+    if not open_:
+        raise ActionError(f"nothing is to be reset in namespace {namespace}")
+    for live in open_:
+        await _annotate(cluster, live, {RESET: live["status"]["tripped"]["at"]})
+    return len(open_)
 
 
 async def undo(cluster: Cluster, live: Object) -> str:

@@ -1,0 +1,21 @@
+"""Whoever answers at an address that people name need not be a Prometheus."""
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from firewatch.cluster.prometheus import Prometheus, PrometheusError
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "7", '"success"', "{}", "", "<html>"])
+async def test_an_answer_of_something_else_is_an_error_of_the_server(text: str) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=text, content_type="application/json")
+
+    application = web.Application()
+    application.router.add_get("/api/v1/alerts", answer)
+    async with TestServer(application) as server, aiohttp.ClientSession() as session:
+        prometheus = Prometheus(session, f"http://127.0.0.1:{server.port}")
+        with pytest.raises(PrometheusError, match="HTTP 200"):
+            await prometheus.firing()
