@@ -79,7 +79,14 @@ class Operator:
         self._receiver_authority = receiver_authority
         self._cluster = cluster
         self.responses = RespondContext(
-            cluster, settings, metrics, _now, self.wake, Registry(), Sources()
+            cluster,
+            settings,
+            metrics,
+            _now,
+            self.wake,
+            Registry(),
+            Sources(),
+            others_wait=lambda: self._term is not None and self._term.is_crowded(),
         )
         self._session = session
         # For all terms: what it has sent and could not write down yet it must not send again.
@@ -235,6 +242,10 @@ class Term:
     async def settle(self, target: Key) -> bool:
         """Take a pass over a target; return whether it succeeded."""
         return await self._targets.pass_over(target)
+
+    def is_crowded(self) -> bool:
+        """Tell whether targets wait for others to have had their turn."""
+        return self._targets.is_crowded()
 
     async def run(self) -> None:
         """Take over what there is, and work until cancelled."""

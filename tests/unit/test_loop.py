@@ -236,3 +236,21 @@ async def test_a_pass_that_waits_for_its_turn_does_not_stand_still() -> None:
         await until(lambda: len(begun) == 1)
         assert loop.stalled() == ""
         gate.set()
+
+
+async def test_it_is_crowded_while_keys_wait_for_their_turn() -> None:
+    held = asyncio.Event()
+
+    async def run(key: Key) -> float | None:
+        await held.wait()
+        return math.inf
+
+    async with running(run, workers=2) as loop:
+        loop.wake(Key("Thing", "ns", "1"))
+        loop.wake(Key("Thing", "ns", "2"))
+        await until(lambda: not loop._queue)
+        assert not loop.is_crowded()
+        loop.wake(Key("Thing", "ns", "3"))
+        await until(loop.is_crowded)
+        held.set()
+        await until(lambda: not loop.is_crowded())

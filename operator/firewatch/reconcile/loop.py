@@ -84,6 +84,7 @@ class Loop:
         self._passes = passes
         self._metrics = metrics
         self._resync = resync
+        self._workers = workers
         self._limit = asyncio.Semaphore(workers)
         self._entries: dict[Key, _Entry] = {}
         self._queue: list[tuple[float, Key]] = []
@@ -116,6 +117,10 @@ class Loop:
     def keys(self, kind: str, namespace: str = "") -> list[Key]:
         """Return the keys of a kind, in one namespace or in all."""
         return [k for k in self._entries if k.kind == kind and namespace in ("", k.namespace)]
+
+    def is_crowded(self) -> bool:
+        """Tell whether keys wait for others to have had their turn."""
+        return len(self._tasks) > self._workers
 
     def stalled(self) -> str:
         """Return what does not move any more, and for how long, or nothing.

@@ -25,3 +25,5 @@ class RespondContext:
     registry: Registry
     sources: Sources
     absent: AbsentKinds = field(default_factory=AbsentKinds)
+    others_wait: Callable[[], bool] = lambda: False
+    """Whether more targets are to be looked at than can be at a time."""

@@ -21,7 +21,8 @@ from aiohttp.http import HttpProcessingError
 
 from firewatch.api.resource import Key
 from firewatch.cluster.errors import ClusterError
-from firewatch.respond.alerts import Alert, AlertState, matches, parse_pushed
+from firewatch.respond.alert_index import AlertIndex
+from firewatch.respond.alerts import Alert, AlertState, parse_pushed
 from firewatch.respond.context import RespondContext
 from firewatch.respond.external import WebhookSenders
 from firewatch.respond.relay import RELAYED, Relay
@@ -173,17 +174,14 @@ class Receiver:
         # Of a source that nobody listens to nothing is kept.
         if entries and any(alert.state is AlertState.FIRING for alert in alerts):
             self._context.sources.hear(source, now)
-        named: dict[str, list[Alert]] = {}
         for alert in alerts:
             self._context.metrics.alerts.received.labels(alert.state).inc()
-            named.setdefault(alert.name, []).append(alert)
+        index = AlertIndex(alerts)
         targets: set[Key] = set()
         # What starts no response is not kept: that would be all that a Prometheus ever sends.
         news: dict[str, Alert] = {}
         for entry in entries:
-            trigger = entry.spec.trigger
-            some = named.get(trigger.alert, []) if trigger.alert else alerts
-            hits = [alert for alert in some if matches(trigger, alert.labels)]
+            hits = index.matching(entry.spec.trigger)
             firing = [alert for alert in hits if alert.state is AlertState.FIRING]
             if len(firing) < len(hits) or (firing and entry.spec.heeds_silences):
                 self._context.wake(source)

@@ -7,6 +7,7 @@ API server (resourceVersion) and decided again.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from pydantic import ValidationError
 
@@ -59,7 +60,10 @@ def source_key(namespace: str, stack: str) -> Key:
 
 @dataclass(frozen=True)
 class Entry:
-    """An AutoResponse as last read."""
+    """An AutoResponse as last read.
+
+    What is made out of it is kept: each pass over one target looks at all of the others.
+    """
 
     live: Object
     spec: AutoResponseSpec
@@ -81,7 +85,7 @@ class Entry:
         namespace: str = self.live["metadata"]["namespace"]
         return namespace
 
-    @property
+    @cached_property
     def target(self) -> Key:
         """Return the key of the target that it names; its own if it changes nothing."""
         target = self.spec.target
@@ -94,7 +98,7 @@ class Entry:
         """Return the keys of what its actions have to tell."""
         return [notices_key(self.namespace, self.name, action) for action in self.spec.tells]
 
-    @property
+    @cached_property
     def notices(self) -> Notices:
         """Return what its status says of messages."""
         raw = self.live.get("status", {}).get("notices") or {}
@@ -103,7 +107,7 @@ class Entry:
         except ValidationError:  # of an operator that has come and gone
             return Notices()
 
-    @property
+    @cached_property
     def owed(self) -> Key | None:
         """Return the key of the target whose ledger it keeps."""
         ledger = self.live.get("status", {}).get("ledger")
@@ -115,7 +119,7 @@ class Entry:
             return self.target  # a ledger that cannot be read still is one
         return target_key(self.namespace, target.kind, target.name)
 
-    @property
+    @cached_property
     def tripped(self) -> Tripped | None:
         """Return what its status says of the breaker of its namespace."""
         raw = self.live.get("status", {}).get("tripped")
@@ -126,7 +130,7 @@ class Entry:
         """Tell whether something was done for an alert that is not over."""
         return self.owed is not None or bool(self.live.get("status", {}).get("restart"))
 
-    @property
+    @cached_property
     def targets(self) -> set[Key]:
         """Return the keys of all targets that it has to do with."""
         return {self.target, *([self.owed] if self.owed else [])}

@@ -68,6 +68,8 @@ _PATIENCE = timedelta(seconds=20)
 """How long deletion waits for rights to come back."""
 _AGAIN = Again(0.1)
 """How soon a target is looked at again after somebody else's write came in between."""
+_AFTER_OTHERS = Again(0.0)
+"""At once, behind those that wait already."""
 _MOST_WRITES = 4
 """Writes to the target in one pass: one is usual, and a re-fire during a ramp may add one."""
 
@@ -163,6 +165,9 @@ async def _act(context: RespondContext, key: Key, situation: Situation) -> float
             message = f"the API server refuses the change: {error}"
             await report_problem(context, key, "WriteRefused", message)
             return RECHECK_SECONDS
+        if context.others_wait():
+            # As if killed here: the ledger says enough to tell later what was done.
+            return _AFTER_OTHERS
     return _next_look(context, key, decision.seconds)
 
 
