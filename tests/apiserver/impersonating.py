@@ -29,7 +29,8 @@ _METHODS = {
 }
 _OF_ALL = frozenset({"list", "watch", "create", "deletecollection"})
 """Verbs of which the path names no object."""
-_QUERIES = {"watch": ["watch=1", "timeoutSeconds=1"]}
+# From whatever the API server remembers: otherwise it first waits seconds for what is newest.
+_QUERIES = {"watch": ["watch=1", "resourceVersion=0", "timeoutSeconds=1"]}
 _CHANGE: Object = {"metadata": {"annotations": {"example.org/by": "a tenant"}}}
 _ABSENT = "absent"
 """Name of an object where there is none."""
