@@ -17,7 +17,7 @@ from firewatch.api.notices import Notices
 from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.responses import AutoResponseSpec, Tripped
 from firewatch.build.confine import NAMESPACE_LABEL
-from firewatch.respond.alerts import Alert
+from firewatch.respond.alerts import Alert, matches
 from firewatch.respond.heartbeats import Heartbeats
 from firewatch.respond.signals import Pushed, Source, SourceState, heed_silences
 
@@ -252,7 +252,13 @@ class Sources:
         """
         source = self.get(entry.source)
         state = source.state if source.state and source.state.polled_at >= entry.since else None
-        pushed = {i: p for i, p in source.pushed.items() if p.at >= entry.since}
+        trigger = entry.spec.trigger
+        # In a storm there are thousands that are for others.
+        pushed = {
+            identity: push
+            for identity, push in source.pushed.items()
+            if push.at >= entry.since and matches(trigger, push.alert.labels)
+        }
         found = _about(Source(state, pushed), entry)
         return heed_silences(found) if entry.spec.heeds_silences else found
 
