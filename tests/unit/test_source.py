@@ -1,5 +1,6 @@
 """Polls of a source wake whom they concern: also when nothing but time has passed."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,11 +14,13 @@ from aiohttp.test_utils import TestServer
 from firewatch.api.conditions import good
 from firewatch.api.resource import Key
 from firewatch.api.responses import AutoResponseSpec
+from firewatch.cluster.kinds import SECRET
 from firewatch.metrics import Metrics
 from firewatch.respond.context import RespondContext
 from firewatch.respond.external import external_key
 from firewatch.respond.registry import Entry, Registry, Sources
 from firewatch.respond.source import Sourcing
+from firewatch.respond.status import find_source
 from firewatch.settings import parse_settings
 from tests.unit.test_registry import live
 from tests.unit.test_signals import NOW
@@ -111,3 +114,23 @@ async def test_pushes_that_are_missing_and_come_again_are_news_once(site: Site) 
     site.sources.hear(SOURCE, site.now)
     assert await site.wakes(polls)
     assert not await site.wakes(polls, timedelta(minutes=14))
+
+
+async def test_a_token_that_nobody_can_have_is_told_until_somebody_can(site: Site) -> None:
+    polls = site.polls(webhookToken={"name": "webhook", "key": "token"})
+    (entry,) = polls.context.registry
+    cluster = polls.context.cluster
+    assert isinstance(cluster, Files)
+
+    def said() -> str:
+        return find_source(entry, site.sources.known_to(entry), site.now).reason
+
+    assert await site.wakes(polls)
+    assert said() == "WebhookTokenMissing"
+    assert not await site.wakes(polls, timedelta(seconds=15))
+    cluster.objects[SECRET, "webhook"] = {"data": {"token": b64encode(b"a\nb\n").decode()}}
+    assert await site.wakes(polls)
+    assert said() == "Polled"
+    cluster.objects[SECRET, "webhook"] = {"data": {"token": b64encode(b"\n").decode()}}
+    assert await site.wakes(polls), "an empty one is none"
+    assert said() == "WebhookTokenMissing"

@@ -134,10 +134,22 @@ class WebhookSenders:
         return frozenset(found) or None
 
 
+async def find_token_error(cluster: Cluster, namespace: str, source: ExternalSource) -> str:
+    """Return why nobody can prove to be a source's Alertmanager, or nothing."""
+    ref = source.webhook_token
+    if ref is None or await _tokens(cluster, namespace, ref):
+        return ""
+    return f"key {ref.key} of Secret {ref.name} is missing; create it"
+
+
 async def is_sender(cluster: Cluster, namespace: str, ref: SecretKeySelector, token: str) -> bool:
     """Tell whether a token is one of those by which a source's Alertmanager proves itself."""
-    live = await find(cluster, SECRET, namespace, ref.name) or {}
-    text = b64decode((live.get("data") or {}).get(ref.key, ""))
-    valid = [line.strip() for line in text.splitlines() if line.strip()]
+    valid = await _tokens(cluster, namespace, ref)
     # All of them are compared, so that the time tells nothing.
     return sum(hmac.compare_digest(each, token.encode()) for each in valid) > 0
+
+
+async def _tokens(cluster: Cluster, namespace: str, ref: SecretKeySelector) -> list[bytes]:
+    live = await find(cluster, SECRET, namespace, ref.name) or {}
+    text = b64decode((live.get("data") or {}).get(ref.key, ""))
+    return [line.strip() for line in text.splitlines() if line.strip()]

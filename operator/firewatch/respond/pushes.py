@@ -1,4 +1,4 @@
-"""What the status says where nothing is pushed any more.
+"""What the status says where nothing is pushed any more, or can be.
 
 Nothing is stopped by it: what is found by asking Prometheus is evidence as good, some seconds later.
 """
@@ -9,6 +9,7 @@ from firewatch.respond.signals import SourceState
 
 PUSHES_MISSING = "PushesMissing"
 """Reason of what follows from pushes that do not come."""
+_UNTAKEN = "nothing that Alertmanager's webhook posts can be taken"
 _STILL = "Alerts are found all the same, by asking Prometheus every 15 s"
 _PROMETHEUS = (
     "Prometheus' Watchdog fires, and no alert that it pushes comes here for minutes. "
@@ -27,7 +28,11 @@ def find_missing_pushes(kind: str, entry: Entry, state: SourceState | None) -> F
 
     While it is too early to tell, as after a take-over, what was said before is said again.
     """
-    if state is None or state.pushes_missing is False:
+    if state is None:
+        return None
+    if state.token_error:
+        return bad(kind, "WebhookTokenMissing", f"{_UNTAKEN}: {state.token_error}. {_STILL}")
+    if state.pushes_missing is False:
         return None
     if state.pushes_missing is None and not _is_said(kind, entry):
         return None

@@ -100,6 +100,8 @@ class SourceState:
     """What must be heard of the source."""
     pushes_missing: bool | None = False
     """Whether that is missing; None if it is too early to tell."""
+    token_error: str = ""
+    """Why nothing that its webhook posts can be taken."""
 
 
 @dataclass(frozen=True)

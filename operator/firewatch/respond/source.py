@@ -8,6 +8,7 @@ from datetime import datetime
 import aiohttp
 from pydantic import ValidationError
 
+from firewatch.api.alert_source import ExternalSource
 from firewatch.api.resource import Key
 from firewatch.api.triggers import Preset
 from firewatch.api.web import find_web_tls
@@ -27,7 +28,7 @@ from firewatch.respond.alerts import (
     polled_alert,
 )
 from firewatch.respond.context import RespondContext
-from firewatch.respond.external import external_prometheus, is_external
+from firewatch.respond.external import external_prometheus, find_token_error, is_external
 from firewatch.respond.heartbeats import Pulse, agreed_pulse, watchdog_pulse
 from firewatch.respond.load import Limit, Sample, find_limit, is_excess
 from firewatch.respond.presence import presence_queries
@@ -82,8 +83,9 @@ class Sourcing:
         """Return all that a status says about the source, to see whether that has changed."""
         source = self.context.sources.known_to(entry)
         signal = judge(entry.spec.trigger, source, now, entry.spec.recovery)
-        error = (source.state.error or source.state.muted_error) if source.state else ""
-        missing = str(source.state.pushes_missing) if source.state else ""
+        state = source.state
+        error = (state.error or state.muted_error) if state else ""
+        missing = f"{state.pushes_missing} {state.token_error}" if state else ""
         load = repr(signal.load) if entry.owed else ""
         # One that changes nothing tells of each alert by its name.
         names = () if entry.spec.target else tuple(sorted(signal.names))
@@ -105,6 +107,7 @@ class Sourcing:
                 ),
                 answers=await _answers(prometheus, entries) if is_owed else {},
                 pulse=_pulse(entries, found),
+                token_error=await self._token_error(key),
             )
         except (PrometheusError, ClusterError) as error:
             return SourceState(polled_at=started, error=str(error))
@@ -127,12 +130,22 @@ class Sourcing:
         return Prometheus(self.session, address, trust)
 
     async def _external(self, key: Key) -> Prometheus:
-        (entry,) = self.context.registry.of_source(key)
-        source = entry.spec.source
-        assert source is not None
+        source = self._own_source(key)
         return await external_prometheus(
             self.context.cluster, self.session, key.namespace, source.prometheus
         )
+
+    async def _token_error(self, key: Key) -> str:
+        if not is_external(key):
+            return ""
+        return await find_token_error(self.context.cluster, key.namespace, self._own_source(key))
+
+    def _own_source(self, key: Key) -> ExternalSource:
+        """Return the source that an AutoResponse brings; each has one of its own."""
+        (entry,) = self.context.registry.of_source(key)
+        source = entry.spec.source
+        assert source is not None
+        return source
 
     async def _trust(self, key: Key) -> Trust | None:
         """Return by what the server is trusted, as the stack itself says; None if it serves HTTP.
