@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import yaml
@@ -73,8 +74,21 @@ class Kubectl:
         self.run("delete", kind, name, *scope, "--ignore-not-found", f"--wait={str(wait).lower()}")
 
     def delete_namespaces(self, *names: str) -> None:
-        """Delete namespaces, those that are there, all at the same time."""
-        self.run("delete", "namespace", *names, "--ignore-not-found")
+        """Delete namespaces, those that are there, all at the same time, and wait until they are gone."""
+        self.run("delete", "namespace", *names, "--ignore-not-found", "--wait=false")
+        wait_for("the namespaces to go", partial(self._hurry, *names), seconds=600, pause=3)
+
+    def _hurry(self, *names: str) -> bool:
+        """Have namespaces looked at that are left; tell whether there are none.
+
+        Where a pod is left, the namespace controller looks again only after half of the time that the
+        pod may take, though it be gone in a second, unless the namespace changes.
+        """
+        left = self.run("get", "namespace", *names, "--ignore-not-found", "-o", "name").split()
+        if left:
+            mark = f"example.org/looked-at={time.time()}"
+            self.run("annotate", "--overwrite", *left, mark, check=False)
+        return not left
 
     def replicas(self, name: str, namespace: str) -> int:
         """Return the replicas that a Deployment is to have."""
