@@ -1,6 +1,7 @@
 """The API server's audit log: who asked what, and when it was answered."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,8 @@ from e2e.cluster.interface import Cluster
 from e2e.installation import NAMESPACE, RELEASE
 
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
+_LONGEST_LINE = 2**20
+"""Bytes that no entry has."""
 _READS = frozenset({"get", "list", "watch"})
 
 
@@ -45,7 +48,7 @@ class AuditLog:
                 " use the local backend"
             )
         self._path: Path = cluster.audit_log
-        self._offset = self._path.stat().st_size
+        self._offset = _last_end(self._path)
 
     def calls(self, user: str | None = OPERATOR) -> list[Call]:
         """Return the answered requests of a user so far, or of everybody."""
@@ -64,6 +67,14 @@ class AuditLog:
             for line in file:
                 if line.endswith(b"\n"):
                     yield json.loads(line)
+
+
+def _last_end(path: Path) -> int:
+    """Return where the last whole line of a file ends; another may be being written."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        begin = file.seek(max(0, size - _LONGEST_LINE))
+        return begin + file.read(size - begin).rfind(b"\n") + 1
 
 
 def _call(event: dict[str, Any]) -> Call:
