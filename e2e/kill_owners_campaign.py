@@ -31,6 +31,8 @@ OTHER = "OtherLoad"
 """An alert that begins later than the first and ends before it."""
 FIRST, SECOND = "scale", "more"
 HPA = "horizontalpodautoscaler"
+_TRIES = 4
+"""Episodes for one kill point, if they are too short for it."""
 
 
 @dataclass(frozen=True)
@@ -186,12 +188,23 @@ class Campaign:
         """Run an episode for each point, ``before:N`` or ``after:N``."""
         for point in points:
             started = time.monotonic()
-            deaths, ending = self._episode({"FIREWATCH_TEST_KILL": point})
+            deaths, ending = self._killed_at(point)
             violations = list(_differences(calm, ending))
             if deaths != 1:
                 violations.append(f"the operator was killed {deaths} times instead of once")
             write = writes[int(point.partition(":")[2]) - 1]
             yield Outcome(point, write, violations, round(time.monotonic() - started, 1))
+
+    def _killed_at(self, point: str) -> tuple[int, Ending]:
+        """Run an episode with a kill; another if it was over without having so many writes.
+
+        How often a status is written depends on when pods and autoscaler are seen to have followed.
+        """
+        for _ in range(_TRIES):
+            deaths, ending = self._episode({"FIREWATCH_TEST_KILL": point})
+            if deaths:
+                break
+        return deaths, ending
 
     def _episode(self, environment: dict[str, str]) -> tuple[int, Ending]:
         """Go through the phases; return how often the operator died, and what has come of it."""

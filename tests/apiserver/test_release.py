@@ -30,11 +30,11 @@ RBAC = "rbac.authorization.k8s.io"
 @pytest.fixture
 def nothing_else(kubectl: Kubectl) -> None:
     """Take away what other tests have left: a release is about the whole cluster."""
-    found = json.loads(kubectl("get", "aresp", "--all-namespaces", "-o", "json"))["items"]
-    for each in found:
+    everywhere = ("aresp", "--all-namespaces")
+    kubectl("delete", *everywhere, "--all", "--wait=false")
+    for each in json.loads(kubectl("get", *everywhere, "-o", "json"))["items"]:
         name = ("aresp", each["metadata"]["name"], "--namespace", each["metadata"]["namespace"])
         kubectl("patch", *name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-        kubectl("delete", *name, "--ignore-not-found")
 
 
 def bound(scope: str, rules: list[Object], namespace: str = "") -> list[Object]:
