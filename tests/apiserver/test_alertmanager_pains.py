@@ -70,6 +70,14 @@ class Site:
     async def until_replicas(self, *wanted: int) -> None:
         await eventually(lambda found: found == [*wanted], self.replicas, seconds=30)
 
+    async def until_told(self, name: str, *wanted: str) -> None:
+        """Wait until an AutoResponse says that just this has happened."""
+
+        async def look() -> list[str]:
+            return await self.episodes.events(name)
+
+        await eventually(lambda found: found == [*wanted], look, seconds=30)
+
     async def poll(self, *, firing: bool) -> None:
         """Have Prometheus say whether the alerts fire, and look at both targets."""
         self.episodes.alert(firing=firing)
@@ -231,7 +239,7 @@ async def test_what_alertmanager_is_told_to_send_again_it_sends_again(sender: Se
     assert await site.replicas() == [2, 2]
     site.episodes.registry.is_filled = True
     await site.until_replicas(4, 2)
-    assert await site.episodes.events(TARGETS[0]) == ["ScaledUp"]
+    await site.until_told(TARGETS[0], "ScaledUp")
 
 
 async def test_alertmanager_2320_repeats_of_a_group_that_grows_are_no_further_action(
