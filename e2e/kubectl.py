@@ -87,6 +87,7 @@ class Kubectl:
         left = self.run("get", "namespace", *names, "--ignore-not-found", "-o", "name").split()
         if left:
             mark = f"example.org/looked-at={time.time()}"
+            # One may have gone by now.
             self.run("annotate", "--overwrite", *left, mark, check=False)
         return not left
 

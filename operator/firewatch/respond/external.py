@@ -96,13 +96,22 @@ async def _authorization(cluster: Cluster, namespace: str, server: ExternalServe
 
 
 async def _secret(cluster: Cluster, namespace: str, ref: SecretKeySelector) -> str:
-    live = await find(cluster, SECRET, namespace, ref.name) or {}
-    value = b64decode((live.get("data") or {}).get(ref.key, "")).decode(errors="replace").strip()
+    value = (await _content(cluster, namespace, ref)).decode(errors="replace").strip()
     if not value:
-        raise PrometheusError(f"key {ref.key} of Secret {ref.name} is missing; create it")
+        raise PrometheusError(_missing(ref))
     if any(ord(sign) < ord(" ") for sign in value):
         raise PrometheusError(f"key {ref.key} of Secret {ref.name} holds more than one line")
     return value
+
+
+async def _content(cluster: Cluster, namespace: str, ref: SecretKeySelector) -> bytes:
+    """Return what stands under a key of a Secret; nothing if either is not there."""
+    live = await find(cluster, SECRET, namespace, ref.name) or {}
+    return b64decode((live.get("data") or {}).get(ref.key, ""))
+
+
+def _missing(ref: SecretKeySelector) -> str:
+    return f"key {ref.key} of Secret {ref.name} is missing; create it"
 
 
 class WebhookSenders:
@@ -139,7 +148,7 @@ async def find_token_error(cluster: Cluster, namespace: str, source: ExternalSou
     ref = source.webhook_token
     if ref is None or await _tokens(cluster, namespace, ref):
         return ""
-    return f"key {ref.key} of Secret {ref.name} is missing; create it"
+    return _missing(ref)
 
 
 async def is_sender(cluster: Cluster, namespace: str, ref: SecretKeySelector, token: str) -> bool:
@@ -150,6 +159,5 @@ async def is_sender(cluster: Cluster, namespace: str, ref: SecretKeySelector, to
 
 
 async def _tokens(cluster: Cluster, namespace: str, ref: SecretKeySelector) -> list[bytes]:
-    live = await find(cluster, SECRET, namespace, ref.name) or {}
-    text = b64decode((live.get("data") or {}).get(ref.key, ""))
+    text = await _content(cluster, namespace, ref)
     return [line.strip() for line in text.splitlines() if line.strip()]

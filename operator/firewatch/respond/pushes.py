@@ -24,7 +24,7 @@ _WEBHOOK = (
 
 
 def find_missing_pushes(kind: str, entry: Entry, state: SourceState | None) -> Finding | None:
-    """Return a finding of this kind if pushes are missing.
+    """Return a finding of this kind if pushes are missing, or none can be believed.
 
     While it is too early to tell, as after a take-over, what was said before is said again.
     """
