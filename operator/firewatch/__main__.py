@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import linecache
 import logging
 import os
 import signal
@@ -153,6 +154,8 @@ class Process:
         work.add_done_callback(lambda _: ended.set())
         watcher.start()
         self.leadership.start()
+        # Sources of the models, in which pydantic has looked for the descriptions of their fields.
+        linecache.clearcache()
         # What is loaded by now stays for good: the collector need not look at it again. And what
         # comes from JSON has no cycles: looking through it at every 700th object finds nothing.
         gc.freeze()

@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import kopf
+import uvloop
 
 from firewatch.api.resource import Key
 from firewatch.api.responses import ANNOTATIONS
@@ -30,6 +31,7 @@ from firewatch.cluster.kinds import (
     Kind,
 )
 from firewatch.cluster.rewound import VERSION, is_rewound
+from firewatch.cluster.sockets import narrow_socket
 from firewatch.reconcile.context import RULES
 from firewatch.settings import MANAGED_BY, STACK_LABEL, Settings
 
@@ -41,6 +43,11 @@ which a container need not have. (kopf does not export the type.)
 """
 
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+
+_CLOSING_SECONDS = 0.25
+"""What aborted TLS connections take to be gone; an event loop cannot be closed before (aiohttp,
+"Graceful shutdown").
+"""
 
 Wake = Callable[[Key], object]
 """Wakes a key; called in kopf's thread."""
@@ -185,7 +192,9 @@ def _session(login: kopf.ConnectionInfo, rewound: Callable[[], None]) -> kopf.Ai
         return await handler(request)
 
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=login.as_ssl_context()),
+        connector=aiohttp.TCPConnector(
+            limit=0, ssl=login.as_ssl_context(), socket_factory=narrow_socket
+        ),
         headers=login.as_http_headers(),
         middlewares=(adjust, _stay_retryable),
     )
@@ -282,7 +291,7 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         """Watch until told to stop."""
-        asyncio.run(self._watch())
+        uvloop.run(self._watch())
 
     def stop(self) -> None:
         """Tell the thread to end."""
@@ -299,6 +308,7 @@ class Watcher(threading.Thread):
         finally:
             # Said here, since one kopf operator may not end when the other has failed.
             self._ended()
+            await asyncio.sleep(_CLOSING_SECONDS)
 
     async def _watch_own(self) -> None:
         await kopf.operator(

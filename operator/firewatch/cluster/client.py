@@ -15,12 +15,14 @@ from typing import Any, Protocol
 import aiohttp
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.dynamic import DynamicClient, Resource
 from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from firewatch.api.resource import Object
 from firewatch.cluster.errors import UnreachableError, error_of
 from firewatch.cluster.kinds import OWN_KINDS, Kind
+from firewatch.cluster.sockets import narrow_socket
 from firewatch.metrics import Metrics
 from firewatch.settings import FIELD_MANAGER
 
@@ -191,6 +193,16 @@ class KubernetesCluster:
         return answer
 
 
+class _Connections(RESTClientObject):
+    """The client's connections, small ones."""
+
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        """Return what opens connections; the client has this for others to override."""
+        return aiohttp.TCPConnector(
+            limit=self.maxsize, ssl=self.ssl_context, socket_factory=narrow_socket
+        )
+
+
 def _slim(kind: Kind, answer: Object) -> Object:
     """Return an object without what nobody asks of our own kinds.
 
@@ -253,6 +265,7 @@ async def connect(kubeconfig: str, metrics: Metrics) -> AsyncIterator[Kubernetes
     except kubernetes_config.ConfigException as error:
         raise UnreachableError(f"no cluster is known: {error}") from error
     async with kubernetes_client.ApiClient(configuration) as api:
+        api.rest_client = _Connections(configuration)
         # Packing costs both sides more than sending.
         api.set_default_header("Accept-Encoding", "identity")
         yield KubernetesCluster(api, metrics)

@@ -1,6 +1,5 @@
 """Which policies each stack has, and which it still runs for another."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from firewatch.cluster.kinds import ALERT_POLICY, MONITORING_STACK
 from firewatch.reconcile.delivery import LiveSlots
 from firewatch.reconcile.routed import says_whom
 from firewatch.reconcile.servers import Servers
+from firewatch.reconcile.slim import Slimmer, pack_groups, unpack_groups
 from firewatch.reconcile.takers import EVERY_NAMESPACE, Taker, parse_taker, resolve_taker
 
 
@@ -29,6 +29,8 @@ class Share:
     """Stacks that still run policies of this one, by the policies' uids."""
     groups: dict[str, bytes] = field(default_factory=dict)
     """Rule groups, packed, by uid of the policy, as far as they were read."""
+    slimmer: Slimmer = field(default_factory=Slimmer)
+    """By which they were made as slim as they are."""
 
     def fingerprint(self) -> int:
         """Return a number that differs when the spec of the stack or of any policy does."""
@@ -78,28 +80,15 @@ class Scene:
     """Stacks that still run policies of this one, by uid."""
     groups: dict[str, bytes] = field(default_factory=dict)
     """Rule groups, packed, by uid of the policy, as far as they were read and not judged yet."""
+    slimmer: Slimmer = field(default_factory=Slimmer)
 
     def take_whole(self, uid: str) -> Object:
         """Return a policy with its rule groups, which are not kept after that."""
-        return _unpack_groups(self.policies[uid], self.groups.pop(uid))
+        return unpack_groups(self.policies[uid], self.groups.pop(uid))
 
-
-def without_groups(policy: Object) -> Object:
-    """Return a policy without its rule groups, which are most of it."""
-    if "groups" not in policy.get("spec", {}):
-        return policy
-    rest = {key: value for key, value in policy["spec"].items() if key != "groups"}
-    return {**policy, "spec": rest}
-
-
-def _pack_groups(policy: Object) -> bytes:
-    """Return the rule groups of a policy as text, which takes a third of what they take as data."""
-    return json.dumps(policy.get("spec", {}).get("groups"), ensure_ascii=False).encode()
-
-
-def _unpack_groups(policy: Object, packed: bytes) -> Object:
-    groups = json.loads(packed)
-    return policy if groups is None else {**policy, "spec": {**policy["spec"], "groups": groups}}
+    def renew(self, uid: str, policy: Object) -> None:
+        """Take in a newer form of a policy."""
+        self.policies[uid] = self.slimmer.slim(policy)
 
 
 def _none(_stack: Key, _policy: Object) -> bool:
@@ -116,12 +105,13 @@ async def gather_policies(
     told are whole, since others read them too.
     """
     groups: dict[str, bytes] = {}
+    slimmer = Slimmer()
 
     def keep(policy: Object) -> Object:
         found, is_whole = resolve_taker(policy, takers), says_whom(policy)
         if is_whole or (isinstance(found, Taker) and needs_groups(found.key, policy)):
-            groups[policy["metadata"]["uid"]] = _pack_groups(policy)
-        return policy if is_whole else without_groups(policy)
+            groups[policy["metadata"]["uid"]] = pack_groups(policy)
+        return slimmer.share(policy) if is_whole else slimmer.slim(policy)
 
     takers = [
         parse_taker(live)
@@ -131,7 +121,7 @@ async def gather_policies(
     sources = {namespace}.union(*(_sources(each) for each in takers if each.reads(namespace)))
     found = share_out(await _read(cluster, sources, keep), takers, namespace)
     for share in found.shares.values():
-        share.groups = groups
+        share.groups, share.slimmer = groups, slimmer
     return found
 
 

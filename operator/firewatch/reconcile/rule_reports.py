@@ -14,7 +14,7 @@ from firewatch.cluster.status import write_status
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.delivery import Proof
 from firewatch.reconcile.judging import is_culprit, is_loaded
-from firewatch.reconcile.policies import Share, without_groups
+from firewatch.reconcile.policies import Share
 from firewatch.reconcile.policy_report import Outcome, Standing, policy_status, status_of
 from firewatch.reconcile.rule_work import Work
 
@@ -72,7 +72,7 @@ async def _tell(context: Context, work: Work, news: Sequence[tuple[str, Outcome]
         async with slots:
             with absent_is_fine():
                 policy = await write_status(context.cluster, ALERT_POLICY, policy, status)
-        work.scene.policies[uid] = without_groups(policy)
+        work.scene.renew(uid, policy)
         version = policy["metadata"]["resourceVersion"]
         work.memory.reported[uid] = (version, outcome)
         if outcome.standing is Standing.LOADED and uid in work.scene.held:

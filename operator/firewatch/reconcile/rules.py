@@ -31,7 +31,7 @@ from firewatch.reconcile.handover import hand_over_routes
 from firewatch.reconcile.judge import NEW_IN_A_PASS, judge_policies
 from firewatch.reconcile.judging import is_culprit, is_loaded
 from firewatch.reconcile.neighbours import Neighbours
-from firewatch.reconcile.policies import Scene, Share, gather_policies, without_groups
+from firewatch.reconcile.policies import Scene, Share, gather_policies
 from firewatch.reconcile.refusals import advance_search, is_refused
 from firewatch.reconcile.rule_reports import (
     report_finding,
@@ -42,6 +42,7 @@ from firewatch.reconcile.rule_reports import (
 from firewatch.reconcile.rule_tests import advance_tests
 from firewatch.reconcile.rule_work import Memory, Work
 from firewatch.reconcile.servers import gather_servers
+from firewatch.reconcile.slim import without_groups
 from firewatch.reconcile.stack_plan import parse_stack
 from firewatch.reconcile.verdicts import Verdicts
 
@@ -172,6 +173,7 @@ class RulesReconciler:
             leaving=share.leaving,
             held=share.held,
             groups=share.groups,
+            slimmer=share.slimmer,
         )
 
     async def _work(self, scene: Scene, memory: Memory, began: datetime) -> float | None:
