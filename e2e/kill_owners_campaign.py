@@ -21,7 +21,7 @@ from e2e.audit import AuditLog
 from e2e.cluster.progress import ConsoleProgress
 from e2e.host_operator import HostOperator
 from e2e.installation import Values, bring_up, install
-from e2e.kill_campaign import FOLDER, NAMESPACE, Life, Outcome, all_points
+from e2e.kill_campaign import FOLDER, NAMESPACE, TRIES, Life, Outcome, all_points
 from e2e.kubectl import Object, wait_for
 from e2e.station import Station
 
@@ -31,8 +31,6 @@ OTHER = "OtherLoad"
 """An alert that begins later than the first and ends before it."""
 FIRST, SECOND = "scale", "more"
 HPA = "horizontalpodautoscaler"
-_TRIES = 4
-"""Episodes for one kill point, if they are too short for it."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +198,7 @@ class Campaign:
 
         How often a status is written depends on when pods and autoscaler are seen to have followed.
         """
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             deaths, ending = self._episode({"FIREWATCH_TEST_KILL": point})
             if deaths:
                 break
