@@ -132,6 +132,10 @@ campaign-recovery: $(STAMP) ## etcd restored, statuses and volumes lost in the m
 	@$(PYTHON) -m pytest tests/apiserver/test_etcd.py tests/apiserver/test_restored_operator.py tests/apiserver/test_lost_ledger.py
 	@$(PYTHON) -m pytest e2e/recovery_campaign.py
 
+.PHONY: campaign-outage
+campaign-outage: $(STAMP) ## The API server killed forty times: whether everything new is heard afterwards
+	@$(PYTHON) -m pytest -s e2e/outage_campaign.py
+
 .PHONY: campaign-removal
 campaign-removal: $(STAMP) ## Everything deleted in every order in the middle of an episode; long
 	@$(PYTHON) -m pytest e2e/removal_campaign.py

@@ -1,11 +1,12 @@
 """One installation of Firewatch for all scenarios; every scenario has a namespace of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from e2e import evidence
 from e2e.audit import AuditLog
 from e2e.cluster.backend import choose
 from e2e.cluster.programs import program
@@ -51,6 +52,19 @@ def _is_whole_tier(config: pytest.Config, files: set[Path]) -> bool:
     chosen = config.option.keyword or config.option.markexpr or config.option.deselect
     named = any("::" in argument for argument in config.args)
     return not chosen and not named and {*_HERE.glob("test_*.py")} - {_LAST} <= files
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep how the cluster stands when a scenario fails."""
+    report = yield
+    testbed = item.funcargs.get("testbed")
+    if report.failed and isinstance(testbed, Testbed):
+        folder = evidence.keep(testbed, item.nodeid)
+        report.sections.append((f"operator's log, of {folder}", evidence.last_lines(folder)))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from e2e.audit import AuditLog
-from e2e.cluster.local import LocalBackend
 from e2e.kubectl import wait_for
+from e2e.outage import hear_news, kill_api_server, restarts
 from e2e.station import ALERT, STACK, Station
 
 HEALED = 30.0
@@ -37,13 +37,6 @@ def start(station: Station, **spec: Any) -> None:
     station.wait_ready("aresp", "scale")
 
 
-def kill_api_server(station: Station) -> None:
-    """Kill the API server and start it again; return when it is ready."""
-    backend = station.testbed.backend
-    assert isinstance(backend, LocalBackend), "only the local backend can restart its API server"
-    backend.restart_api_server()
-
-
 def done(station: Station) -> list[str]:
     """Return what has been done, and not that for a moment the API server has refused everything."""
     return [event for event in station.history() if event != "Refused"]
@@ -61,7 +54,7 @@ def test_an_episode_outlives_an_api_server_that_is_killed_in_its_middle(station:
     station.signal(6)
     station.wait_replicas(2)
     station.wait_state("scale", "Active")
-    kill_api_server(station)
+    kill_api_server(station.testbed)
     station.wait_state("scale", "Active", seconds=60)
     assert station.kubectl.replicas("api", station.namespace) == 2
     station.signal(0)
@@ -76,7 +69,7 @@ def test_an_alert_that_fires_while_the_api_server_is_killed_is_answered_once(
 ) -> None:
     start(station, actions=[{"scaleUp": {"by": 1, "maxReplicas": 4}}])
     station.signal(6)
-    kill_api_server(station)
+    kill_api_server(station.testbed)
     station.wait_replicas(2, seconds=60)
     station.wait_state("scale", "Active", seconds=60)
     assert done(station) == ["ScaledUp"]
@@ -84,6 +77,13 @@ def test_an_alert_that_fires_while_the_api_server_is_killed_is_answered_once(
     station.wait_replicas(1, seconds=60)
     station.wait_state("scale", "Idle", seconds=60)
     assert done(station) == ["ScaledUp", "Restored"]
+
+
+def test_what_is_new_is_heard_after_an_outage_and_no_replica_has_ended(station: Station) -> None:
+    before = restarts(station.testbed)
+    kill_api_server(station.testbed)
+    hear_news(station)
+    assert restarts(station.testbed) == before
 
 
 def test_alertmanager_4634_what_no_message_tells_of_is_found_by_asking(station: Station) -> None:

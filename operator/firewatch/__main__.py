@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-import uvloop
 from aiohttp import web
 from pythonjsonlogger.json import JsonFormatter
 
 from firewatch.cluster.client import connect
 from firewatch.cluster.definitions import gather_definitions
+from firewatch.cluster.event_loop import run
 from firewatch.cluster.leading import LeadingCluster
 from firewatch.handlers import Watcher
 from firewatch.health import Health
@@ -222,7 +222,7 @@ def main() -> int:
     except ValueError as error:
         _log.error("bad setting: %s", error)
         return 2
-    return uvloop.run(serve(settings))
+    return run(serve(settings))
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ from typing import Any
 
 import aiohttp
 import kopf
-import uvloop
 
 from firewatch.api.resource import Key
 from firewatch.api.responses import ANNOTATIONS
 from firewatch.build.names import COMPONENT_LABEL
 from firewatch.build.names import RULES as RULES_COMPONENT
 from firewatch.cluster.apply import HASH_ANNOTATION
+from firewatch.cluster.event_loop import run
 from firewatch.cluster.kinds import (
     ALERT_POLICY,
     AUTO_RESPONSE,
@@ -196,28 +196,13 @@ def _session(login: kopf.ConnectionInfo, rewound: Callable[[], None]) -> kopf.Ai
             limit=0, ssl=login.as_ssl_context(), socket_factory=narrow_socket
         ),
         headers=login.as_http_headers(),
-        middlewares=(adjust, _stay_retryable),
+        middlewares=(adjust,),
     )
     return kopf.AiohttpSession(
         server=login.server,
         default_namespace=login.default_namespace,
         aiohttp_session=session,
     )
-
-
-async def _stay_retryable(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Let kopf try again where asyncio finds a socket taken, and not end the operator.
-
-    aiohttp closes a socket whose TLS handshake has failed, and so does the transport that has it, a
-    moment later. When an API server dies, and all watches connect at once, another one has got the
-    same number in between.
-    """
-    try:
-        return await handler(request)
-    except RuntimeError as error:
-        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 class _NoDiffs(kopf.DiffBaseStorage):
@@ -291,7 +276,7 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         """Watch until told to stop."""
-        uvloop.run(self._watch())
+        run(self._watch())
 
     def stop(self) -> None:
         """Tell the thread to end."""

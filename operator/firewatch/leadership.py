@@ -13,10 +13,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-import uvloop
-
 from firewatch.cluster.client import connect
 from firewatch.cluster.election import Election, Place
+from firewatch.cluster.event_loop import EventLoop
 from firewatch.cluster.lease import Candidate
 from firewatch.metrics import Metrics
 from firewatch.settings import Settings
@@ -44,7 +43,7 @@ class Leadership(threading.Thread):
         self._candidate = Candidate(f"{settings.pod}_{secrets.token_hex(4)}")
         self._others = asyncio.get_running_loop()
         self._changed = asyncio.Event()
-        self._loop = uvloop.new_event_loop()
+        self._loop = EventLoop()
         self._leaving = asyncio.Event()
         self.failure: BaseException | None = None
         """What ended the election, if it was not ``leave``."""

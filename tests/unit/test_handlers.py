@@ -1,13 +1,8 @@
 """Events wake keys, but not for what the operator itself has written."""
 
-import asyncio
 import itertools
 from collections.abc import Sized
 from typing import Any
-
-import aiohttp
-import pytest
-from yarl import URL
 
 from firewatch.api.resource import Key
 from firewatch.build.names import COMPONENT_LABEL
@@ -19,7 +14,7 @@ from firewatch.cluster.kinds import (
     RETENTION_POLICY,
     Kind,
 )
-from firewatch.handlers import Backoffs, _child_handler, _own_handler, _stay_retryable
+from firewatch.handlers import Backoffs, _child_handler, _own_handler
 
 
 class Heard:
@@ -149,14 +144,3 @@ async def test_rules_whose_label_is_taken_wake_both() -> None:
 def test_requests_of_the_watches_are_tried_again_without_end() -> None:
     assert list(itertools.islice(Backoffs(), 7)) == [1, 2, 4, 8, 15, 30, 30]
     assert not isinstance(Backoffs(), Sized), "kopf gives up after the last of a sized collection"
-
-
-async def test_a_socket_that_is_taken_is_worth_another_try() -> None:
-    async def handler(_request: aiohttp.ClientRequest) -> aiohttp.ClientResponse:
-        raise RuntimeError("File descriptor 26 is used by transport")
-
-    url = URL("https://127.0.0.1/api")
-    loop = asyncio.get_running_loop()
-    request = aiohttp.ClientRequest("GET", url, loop=loop)
-    with pytest.raises(aiohttp.ClientConnectionError, match="descriptor 26"):
-        await _stay_retryable(request, handler)
