@@ -186,9 +186,7 @@ class KubernetesCluster:
             answer: Object = await response.json()
         except DynamicApiError as error:
             raise error_of(error.status or 0, *_explain(error)) from error
-        except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as error:
-            # asyncio says by a RuntimeError that a connection which has just failed still has the
-            # number of a new socket (see handlers.py): worth another try, like everything here.
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnreachableError(f"the API server does not answer: {error!r}") from error
         return answer
 

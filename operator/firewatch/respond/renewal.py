@@ -4,13 +4,13 @@ A restart is a rollout. So it must not meet another one, and must be one that th
 its PodDisruptionBudgets can take.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from firewatch.api.resource import Object
 from firewatch.api.restart import RESTARTED_AT
 from firewatch.cluster.kinds import DEPLOYMENT, RESTARTED_KINDS, STATEFUL_SET, Kind
+from firewatch.respond.selecting import selects
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _obstacles(kind: Kind, live: Object, budgets: Iterable[Object]) -> Iterator[
     labels = (live["spec"]["template"].get("metadata") or {}).get("labels") or {}
     for budget in budgets:
         allowed = budget.get("status", {}).get("disruptionsAllowed", 0)
-        if taken > allowed and _selects(budget["spec"].get("selector"), labels):
+        if taken > allowed and selects(budget["spec"].get("selector"), labels):
             name = budget["metadata"]["name"]
             message = (
                 f"a restart takes {taken} pods of {who} at a time, and PodDisruptionBudget {name}"
@@ -125,25 +125,3 @@ def _taken(kind: Kind, live: Object) -> int:
 def _share(value: int | str, whole: int) -> int:
     """Return a number, or a percentage rounded down, as the Deployment controller does."""
     return value if isinstance(value, int) else whole * int(value.removesuffix("%")) // 100
-
-
-def _selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """Tell whether a label selector matches; an empty one matches everything, none nothing."""
-    if selector is None:
-        return False
-    wanted: Mapping[str, str] = selector.get("matchLabels") or {}
-    expressions = selector.get("matchExpressions") or ()
-    return wanted.items() <= labels.items() and all(_holds(each, labels) for each in expressions)
-
-
-def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = expression["key"], expression.get("values") or ()
-    match expression["operator"]:
-        case "In":
-            return labels.get(key) in values
-        case "NotIn":
-            return labels.get(key) not in values
-        case "Exists":
-            return key in labels
-        case _:
-            return key not in labels

@@ -1,0 +1,67 @@
+"""What pods have answered, as their counters at Prometheus say (pure)."""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from firewatch.api.circuit_breaker import Measure
+from firewatch.respond.circuit.world import Traffic
+
+POD = "pod"
+"""Label by which series tell the pod that they are of."""
+Counts = Mapping[str, float]
+"""Values of a counter by pod."""
+_NOTHING = Traffic(0, 0)
+
+
+class Queries(NamedTuple):
+    """PromQL expressions, each with one series for each pod that is scraped."""
+
+    requests: str
+    errors: str
+    requests_before: str
+    """The same as they were at the beginning of the window."""
+    errors_before: str
+
+
+def build_queries(measure: Measure, namespace: str) -> Queries:
+    """Return what to ask for."""
+    scope = f"namespace={_quote(namespace)}"
+    failed = f"{scope},{measure.error_label}=~{_quote(measure.error_pattern)}"
+    earlier = f" offset {measure.window}"
+
+    def query(matchers: str, offset: str = "") -> str:
+        return f"sum by ({POD}) ({measure.metric}{{{matchers}}}{offset})"
+
+    return Queries(query(scope), query(failed), query(scope, earlier), query(failed, earlier))
+
+
+def counters(requests: Counts, errors: Counts) -> dict[str, Traffic]:
+    """Return what pods have answered since their counters began; no series of errors is no error."""
+    return {pod: Traffic(count, errors.get(pod, 0.0)) for pod, count in requests.items() if pod}
+
+
+def since(
+    now: Mapping[str, Traffic], before: Mapping[str, Traffic], young: Collection[str]
+) -> dict[str, Traffic]:
+    """Return what pods have answered since earlier counts.
+
+    ``young`` are the pods that were not there then, and began at nought. Of others without a count nothing
+    is told: they were not scraped, and what they count may be of days ago.
+    """
+    return {
+        pod: _more(traffic, before.get(pod, _NOTHING))
+        for pod, traffic in now.items()
+        if pod in before or pod in young
+    }
+
+
+def _more(now: Traffic, before: Traffic) -> Traffic:
+    if now.requests < before.requests or now.errors < before.errors:
+        return now  # a container that was started again counts from nought
+    return Traffic(now.requests - before.requests, now.errors - before.errors)
+
+
+def _quote(text: str) -> str:
+    """Return a text as a PromQL string: its escapes are Go's, of which JSON's are a part."""
+    return json.dumps(text, ensure_ascii=False)
