@@ -388,7 +388,7 @@ def test_a_person_who_rolls_out_during_a_rollback_is_left_alone() -> None:
     case.town.fields[_TEMPLATE] = "api-fixed"
     case.second()
     assert case.record is None
-    assert case.events[1:] == [episode.RELEASED, episode.KEPT]
+    assert case.events[1:] == [episode.RELEASED, episode.TAKEN_BACK]
     assert case.town.fields[_TEMPLATE] == "api-fixed"
 
 

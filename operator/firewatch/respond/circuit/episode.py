@@ -153,7 +153,8 @@ def _why_to_keep(record: BreakerRecord, wish: Wish) -> str:
     Rolling forward again would bring back what a rollback was done against, and a Service that leads back to
     a target that is gone leads nowhere; only who says so by name wants that.
     """
-    if wish.is_undone:
+    is_ours = any(not change.released_by for change in record.changes)
+    if wish.is_undone or not is_ours:
         return ""
     if record.mechanism is Mechanism.ROLLBACK and (record.ends or wish.leaves):
         return "" if record.ends == _NOT_THE_CAUSE else "the revision after it was failing"
