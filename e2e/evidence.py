@@ -6,14 +6,13 @@ from pathlib import Path
 
 from e2e import operators
 from e2e.images import PROJECT
-from e2e.installation import NAMESPACE, Testbed
+from e2e.installation import Testbed
 
 FOLDER = PROJECT / "build" / "e2e" / "failed"
 _OWN_KINDS = "monitoringstacks,alertpolicies,autoresponses,retentionpolicies"
-_LOGS = ("logs", "-n", NAMESPACE, "-l", operators.SELECTOR, "--prefix", "--tail=-1", "--timestamps")
 _ASKED: Mapping[str, Sequence[str]] = {
-    "operator.log": _LOGS,
-    "operator-before.log": (*_LOGS, "--previous"),
+    "operator.log": (*operators.LOGS, "--timestamps"),
+    "operator-before.log": (*operators.LOGS, "--timestamps", "--previous"),
     "resources.yaml": ("get", _OWN_KINDS, "-A", "-o", "yaml"),
     "objects.txt": ("get", "pods,jobs,leases,namespaces", "-A", "-o", "wide"),
     "events.txt": ("get", "events", "-A", "--sort-by=.lastTimestamp"),

@@ -10,6 +10,8 @@ from e2e.kubectl import Object, condition, wait_for
 from firewatch.settings import LEASE_NAME
 
 SELECTOR = f"app.kubernetes.io/name={RELEASE},app.kubernetes.io/component=operator"
+LOGS = ("logs", "-n", NAMESPACE, "-l", SELECTOR, "--prefix", "--tail=-1")
+"""What kubectl is told to show all that the replicas have logged."""
 
 
 def pods(testbed: Testbed) -> list[Object]:
@@ -46,9 +48,7 @@ def figure(testbed: Testbed, pod: str, name: str) -> float:
 
 def log(testbed: Testbed, since: str = "5m") -> str:
     """Return what all replicas have logged lately."""
-    return testbed.kubectl.run(
-        *("logs", "-n", NAMESPACE, "-l", SELECTOR, "--prefix", "--tail=-1", f"--since={since}")
-    )
+    return testbed.kubectl.run(*LOGS, f"--since={since}")
 
 
 def wait_ready(testbed: Testbed) -> None:

@@ -191,7 +191,8 @@ class TestRevisions:
     [({"matchLabels": {"app": "api"}}, 1), ({"matchLabels": {"app": "web"}}, None)],
 )
 def test_budgets_of_the_target_count(selector: Object, allowed: int | None) -> None:
-    budget = {"spec": {"selector": selector}, "status": {"disruptionsAllowed": 1}}
+    spec, status = {"selector": selector}, {"disruptionsAllowed": 1}
+    budget = {"metadata": {"name": "api"}, "spec": spec, "status": status}
     world = build_world(replace(OBJECTS, budgets=(budget,)), WANTED)
     assert world.disruptions_allowed == allowed
 

@@ -4,7 +4,6 @@ docs/thresholds.md says in which way each differs from the runbook's own express
 proves it (tests/golden/test_thresholds.py).
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from firewatch.api.alerts import PrometheusRule
 from firewatch.api.thresholds import FileSystems, Outcomes, Ratio, Requests, Signal, Threshold
 from firewatch.api.triggers import Preset
+from firewatch.build.promql_words import quote
 
 PRESET_LABEL = "firewatch_preset"
 _WINDOW = "5m"
@@ -93,7 +93,7 @@ def _disk(threshold: Threshold) -> str:
 
 def _error_rate(threshold: Threshold) -> str:
     wanted = threshold.requests or Requests()
-    failed = [f"{wanted.error_label}=~{_quote(wanted.error_pattern)}"]
+    failed = [f"{wanted.error_label}=~{quote(wanted.error_pattern)}"]
     errors = _sum(wanted, _rate(wanted.metric, threshold, failed))
     total = _sum(wanted, _rate(wanted.metric, threshold))
     return _share(threshold, wanted, part=errors, whole=total)
@@ -123,7 +123,7 @@ def _rate(metric: str, threshold: Threshold, matchers: Iterable[str] = ()) -> st
 
 
 def _series(metric: str, threshold: Threshold, matchers: Iterable[str] = ()) -> str:
-    chosen = (f"{name}={_quote(value)}" for name, value in sorted(threshold.match.items()))
+    chosen = (f"{name}={quote(value)}" for name, value in sorted(threshold.match.items()))
     found = ",".join([*matchers, *chosen])
     return f"{metric}{{{found}}}" if found else metric
 
@@ -134,17 +134,12 @@ def _file_systems(wanted: FileSystems) -> list[str]:
         ("mountpoint", "=~", wanted.mount_points),
         ("mountpoint", "!~", wanted.ignore_mount_points),
     )
-    return [f"{name}{sign}{_quote(_any_of(values))}" for name, sign, values in filters if values]
+    return [f"{name}{sign}{quote(_any_of(values))}" for name, sign, values in filters if values]
 
 
 def _any_of(values: Iterable[str]) -> str:
     """Return the regular expression for one of these very texts."""
     return "|".join(_META.sub(r"\\\g<0>", value) for value in values)
-
-
-def _quote(text: str) -> str:
-    """Return a text as a PromQL string: its escapes are Go's, of which JSON's are a part."""
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _window(threshold: Threshold) -> str:

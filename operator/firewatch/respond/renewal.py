@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from firewatch.api.resource import Object
 from firewatch.api.restart import RESTARTED_AT
 from firewatch.cluster.kinds import DEPLOYMENT, RESTARTED_KINDS, STATEFUL_SET, Kind
-from firewatch.respond.selecting import selects
+from firewatch.respond.selecting import budgets_of
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,8 @@ def _obstacles(kind: Kind, live: Object, budgets: Iterable[Object]) -> Iterator[
             " a restart would make them fewer; look after those that are not"
         )
         yield "TooFewReady", message
-    labels = (live["spec"]["template"].get("metadata") or {}).get("labels") or {}
-    for budget in budgets:
-        allowed = budget.get("status", {}).get("disruptionsAllowed", 0)
-        if taken > allowed and selects(budget["spec"].get("selector"), labels):
-            name = budget["metadata"]["name"]
+    for name, allowed in budgets_of(live, budgets):
+        if taken > allowed:
             message = (
                 f"a restart takes {taken} pods of {who} at a time, and PodDisruptionBudget {name}"
                 f" allows {allowed}"

@@ -14,12 +14,9 @@ from firewatch.api.circuit_breaker import CircuitBreaker, Mechanism
 from firewatch.respond.circuit.automaton import Pace, Reading, advance, opened
 from firewatch.respond.circuit.choice import WAYS
 from firewatch.respond.circuit.levers import Outcome, Turn, next_write, settle
-from firewatch.respond.circuit.plan import Plan, service_of
+from firewatch.respond.circuit.plan import Plan, service_of, total
 from firewatch.respond.circuit.world import World
 
-SCHEMA = 1
-"""Version of the record of a breaker."""
-_NOT_THE_CAUSE = "with the revision before, requests fail as well"
 _OTHERS_DOING = {
     Outcome.RELEASED: "{who} has changed {what}, which is left alone",
     Outcome.CONTESTED: "{who} has put {what} back twice, which is left alone",
@@ -123,7 +120,7 @@ def _told(turns: Iterable[Turn]) -> tuple[News, ...]:
 
 
 def _news_of(turn: Turn) -> News | None:
-    what = f"{turn.change.field} of {turn.change.kind} {turn.change.name}"
+    what = _words(turn.change)
     match turn.outcome:
         case Outcome.REVERTED:
             return News(REWRITTEN, f"somebody has put back {what}; it is written once more")
@@ -137,14 +134,13 @@ def _interrupted(record: BreakerRecord, turns: Iterable[Turn]) -> BreakerRecord:
     """Take in that others have taken over what a breaker held: it ends, and the rest goes back."""
     for turn in turns:
         if (words := _OTHERS_DOING.get(turn.outcome)) and not record.ends:
-            after = next(c for c in record.changes if _is_same(c, turn.change))
-            what = f"{after.field} of {after.kind} {after.name}"
-            record = _ending(record, words.format(who=after.released_by, what=what))
+            who, what = turn.change.released_by, _words(turn.change)
+            record = _ending(record, words.format(who=who, what=what))
     return record
 
 
-def _is_same(one: Change, other: Change) -> bool:
-    return (one.kind, one.name, one.field) == (other.kind, other.name, other.field)
+def _words(change: Change) -> str:
+    return f"{change.field} of {change.kind} {change.name}"
 
 
 def _why_to_keep(record: BreakerRecord, wish: Wish) -> str:
@@ -157,7 +153,8 @@ def _why_to_keep(record: BreakerRecord, wish: Wish) -> str:
     if wish.is_undone or not is_ours:
         return ""
     if record.mechanism is Mechanism.ROLLBACK and (record.ends or wish.leaves):
-        return "" if record.ends == _NOT_THE_CAUSE else "the revision after it was failing"
+        # One that has had to be opened again was not what helps.
+        return "" if record.circuit.openings > 1 else "the revision after it was failing"
     if record.mechanism is Mechanism.FALLBACK and wish.is_target_gone:
         return "there is nothing that it could go back to"
     return ""
@@ -174,9 +171,8 @@ def _advanced(record: BreakerRecord, wish: Wish, world: World, now: datetime) ->
     """Go on to the next phase, if it is time: all that the present one wants is in force."""
     if not record.in_force:
         return Step(record.model_copy(update={"in_force": True}), news=_phase_news(record))
-    if record.mechanism is Mechanism.ISOLATE:
-        there = [name for name in record.shares if name in world.names]
-        record = record.model_copy(update={"shares": there})
+    there = [name for name in record.shares if not name or name in world.names]
+    record = record.model_copy(update={"shares": there})
     if not record.shares:
         return Step(_ending(record, "every pod that was taken out is gone"))
     before = record.circuit
@@ -189,7 +185,7 @@ def _advanced(record: BreakerRecord, wish: Wish, world: World, now: datetime) ->
         update["in_force"] = False
     record = record.model_copy(update=update)
     if record.mechanism is Mechanism.ROLLBACK and after.openings > before.openings:
-        return Step(_ending(record, _NOT_THE_CAUSE))
+        return Step(_ending(record, "with the revision before, requests fail as well"))
     return Step(record)
 
 
@@ -210,7 +206,6 @@ def find_reading(record: BreakerRecord, world: World) -> Reading | None:
     """Return what the pods that are tried have answered so far; None while that cannot be told."""
     tried = WAYS[record.mechanism].tried(record, world)
     counters = world.counters
-    if counters is None or not tried or not all(name in counters for name in tried):
+    if counters is None or not tried or not {*tried} <= counters.keys():
         return None
-    found = [counters[name] for name in tried]
-    return Reading(tried, sum(each.requests for each in found), sum(each.errors for each in found))
+    return Reading(tried, *total(counters, tried))

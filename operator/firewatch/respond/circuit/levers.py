@@ -57,7 +57,7 @@ class Turn(NamedTuple):
 
     outcome: Outcome
     change: Change
-    """As it was before."""
+    """As it is now, or was if its object is gone."""
 
 
 def pointer(*parts: str) -> str:
@@ -89,7 +89,7 @@ def settle(
         if after is not None:
             kept.append(after)
         if outcome is not None:
-            turns.append(Turn(outcome, change))
+            turns.append(Turn(outcome, after or change))
     return kept, turns
 
 

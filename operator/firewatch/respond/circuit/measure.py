@@ -1,10 +1,10 @@
 """What pods have answered, as their counters at Prometheus say (pure)."""
 
-import json
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from firewatch.api.circuit_breaker import Measure
+from firewatch.build.promql_words import quote
 from firewatch.respond.circuit.world import Traffic
 
 POD = "pod"
@@ -26,8 +26,8 @@ class Queries(NamedTuple):
 
 def build_queries(measure: Measure, namespace: str) -> Queries:
     """Return what to ask for."""
-    scope = f"namespace={_quote(namespace)}"
-    failed = f"{scope},{measure.error_label}=~{_quote(measure.error_pattern)}"
+    scope = f"namespace={quote(namespace)}"
+    failed = f"{scope},{measure.error_label}=~{quote(measure.error_pattern)}"
     earlier = f" offset {measure.window}"
 
     def query(matchers: str, offset: str = "") -> str:
@@ -60,8 +60,3 @@ def _more(now: Traffic, before: Traffic) -> Traffic:
     if now.requests < before.requests or now.errors < before.errors:
         return now  # a container that was started again counts from nought
     return Traffic(now.requests - before.requests, now.errors - before.errors)
-
-
-def _quote(text: str) -> str:
-    """Return a text as a PromQL string: its escapes are Go's, of which JSON's are a part."""
-    return json.dumps(text, ensure_ascii=False)

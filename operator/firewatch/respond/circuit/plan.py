@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from firewatch.api.circuit import BreakerRecord
 from firewatch.api.circuit_breaker import CircuitBreaker, Mechanism
-from firewatch.respond.circuit.world import Pod, Service, Traffic, World
+from firewatch.respond.circuit.world import Service, Traffic, World
 
 MOST_PODS = 64
 """By so many pods, in the order of their names, all of the traffic is judged."""
@@ -64,9 +64,9 @@ def all_ready(_record: BreakerRecord, world: World) -> list[str]:
     return [pod.name for pod in world.target.ready][:MOST_PODS]
 
 
-def total(traffic: Mapping[str, Traffic], pods: Iterable[Pod]) -> Traffic:
-    """Return what some pods have answered together."""
-    found = [traffic[pod.name] for pod in pods if pod.name in traffic]
+def total(traffic: Mapping[str, Traffic], pods: Iterable[str]) -> Traffic:
+    """Return what pods of these names have answered together, as far as that is known."""
+    found = [traffic[name] for name in pods if name in traffic]
     return Traffic(sum(each.requests for each in found), sum(each.errors for each in found))
 
 
@@ -81,7 +81,7 @@ def find_too_little(world: World, wanted: CircuitBreaker) -> Obstacle | None:
     """Return that too little is known of what the target answers, if so."""
     if world.traffic is None:
         return Obstacle("NoMeasure", "Prometheus does not say what the pods answer; see measure")
-    answered = total(world.traffic, world.target.pods).requests
+    answered = total(world.traffic, (pod.name for pod in world.target.pods)).requests
     least, window = wanted.measure.min_requests, wanted.measure.window
     if answered < least:
         message = (

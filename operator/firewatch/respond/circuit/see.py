@@ -14,7 +14,7 @@ from firewatch.respond.circuit.rollback import TEMPLATE
 from firewatch.respond.circuit.shed import REPLICAS
 from firewatch.respond.circuit.world import Backend, ConfigMap, Pod, Revision, Service, World
 from firewatch.respond.managers import last_writer
-from firewatch.respond.selecting import selects
+from firewatch.respond.selecting import budgets_of, selects
 
 _HASH = "pod-template-hash"
 _REVISION = "deployment.kubernetes.io/revision"
@@ -111,20 +111,14 @@ def _config_map(live: Object) -> ConfigMap:
 
 
 def _allowed(objects: Objects) -> int | None:
-    labels = (objects.target["spec"]["template"].get("metadata") or {}).get("labels") or {}
-    found = [
-        budget.get("status", {}).get("disruptionsAllowed", 0)
-        for budget in objects.budgets
-        if selects(budget["spec"].get("selector"), labels)
-    ]
-    return min(found, default=None)
+    found = budgets_of(objects.target, objects.budgets)
+    return min((allowed for _, allowed in found), default=None)
 
 
 def _revisions(objects: Objects, pods: Sequence[Object]) -> tuple[Revision, ...]:
     """Return the present revision of a Deployment and those that it keeps, the newest first."""
-    uid, present = objects.target["metadata"]["uid"], _template(objects.target)
-    owned = [each for each in objects.replica_sets if _owner(each) == uid]
-    found = sorted(owned, key=_number, reverse=True)
+    present = _template(objects.target)
+    found = sorted(_owned(objects), key=_number, reverse=True)
     if not found or _template(found[0]) != present:
         return ()  # the controller has yet to see what somebody has just written
     return tuple(
@@ -136,6 +130,12 @@ def _revisions(objects: Objects, pods: Sequence[Object]) -> tuple[Revision, ...]
         )
         for each in found
     )
+
+
+def _owned(objects: Objects) -> list[Object]:
+    """Return the ReplicaSets of the target."""
+    uid = objects.target["metadata"]["uid"]
+    return [each for each in objects.replica_sets if _owner(each) == uid]
 
 
 def _owner(live: Object) -> str:
@@ -240,8 +240,8 @@ def _see(live: Object, path: str, value: Any, writer_of: str = "") -> tuple[Leve
 
 def _present(objects: Objects) -> str:
     """Return the name of the ReplicaSet that has the pod template of the Deployment."""
-    uid, present = objects.target["metadata"]["uid"], _template(objects.target)
-    for each in objects.replica_sets:
-        if _owner(each) == uid and _template(each) == present:
-            return str(each["metadata"]["name"])
-    return _UNKNOWN
+    present = _template(objects.target)
+    found = (
+        str(each["metadata"]["name"]) for each in _owned(objects) if _template(each) == present
+    )
+    return next(found, _UNKNOWN)
