@@ -69,6 +69,8 @@ class Settings:
     """Namespaces where AutoResponses may change workloads; ``("*",)`` is every namespace."""
     restarts: bool
     """Whether AutoResponses may restart workloads there."""
+    breakers: bool
+    """Whether AutoResponses may open circuit breakers there."""
     extra_kinds: tuple[ExtraKind, ...]
     """Further kinds that AutoResponses may act on there."""
     source_namespaces: tuple[str, ...]
@@ -93,6 +95,8 @@ class Settings:
     """How many targets of a namespace may be changed at the same time."""
     max_failures: int
     """How many episodes of a namespace may end badly within an hour before nothing more is begun."""
+    max_breakers: int
+    """How many circuit breakers of a namespace may be open at the same time."""
     api_server: str
     """Address of the API server as pods know it, where no message may be sent; empty if unknown."""
 
@@ -130,6 +134,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         cluster_stack_namespaces=_names(environment, "FIREWATCH_CLUSTER_STACK_NAMESPACES"),
         target_namespaces=_names(environment, "FIREWATCH_TARGET_NAMESPACES"),
         restarts=_truth(environment, "FIREWATCH_TARGET_RESTARTS"),
+        breakers=_truth(environment, "FIREWATCH_TARGET_BREAKERS"),
         extra_kinds=parse_extra_kinds(environment.get(EXTRA_KINDS, "")),
         source_namespaces=_names(environment, "FIREWATCH_SOURCE_NAMESPACES"),
         receiver=environment.get(
@@ -144,6 +149,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         cluster_actions=_number(environment, "FIREWATCH_CLUSTER_ACTIONS_PER_HOUR", 30),
         max_targets=_number(environment, "FIREWATCH_MAX_TARGETS", 5),
         max_failures=_number(environment, "FIREWATCH_MAX_FAILURES", 5),
+        max_breakers=_number(environment, "FIREWATCH_MAX_BREAKERS", 1),
         api_server=environment.get("KUBERNETES_SERVICE_HOST", ""),
     )
 

@@ -8,6 +8,7 @@ are understood, and remembered for when it leads.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -225,10 +226,12 @@ class Term:
             receiver_authority=receiver_authority,
         )
         self._stacks = _stacks_loop(stacks)
+        sourcing = Sourcing(responses, session)
+        asking = replace(responses, count=sourcing.count)
         self._targets = Loop(
             {
-                "Source": Sourcing(responses, session).poll,
-                TARGET: partial(reconcile_target, responses),
+                "Source": sourcing.poll,
+                TARGET: partial(reconcile_target, asking),
                 ONLOOKER: partial(reconcile_onlooker, responses),
             },
             metrics,

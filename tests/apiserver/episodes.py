@@ -12,6 +12,8 @@ from firewatch.cluster.kinds import AUTO_RESPONSE, MONITORING_STACK, TARGET_KIND
 from firewatch.metrics import Metrics
 from firewatch.reconcile.responses import reconcile_response
 from firewatch.respond.alerts import Alert, AlertState
+from firewatch.respond.circuit.measure import Counters, Queries
+from firewatch.respond.circuit.world import Traffic
 from firewatch.respond.context import RespondContext
 from firewatch.respond.registry import Registry, Sources, source_key, target_key
 from firewatch.respond.signals import RuleState, SourceState
@@ -38,6 +40,10 @@ class Episodes:
     metrics: Metrics = field(default_factory=Metrics)
     settings: dict[str, str] = field(default_factory=dict)
     """Further settings of the operator."""
+    answered: dict[str, Traffic] = field(default_factory=dict)
+    """What pods have answered so far, as their Prometheus would say."""
+    is_counted: bool = True
+    """Whether it says so."""
 
     @property
     def context(self) -> RespondContext:
@@ -48,6 +54,7 @@ class Episodes:
                 {
                     "FIREWATCH_TARGET_NAMESPACES": self.namespace,
                     "FIREWATCH_SOURCE_NAMESPACES": self.namespace,
+                    "FIREWATCH_TARGET_BREAKERS": "true",
                     **self.settings,
                 }
             ),
@@ -56,7 +63,16 @@ class Episodes:
             wake=lambda _: None,
             registry=self.registry,
             sources=self.sources,
+            count=self._count,
         )
+
+    async def _count(self, _source: Key, _queries: Queries) -> Counters | str:
+        if not self.is_counted:
+            return "Prometheus does not say: it is gone"
+        requests = {name: each.requests for name, each in self.answered.items()}
+        errors = {name: each.errors for name, each in self.answered.items()}
+        before = dict.fromkeys(requests, 0.0)
+        return Counters(requests, errors, before, before)
 
     async def create(self, kind: Kind, name: str, **fields: Any) -> Object:
         """Create an object."""
@@ -152,7 +168,8 @@ class Episodes:
         for _ in range(_FOREVER):
             self.alert(firing=False)
             await self.step()
-            if not any([(await self.status(name)).get("ledger") for name in self.responses]):
+            statuses = [await self.status(name) for name in self.responses]
+            if not any(each.get("ledger") or each.get("breaker") for each in statuses):
                 return
             self.now += timedelta(seconds=6)
         raise AssertionError("something is owed for ever")

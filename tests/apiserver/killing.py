@@ -39,19 +39,20 @@ class Mortal(Recorder):
         ]
 
 
+async def survive(episodes: Episodes, writes: Mortal, part: Callable[[], Awaitable[None]]) -> None:
+    """Do a part of an episode, and begin it again after a death."""
+    try:
+        await part()
+    except Death:
+        writes.die_at = None
+        episodes.restart()
+        await part()
+
+
 async def live(episodes: Episodes, writes: Mortal, *further: Callable[[], Awaitable[None]]) -> None:
     """Take an episode from its alert to its end, and further; begin again after a death."""
-
-    async def survive(part: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await part()
-        except Death:
-            writes.die_at = None
-            episodes.restart()
-            await part()
-
     episodes.alert(firing=True)
     for _ in range(3):
-        await survive(episodes.step)
+        await survive(episodes, writes, episodes.step)
     for part in (episodes.until_over, *further):
-        await survive(part)
+        await survive(episodes, writes, part)

@@ -84,6 +84,7 @@ def test_operator_understands_its_environment(helm: Helm) -> None:
         cluster_stack_namespaces=("platform",),
         target_namespaces=("shop",),
         restarts=False,
+        breakers=False,
         extra_kinds=(),
         source_namespaces=("shop",),
         receiver="firewatch-receiver.firewatch.svc:9095",
@@ -96,6 +97,7 @@ def test_operator_understands_its_environment(helm: Helm) -> None:
         cluster_actions=30,
         max_targets=5,
         max_failures=5,
+        max_breakers=1,
         api_server="",
     )
 

@@ -64,7 +64,8 @@ def test_cluster_wide_rights_are_own_kinds_crds_and_token_reviews() -> None:
 
 def test_nothing_else_is_bound_cluster_wide(case: str, objects: list[Object]) -> None:
     bound = {item["roleRef"]["name"] for item in of_kind(objects, "ClusterRoleBinding")}
-    everywhere = {"watcher-cluster", "watcher-stacks", "watcher-targets", "watcher-restarts"}
+    scopes = ("cluster", "stacks", "targets", "restarts", "breakers")
+    everywhere = {f"watcher-{scope}" for scope in scopes}
     readers = set() if case == "defaults" else {NODES_ROLE, KUBE_STATE_METRICS_ROLE}
     assert bound == (everywhere if case == "everything" else {"firewatch-cluster"}) | readers
 
@@ -126,7 +127,7 @@ def test_every_other_binding_is_to_the_operators_account(objects: list[Object]) 
     ]
     assert bindings
     for item in bindings:
-        gives_back = item["roleRef"]["name"] == f"{operator}-targets"
+        gives_back = item["roleRef"]["name"] in (f"{operator}-targets", f"{operator}-breakers")
         also = [account(releasing)] if gives_back else []
         assert item["subjects"] == [account(operator), *also]
 

@@ -25,6 +25,7 @@ GRANTS = {
     "stacks": "stacks.namespaces={shop}",
     "targets": "targets.namespaces={shop}",
     "restarts": "targets.namespaces={shop},targets.restart=true",
+    "breakers": "targets.namespaces={shop},targets.circuitBreaker=true",
     "sources": "sources.namespaces={shop}",
 }
 """Values by which the chart grants something in a namespace, by what it grants."""

@@ -81,6 +81,8 @@ SERVICE: Object = {
     "spec": {"selector": {"app": "api"}, "ports": [{"port": 80, "targetPort": "http"}]},
 }
 OBJECTS = Objects(
+    kind="Deployment",
+    name="api",
     target=deployment(NEW),
     pods=(
         pod("api-1"),
@@ -94,11 +96,13 @@ OBJECTS = Objects(
         replica_set("new", 2, MORNING, NEW),
         replica_set("other", 9, MORNING, NEW, owner="somebody"),
     ),
-    config_map={
-        "kind": "ConfigMap",
-        "metadata": {"name": "api", "uid": "c"},
-        "data": {"breaker": "off"},
-    },
+    flag_maps=(
+        {
+            "kind": "ConfigMap",
+            "metadata": {"name": "api", "uid": "c"},
+            "data": {"breaker": "off"},
+        },
+    ),
     config_maps=frozenset({"api"}),
 )
 

@@ -1,12 +1,15 @@
 """Where a circuit breaker stands, as the status of its AutoResponse keeps it."""
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
 from firewatch.api.circuit_breaker import Mechanism
 from firewatch.api.ledger import LedgerTarget
 from firewatch.api.resource import Status
+
+_PodName = Annotated[str, Field(max_length=253)]
 
 
 class Phase(StrEnum):
@@ -20,7 +23,7 @@ class Phase(StrEnum):
 class Counted(Status):
     """What a share of the traffic had been through when its trial began."""
 
-    pods: list[str] = Field(max_length=64)
+    pods: list[_PodName] = Field(max_length=64)
     """Names of the pods that answer it."""
     requests: float = Field(ge=0)
     """Requests of these pods so far, as their counters said."""
@@ -91,12 +94,14 @@ class BreakerRecord(Status):
     """The ReplicaSet whose pod template the target has been given back."""
     circuit: Circuit
     """Where it stands."""
-    shares: list[str] = Field(default=[], max_length=64)
+    shares: list[_PodName] = Field(default=[], max_length=64)
     """What is still to be tried, one after the other: names of pods, or one share without a name."""
     changes: list[Change] = Field(default=[], max_length=128)
     """What is changed at present."""
     in_force: bool = False
     """Whether all that the present phase asks for is written."""
+    gave_up: bool = False
+    """Whether a human was told that nothing more is tried."""
     ends: str = Field(default="", max_length=256)
     """Why it is taken back before it could close; empty while it is not."""
     errors_before: float | None = Field(default=None, ge=0, le=1)

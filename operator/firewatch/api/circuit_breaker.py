@@ -47,7 +47,16 @@ class Measure(Model):
     """A share is good if fewer than this many percent of its requests fail."""
 
 
-class Fallback(Model):
+class Fallback(
+    Model,
+    json_schema_extra=rules(
+        Rule(
+            "!has(self.target.kind) || self.target.kind in ['Deployment', 'StatefulSet']",
+            "fallback.target is a Deployment or a StatefulSet: of other kinds it is not known which pods"
+            " are theirs",
+        ),
+    ),
+):
     """What answers instead."""
 
     target: TargetRef

@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from firewatch.api.alert_source import ExternalSource
+from firewatch.api.circuit import BreakerRecord
+from firewatch.api.circuit_breaker import CircuitBreaker
 from firewatch.api.ledger import Ledger
 from firewatch.api.lost_ledger import LostLedger
 from firewatch.api.notices import Notices, Notify
@@ -36,7 +38,9 @@ REJECTED = "monitoring.freeagentics.io/rejected"
 them must have the verb ``approve`` on it.
 """
 UNDO = "monitoring.freeagentics.io/undo"
-"""Annotation of an AutoResponse: ``since`` of a claim of it that is to be given up at once."""
+"""Annotation of an AutoResponse: ``since`` of a claim of it that is to be given up at once, or
+``openedAt`` of its circuit breaker.
+"""
 PAUSED_UNTIL = "monitoring.freeagentics.io/paused-until"
 """Annotation of an AutoResponse: until this time (RFC 3339), or for ever if it is ``true``, nothing is
 done for it and nothing is undone.
@@ -56,8 +60,9 @@ class Action(
     Model,
     json_schema_extra=rules(
         Rule(
-            "[has(self.scaleUp), has(self.restart), has(self.notify)].filter(x, x).size() == 1",
-            "set one action: scaleUp, restart or notify",
+            "[has(self.scaleUp), has(self.restart), has(self.circuitBreaker), has(self.notify)]"
+            ".filter(x, x).size() == 1",
+            "set one action: scaleUp, restart, circuitBreaker or notify",
         )
     ),
 ):
@@ -67,6 +72,8 @@ class Action(
     """Raise the number of replicas."""
     restart: Restart | None = None
     """Renew all pods, once."""
+    circuit_breaker: CircuitBreaker | None = None
+    """Take traffic off what fails, and give it back once that works again."""
     notify: Notify | None = None
     """Tell people, once each, of what happens, also while Alertmanager is down. What is not taken is
     tried again for a day, and nothing waits for it. While the AutoResponse is paused nobody is told.
@@ -114,8 +121,9 @@ class AutoResponseSpec(
             "set at most one of stackRef and source: alerts come from one place",
         ),
         Rule(
-            "has(self.target) == self.actions.exists(a, has(a.scaleUp) || has(a.restart))",
-            "target is what scaleUp or restart changes: set it with them, and leave it out without",
+            "has(self.target) == self.actions.exists(a, !has(a.notify))",
+            "target is what scaleUp, restart or circuitBreaker changes: set it with them, and leave it"
+            " out without",
         ),
         Rule(
             "!has(self.target) || !has(self.target.kind)"
@@ -165,8 +173,8 @@ class AutoResponseSpec(
         max_length=4,
         json_schema_extra=rules(
             Rule(
-                "self.filter(a, has(a.scaleUp) || has(a.restart)).size() <= 1",
-                "actions: one of scaleUp and restart may stand there, and only once",
+                "self.filter(a, !has(a.notify)).size() <= 1",
+                "actions: one of scaleUp, restart and circuitBreaker may stand there, and only once",
             )
         ),
     )
@@ -195,9 +203,14 @@ class AutoResponseSpec(
         return next((a.restart for a in self.actions if a.restart is not None), None)
 
     @property
+    def circuit_breaker(self) -> CircuitBreaker | None:
+        """Return the circuit breaker that it asks for, if any."""
+        return next((a.circuit_breaker for a in self.actions if a.circuit_breaker), None)
+
+    @property
     def changes(self) -> bool:
         """Tell whether it is to change something, and not only to tell people."""
-        return self.scale_up is not None or self.restart is not None
+        return any(action.notify is None for action in self.actions)
 
     @property
     def tells(self) -> dict[int, Notify]:
@@ -237,7 +250,10 @@ class HistoryEntry(Status):
     """When (RFC 3339, UTC)."""
     event: str = Field(max_length=64)
     """ScaledUp, RampedDown, Restored, Rewritten (after a revert), Contested, Released, RestoreSkipped, TargetGone,
-    AutoscalerChanged, LedgerLost, Restarted, RestartSkipped, Ineffective, WriteRefused, Tripped, Observed, DryRun, Requested, Rejected, Limited, Refused.
+    AutoscalerChanged, LedgerLost, Restarted, RestartSkipped, BreakerOpened, BreakerReopened, BreakerHalfOpen,
+    BreakerClosed, BreakerRewritten (after a revert), BreakerReleased (left to others), BreakerTakenBack,
+    BreakerKept, BreakerIneffective, BreakerRefused, Ineffective, WriteRefused, Tripped, Observed, DryRun,
+    Requested, Rejected, Limited, Refused.
     """
     alert: str = Field(default="", max_length=256)
     """Name of the alert."""
@@ -272,6 +288,8 @@ class State(StrEnum):
     RESTORING = "Restoring"
     RELEASED = "Released"
     CONTESTED = "Contested"
+    BREAKER_OPEN = "BreakerOpen"
+    BREAKER_HALF_OPEN = "BreakerHalfOpen"
     COOLDOWN = "Cooldown"
     LIMITED = "Limited"
     TRIPPED = "Tripped"
@@ -294,7 +312,8 @@ class AutoResponseStatus(Status):
     Rejected (until the alert fires anew), Active (more replicas, or restarted), Ineffective (that has not helped
     within ``rails.verifyWithin``),
     Holding (resolved, waiting), Restoring, Released (somebody else changed the target), Contested
-    (somebody else has put it back twice), Cooldown, Limited (enough has been done within an hour),
+    (somebody else has put it back twice), BreakerOpen (traffic is taken off), BreakerHalfOpen (a share
+    of it is tried), Cooldown, Limited (enough has been done within an hour),
     Tripped (too many episodes have ended badly; ``firewatch response reset``),
     Paused (by its annotation), Refused.
     """
@@ -304,6 +323,8 @@ class AutoResponseStatus(Status):
     """What is changed at present; kept by the oldest AutoResponse with a claim on the target."""
     restart: RestartRecord | None = None
     """The restart for the present alert; empty once that is over."""
+    breaker: BreakerRecord | None = None
+    """The circuit breaker that is not over: where it stands, and what is changed for it."""
     ledger_lost: LostLedger | None = None
     """That such a record is missing which must have been there: what it said is not guessed."""
     request: Request | None = None
@@ -322,7 +343,7 @@ class AutoResponseStatus(Status):
         default=None, max_length=MOST_ACTIONS
     )
     """When episodes of it have ended badly (RFC 3339, UTC), newest first: Ineffective, Contested,
-    RestoreSkipped, RestartSkipped, or refused by the API server (WriteRefused).
+    RestoreSkipped, RestartSkipped, BreakerIneffective, or refused by the API server (WriteRefused).
     """
     tripped: Tripped | None = None
     """That too many in the namespace have, so that nothing more is begun."""

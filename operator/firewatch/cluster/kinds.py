@@ -43,6 +43,7 @@ EVENT = Kind("v1", "Event", "events")
 STATEFUL_SET = Kind("apps/v1", "StatefulSet", "statefulsets")
 DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")
 ROLLOUT = Kind("argoproj.io/v1alpha1", "Rollout", "rollouts")
 HORIZONTAL_POD_AUTOSCALER = Kind(
     "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"
@@ -77,6 +78,8 @@ TARGET_KINDS = (DEPLOYMENT, STATEFUL_SET, ROLLOUT)
 """Kinds that an AutoResponse can act on, whatever else the chart names."""
 RESTARTED_KINDS = (DEPLOYMENT, STATEFUL_SET)
 """Those of them whose pods it can renew."""
+BREAKER_KINDS = (DEPLOYMENT, STATEFUL_SET)
+"""Those whose traffic it can take off, or lead to another."""
 AUTOSCALER_KINDS = (HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT)
 """Kinds that scale them."""
 
@@ -103,6 +106,8 @@ class Scope(StrEnum):
     """In the namespaces of ``targets.namespaces``."""
     RESTARTS = "restarts"
     """In the same, where ``targets.restart`` is set."""
+    BREAKERS = "breakers"
+    """In the same, where ``targets.circuitBreaker`` is set."""
     SOURCES = "sources"
     """In the namespaces of ``sources.namespaces``."""
     OWN = "own"
@@ -162,6 +167,13 @@ RIGHTS: tuple[Right, ...] = (
     # The fence holds these patches to one annotation of the pod template.
     *(Right(Scope.RESTARTS, kind, ("patch",)) for kind in RESTARTED_KINDS),
     Right(Scope.RESTARTS, POD_DISRUPTION_BUDGET, ("list",)),
+    # The fence holds these patches to the fields that circuit breakers change.
+    Right(Scope.BREAKERS, SERVICE, ("list", "patch")),
+    Right(Scope.BREAKERS, POD, ("list", "patch")),
+    Right(Scope.BREAKERS, CONFIG_MAP, ("get", "list", "patch")),
+    Right(Scope.BREAKERS, REPLICA_SET, ("list",)),
+    Right(Scope.BREAKERS, DEPLOYMENT, ("patch",)),
+    Right(Scope.BREAKERS, POD_DISRUPTION_BUDGET, ("list",)),
     # Credentials of a Prometheus that people run, and the token of its Alertmanager's webhook.
     Right(Scope.SOURCES, SECRET, ("get",)),
     Right(Scope.SOURCES, CONFIG_MAP, ("get",)),

@@ -5,6 +5,7 @@ AutoResponse that cannot be read at all is answered here.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -24,6 +25,8 @@ from firewatch.respond.context import RespondContext
 from firewatch.respond.external import external_key, names_secrets
 from firewatch.respond.registry import Entry, source_key
 from firewatch.respond.sizes import KIND_NOT_GRANTED, kind_not_granted
+from firewatch.respond.status import split_records
+from firewatch.settings import Settings
 
 
 async def reconcile_response(context: RespondContext, key: Key) -> float | None:
@@ -69,18 +72,9 @@ def _form(entry: Entry) -> tuple[object, ...]:
 
 async def _entry(context: RespondContext, live: Object, spec: AutoResponseSpec) -> Entry:
     namespace = live["metadata"]["namespace"]
-    if spec.target is not None and not context.settings.grants_targets(namespace):
-        message = (
-            f"Firewatch may not change workloads in namespace {namespace}; add it to"
-            " targets.namespaces of the chart"
-        )
-        return Entry(live, spec, bad("Accepted", "NamespaceNotGranted", message), None)
-    if spec.target is not None and target_kind(context.settings, spec.target.kind) is None:
-        message = kind_not_granted(spec.target.kind)
-        return Entry(live, spec, bad("Accepted", KIND_NOT_GRANTED, message), None)
-    if spec.restart is not None and not context.settings.restarts:
-        message = "Firewatch may not restart workloads; set targets.restart of the chart"
-        return Entry(live, spec, bad("Accepted", KIND_NOT_GRANTED, message), None)
+    refused = next(_refusals(context.settings, spec, namespace), None)
+    if refused is not None:
+        return Entry(live, spec, bad("Accepted", *refused), None)
     if spec.source is not None:
         return _with_own_source(context, live, spec, spec.source)
     stacks = await context.cluster.list(MONITORING_STACK, namespace)
@@ -95,6 +89,26 @@ async def _entry(context: RespondContext, live: Object, spec: AutoResponseSpec) 
     )
     accepted = good("Accepted", "Accepted", f"alerts come from MonitoringStack {stack}")
     return Entry(live, spec, accepted, source)
+
+
+def _refusals(
+    settings: Settings, spec: AutoResponseSpec, namespace: str
+) -> Iterator[tuple[str, str]]:
+    """Yield what the chart does not let it do: reason, and message with the remedy."""
+    if spec.target is not None and not settings.grants_targets(namespace):
+        message = (
+            f"Firewatch may not change workloads in namespace {namespace}; add it to"
+            " targets.namespaces of the chart"
+        )
+        yield "NamespaceNotGranted", message
+    if spec.target is not None and target_kind(settings, spec.target.kind) is None:
+        yield KIND_NOT_GRANTED, kind_not_granted(spec.target.kind)
+    if spec.restart is not None and not settings.restarts:
+        message = "Firewatch may not restart workloads; set targets.restart of the chart"
+        yield KIND_NOT_GRANTED, message
+    if spec.circuit_breaker is not None and not settings.breakers:
+        message = "Firewatch may open no circuit breakers; set targets.circuitBreaker of the chart"
+        yield KIND_NOT_GRANTED, message
 
 
 def _with_own_source(
@@ -115,9 +129,8 @@ def _with_own_source(
 
 async def _refuse(context: RespondContext, live: Object, error: ValidationError) -> None:
     """Say what is wrong with a spec; what it owes is kept until it can be read again."""
-    status = AutoResponseStatus.model_validate(
-        {k: v for k, v in live.get("status", {}).items() if k != "ledger"}
-    )
+    rest, owed = split_records(live)
+    status = AutoResponseStatus.model_validate(rest)
     generation = live["metadata"]["generation"]
     conditions = merge_conditions(
         status.conditions,
@@ -129,6 +142,4 @@ async def _refuse(context: RespondContext, live: Object, error: ValidationError)
     after = status.model_copy(update=update).model_dump(
         mode="json", by_alias=True, exclude_none=True
     )
-    if "ledger" in live.get("status", {}):
-        after["ledger"] = live["status"]["ledger"]
-    await write_status(context.cluster, AUTO_RESPONSE, live, after)
+    await write_status(context.cluster, AUTO_RESPONSE, live, {**after, **owed})

@@ -8,6 +8,7 @@ without any is a copy whose record is lost (``respond/lost.py``). Both stand bef
 
 from dataclasses import replace
 
+from firewatch.api.circuit import BreakerRecord
 from firewatch.api.ledger import Ledger
 from firewatch.api.resource import Object
 from firewatch.api.restart import RestartRecord
@@ -39,16 +40,33 @@ async def announce_restart(context: RespondContext, entry: Entry, record: Restar
     put_live(context, entry, await context.cluster.write(write))
 
 
+async def announce_breaker(context: RespondContext, entry: Entry, record: BreakerRecord) -> None:
+    """Write down what is about to be written for a circuit breaker, and see to the finalizer."""
+    said, value = entry.live.get("status", {}).get("breaker"), dump_status(record)
+    if said != value:
+        write = _status_write(entry.live, "breaker", value)
+        entry = put_live(context, entry, await context.cluster.write(write))
+    if not has_finalizer(entry.live):
+        put_live(context, entry, await add_finalizer(context.cluster, entry.live))
+
+
 def _status_write(live: Object, field: str, value: Object) -> Write:
     metadata, status = live["metadata"], live.get("status")
     path, known = f"/status/{field}", (status or {}).get(field)
     if status is None:
         path, value = "/status", {field: value}
+    # Other parts of the status may have been written meanwhile; but a record that is there cannot be
+    # compared: as text it has an alert's name in it, and the API server writes "<" otherwise than we do.
+    same = (
+        {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}
+        if known
+        else {"op": "test", "path": path, "value": None}
+    )
     patch = [
         {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
         {"op": "test", "path": "/metadata/generation", "value": metadata["generation"]},
         # A path that is not there equals null, but what it leads through must be there.
-        {"op": "test", "path": path, "value": known},
+        same,
         {"op": "add", "path": path, "value": value},
     ]
     return Write(

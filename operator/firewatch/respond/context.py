@@ -8,8 +8,14 @@ from firewatch.api.resource import Key
 from firewatch.cluster.client import Cluster
 from firewatch.metrics import Metrics
 from firewatch.respond.absent import AbsentKinds
+from firewatch.respond.circuit.measure import Counters, Counting, Queries
 from firewatch.respond.registry import Registry, Sources
 from firewatch.settings import Settings
+
+
+async def nothing_counted(_source: Key, _queries: Queries) -> Counters | str:
+    """Return that nobody can be asked what pods have answered."""
+    return "no Prometheus is asked"
 
 
 @dataclass(frozen=True)
@@ -27,3 +33,5 @@ class RespondContext:
     absent: AbsentKinds = field(default_factory=AbsentKinds)
     others_wait: Callable[[], bool] = lambda: False
     """Whether more targets are to be looked at than can be at a time."""
+    count: Counting = nothing_counted
+    """Returns what pods have answered, as their counters say."""

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 _NOT_DONE = frozenset(
     {
         *("Observed", "DryRun", "Requested", "Rejected", "Limited", "Refused", "WriteRefused"),
-        *("Tripped", WOULD_NOTIFY),
+        *("BreakerRefused", "Tripped", WOULD_NOTIFY),
     }
 )
 """Events about something that was not done: told once, not each time it is found again."""

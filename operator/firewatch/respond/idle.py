@@ -5,6 +5,8 @@ from datetime import datetime
 
 from firewatch.api.conditions import Finding, bad, format_time, good, parse_time
 from firewatch.api.responses import OPT_IN_LABEL, Mode, State
+from firewatch.respond.circuit.plan import Obstacle, Plan
+from firewatch.respond.guards import obstacles_of_breakers
 from firewatch.respond.lost import (
     LEDGER_LOST,
     all_lost,
@@ -33,18 +35,18 @@ def idle(situation: Situation) -> Decision:
     """Return what is said about a target on which no response starts now."""
     views = {r.name: idle_view(situation, r) for r in situation.responders}
     target = situation.target
-    dry_runs = [
+    floors = [
         _floor(r, target)
         for r in situation.responders
-        if target is not None and r.scale_up and _dry_runs(situation, r)
+        if target is not None and r.scale_up and dry_runs(situation, r)
     ]
     return Decision(
         None,
         views=views,
         notes=(*lost_notes(situation), *would_notes(situation)),
         lost=all_lost(situation),
-        dry_run_to=max(dry_runs, default=None),
-        dry_run_restart=any(r.restarts and _dry_runs(situation, r) for r in situation.responders),
+        dry_run_to=max(floors, default=None),
+        dry_run_restart=any(r.restarts and dry_runs(situation, r) for r in situation.responders),
         seconds=0.0 if lost_notes(situation) else _seconds(situation, views.values()),
     )
 
@@ -83,18 +85,29 @@ def refusal(situation: Situation, responder: Responder) -> Finding:
         return _no("TargetNotFound", f"there is no {ref.kind} {ref.name} here; create it")
     if missing := obstacle_of(situation):
         return missing
-    obstacle = next(_obstacles(target, responder), None)
+    obstacle = next(_obstacles(situation, target, responder), None)
     if obstacle:
         return _no(*obstacle)
+    return good(TARGET_READY, _REACHABLE, _possibility(target, responder))
+
+
+def _possibility(target: Target, responder: Responder) -> str:
+    """Return in words what can be done to a target."""
+    who, plan = f"{target.kind} {target.name}", responder.plan
+    if responder.breaks:
+        does = f": {plan.does}" if isinstance(plan, Plan) else ""
+        return f"the circuit breaker of {who} can be opened{does}"
     if responder.restarts:
-        return good(TARGET_READY, _REACHABLE, f"{target.kind} {target.name} can be restarted")
-    by = f" by {target.lever}" if target.autoscaler else ""
-    return good(TARGET_READY, _REACHABLE, f"{target.kind} {target.name} can be scaled{by}")
+        return f"{who} can be restarted"
+    return f"{who} can be scaled" + (f" by {target.lever}" if target.autoscaler else "")
 
 
-def _obstacles(target: Target, responder: Responder) -> Iterator[tuple[str, str]]:
+def _obstacles(
+    situation: Situation, target: Target, responder: Responder
+) -> Iterator[tuple[str, str]]:
     """Yield what stands in the way: reason, and message with the remedy."""
     who = f"{target.kind} {target.name}"
+    yield from obstacles_of_breakers(situation, responder, who)
     if responder.is_armed and not target.opted_in:
         yield (
             "NotOptedIn",
@@ -104,10 +117,12 @@ def _obstacles(target: Target, responder: Responder) -> Iterator[tuple[str, str]
         yield "TargetPaused", f"{who} is paused; resume it"
     if target.replicas == 0:
         yield "ScaledToZero", f"{who} has 0 replicas: somebody parked it; scale it to 1"
-    if not responder.restarts:
+    if responder.scale_up:
         yield from _obstacles_to_more(target, responder, who)
-    elif target.renewal.obstacle:
+    elif responder.restarts and target.renewal.obstacle:
         yield target.renewal.obstacle
+    elif isinstance(responder.plan, Obstacle):
+        yield responder.plan
 
 
 def _obstacles_to_more(target: Target, responder: Responder, who: str) -> Iterator[tuple[str, str]]:
@@ -160,7 +175,8 @@ def _would_act(situation: Situation, responder: Responder) -> bool:
     )
 
 
-def _dry_runs(situation: Situation, responder: Responder) -> bool:
+def dry_runs(situation: Situation, responder: Responder) -> bool:
+    """Tell whether what a responder asks for is to be sent as a dry run."""
     return responder.spec.mode is Mode.DRY_RUN and _would_act(situation, responder)
 
 
@@ -201,10 +217,10 @@ def _not_now(
     situation: Situation, responder: Responder, finding: Finding
 ) -> tuple[State, str] | None:
     """Return why nothing is done although the alert fires, if that is so."""
-    if finding.reason != _REACHABLE:
-        return State.REFUSED, f", but {finding.message}"
     if until := _cooling_until(situation, responder):
         return State.COOLDOWN, f"; nothing is done before {format_time(until)} (cooldown)"
+    if finding.reason != _REACHABLE:
+        return State.REFUSED, f", but {finding.message}"
     if limit := limit_of(situation, responder):
         return State.LIMITED, f", but {limit}"
     return None
@@ -213,6 +229,8 @@ def _not_now(
 def _plan(situation: Situation, responder: Responder) -> str:
     target = situation.target
     assert target is not None
+    if isinstance(responder.plan, Plan):
+        return f"would open its circuit breaker: {responder.plan.does} (mode {responder.spec.mode})"
     if responder.restarts:
         return f"would restart {target.name} (mode {responder.spec.mode})"
     floor = _floor(responder, target)
@@ -228,15 +246,18 @@ def _floor(responder: Responder, target: Target) -> int:
 def would_notes(situation: Situation) -> Iterable[Note]:
     """Return what is worth telling of responders that fire and do nothing."""
     for responder in situation.responders:
-        if not responder.asks or responder.leaving or responder.restart is not None:
+        if not responder.asks or responder.leaving or responder.has_begun:
             continue
         if situation.trip is not None and responder.is_armed:
             continue  # which is told once for all
+        if _cooling_until(situation, responder):
+            continue  # nothing would be begun anyway
         alert = responder.signal.alert.name if responder.signal.alert else ""
         finding = refusal(situation, responder)
         if finding.reason != _REACHABLE:
             message = f"{alert} fires, but {finding.message}"
-            yield Note("Refused", message, responder.name, alert, warning=True)
+            event = "BreakerRefused" if responder.breaks else "Refused"
+            yield Note(event, message, responder.name, alert, warning=True)
         elif limit := limit_of(situation, responder):
             message = f"{alert} fires, but {limit}"
             yield Note("Limited", message, responder.name, alert, warning=True)
@@ -247,8 +268,6 @@ def would_notes(situation: Situation) -> Iterable[Note]:
 
 
 def _request_notes(situation: Situation, responder: Responder, alert: str) -> Iterable[Note]:
-    if _cooling_until(situation, responder):
-        return
     view = idle_view(situation, responder)
     event = "Rejected" if view.state is State.REJECTED else "Requested"
     yield Note(event, view.message, responder.name, alert)
@@ -257,7 +276,7 @@ def _request_notes(situation: Situation, responder: Responder, alert: str) -> It
 def _would_note(situation: Situation, responder: Responder, target: Target, alert: str) -> Note:
     event = "DryRun" if responder.spec.mode is Mode.DRY_RUN else "Observed"
     message = f"{alert} fires; {_plan(situation, responder)}"
-    if responder.restarts:
+    if responder.scale_up is None:
         return Note(event, message, responder.name, alert)
     floor = _floor(responder, target)
     return Note(event, message, responder.name, alert, target.replicas, floor)

@@ -16,10 +16,13 @@ from firewatch.api.restart import RestartState
 from firewatch.respond.registry import Entry
 
 _HOUR = timedelta(hours=1)
-ACTIONS = frozenset({"ScaledUp", "Rewritten", "Restarted"})
+ACTIONS = frozenset({"ScaledUp", "Rewritten", "Restarted", "BreakerOpened"})
 """Events of writes that an alert has led to; putting things back is never limited."""
 FAILURES = frozenset(
-    {"Ineffective", "Contested", "RestoreSkipped", "RestartSkipped", "WriteRefused"}
+    {
+        *("Ineffective", "Contested", "RestoreSkipped", "RestartSkipped", "WriteRefused"),
+        "BreakerIneffective",
+    }
 )
 """Events of episodes that have ended badly."""
 
@@ -61,7 +64,7 @@ def measure_usage(
     recent = {a for entry in entries for a in _actions(entry) if now - a.at < _HOUR}
     in_namespace = sum(each.target.namespace == key.namespace for each in recent)
     in_namespace += sum(each.namespace == key.namespace for each in reserved)
-    changed = {entry.owed for entry in entries if entry.owed} | reserved
+    changed = {owed for entry in entries for owed in entry.owes} | reserved
     others = {each for each in changed if each.namespace == key.namespace and each != key}
     return Usage(
         on_target=sum(action.target == key for action in recent),
@@ -111,6 +114,10 @@ def _actions(entry: Entry) -> Iterator[Action]:
     restart = status.get("restart") or {}
     if restart.get("state") == RestartState.ANNOUNCED:
         yield Action(entry.target, parse_time(restart["at"]))
+    breaker = status.get("breaker") or {}
+    opened_at = (breaker.get("circuit") or {}).get("openedAt")
+    if entry.breaking and opened_at and not breaker.get("inForce"):
+        yield Action(entry.breaking, parse_time(opened_at))
 
 
 def _limit(key: Key, limits: Limits, namespace: int, cluster: int, targets: int) -> str:

@@ -55,14 +55,20 @@ _YOUNG = timedelta(minutes=1)
 _KNOWN_FROM_BEFORE = frozenset({NOT_POLLED, "RuleStale"})
 """Reasons of signals by which it is only not known anew how an alert stands."""
 
-_ACTED = frozenset({"ScaledUp", "Rewritten", "Restarted"})
+_ACTED = frozenset({"ScaledUp", "Rewritten", "Restarted", "BreakerOpened"})
 _FAILED = frozenset(
     {
         *("Refused", "Limited", "Ineffective", "Released", "Contested", "TargetGone"),
         *("AutoscalerChanged", "RestartSkipped", "WriteRefused", "Tripped", "LedgerLost"),
+        *("BreakerRefused", "BreakerReleased", "BreakerIneffective"),
     }
 )
-_ENDED = frozenset({"Restored", "RestoreSkipped", "TargetGone", "AutoscalerChanged"})
+_ENDED = frozenset(
+    {
+        *("Restored", "RestoreSkipped", "TargetGone", "AutoscalerChanged"),
+        *("BreakerClosed", "BreakerTakenBack", "BreakerKept"),
+    }
+)
 """Events of the history that people are told of, and those that say how it has ended."""
 
 

@@ -19,7 +19,7 @@ from firewatch.respond.pausing import find_pause
 from firewatch.respond.registry import Entry
 from firewatch.respond.report import release_finalizers
 from firewatch.respond.signals import NOT_POLLED, Signal, judge, judge_names
-from firewatch.respond.status import find_source
+from firewatch.respond.status import find_source, split_records
 from firewatch.respond.target import read_again
 
 _WATCH_SECONDS = 15.0
@@ -76,8 +76,8 @@ def _next_look(context: RespondContext, entry: Entry) -> float | None:
 
 def _status(context: RespondContext, entry: Entry, signal: Signal, notices: Notices) -> Object:
     now, generation = context.clock(), entry.live["metadata"]["generation"]
-    raw = entry.live.get("status", {})
-    before = AutoResponseStatus.model_validate({k: v for k, v in raw.items() if k != "ledger"})
+    raw, owed = split_records(entry.live)
+    before = AutoResponseStatus.model_validate(raw)
     findings = [entry.accepted]
     state, message = State.IDLE, entry.accepted.message
     if entry.is_accepted:
@@ -96,7 +96,7 @@ def _status(context: RespondContext, entry: Entry, signal: Signal, notices: Noti
     }
     status = dump_status(before.model_copy(update=update))
     # What it owes from before it was changed to only tell people is given back by another pass.
-    return {**status, "ledger": raw["ledger"]} if "ledger" in raw else status
+    return {**status, **owed}
 
 
 def _outlook(

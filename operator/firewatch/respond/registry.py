@@ -110,13 +110,17 @@ class Entry:
     @cached_property
     def owed(self) -> Key | None:
         """Return the key of the target whose ledger it keeps."""
-        ledger = self.live.get("status", {}).get("ledger")
-        if not ledger:
+        return self._about("ledger")
+
+    def _about(self, record: str) -> Key | None:
+        """Return the key of the target that a record of its status is about."""
+        raw = self.live.get("status", {}).get(record)
+        if not raw:
             return None
         try:
-            target = LedgerTarget.model_validate(ledger.get("target"))
+            target = LedgerTarget.model_validate(raw.get("target"))
         except ValidationError:
-            return self.target  # a ledger that cannot be read still is one
+            return self.target  # a record that cannot be read still is one
         return target_key(self.namespace, target.kind, target.name)
 
     @cached_property
@@ -125,15 +129,25 @@ class Entry:
         raw = self.live.get("status", {}).get("tripped")
         return Tripped.model_validate(raw) if raw else None
 
+    @cached_property
+    def breaking(self) -> Key | None:
+        """Return the key of the target whose circuit breaker is not over."""
+        return self._about("breaker")
+
+    @property
+    def owes(self) -> set[Key]:
+        """Return the keys of the targets that something is owed to."""
+        return {key for key in (self.owed, self.breaking) if key is not None}
+
     @property
     def is_open(self) -> bool:
         """Tell whether something was done for an alert that is not over."""
-        return self.owed is not None or bool(self.live.get("status", {}).get("restart"))
+        return bool(self.owes) or bool(self.live.get("status", {}).get("restart"))
 
     @cached_property
     def targets(self) -> set[Key]:
         """Return the keys of all targets that it has to do with."""
-        return {self.target, *([self.owed] if self.owed else [])}
+        return {self.target, *self.owes}
 
     @property
     def deleting(self) -> bool:
@@ -162,6 +176,8 @@ class Registry:
         """
         self.reserved: set[Key] = set()
         """Targets that are about to be changed, before that stands in a ledger."""
+        self.breaking: set[Key] = set()
+        """Those whose circuit breaker is about to open, before that stands in a status."""
 
     def put(self, entry: Entry, before: Entry | None = None) -> None:
         """Remember what has been made out of an AutoResponse.

@@ -1,7 +1,7 @@
 """What is written down about a target, and in which order: ledger, statuses, Events, finalizers."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,13 +9,14 @@ from pydantic import ValidationError
 
 from firewatch.api.conditions import bad, format_instant
 from firewatch.api.ledger import Ledger
-from firewatch.api.resource import Key
+from firewatch.api.resource import Key, Object
 from firewatch.api.responses import State
 from firewatch.cluster.errors import ClusterError
 from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.cluster.status import dump_status, write_status
 from firewatch.respond.actuator import level_write, restart_write
 from firewatch.respond.ahead import put_live, write_ahead
+from firewatch.respond.circuit.change import write_change
 from firewatch.respond.context import RespondContext
 from firewatch.respond.events import news_of, tell
 from firewatch.respond.finalizer import add_finalizer, has_finalizer, remove_finalizer
@@ -33,7 +34,7 @@ from firewatch.respond.situation import (
     Situation,
     View,
 )
-from firewatch.respond.status import next_status
+from firewatch.respond.status import next_status, split_records
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +130,9 @@ async def _write_status(
     ``now`` is the same for all that a decision is told of: what has happened once is counted once.
     """
     status = next_status(context, key, entry, decision, now)
-    raw = entry.live.get("status", {}).get("ledger")
+    _, owed = split_records(entry.live)
+    status |= _breaker(entry, decision, owed)
+    raw = owed.get("ledger")
     if keeper and decision.ledger is not None:
         status["ledger"] = dump_status(decision.ledger)
     elif raw is not None and (entry.owed != key or decision.keeps_ledger):
@@ -138,6 +141,14 @@ async def _write_status(
     after = put_live(context, entry, live)
     wake_notifiers(context, entry, after)
     return would_notes(entry.name, entry.notices, after.notices)
+
+
+def _breaker(entry: Entry, decision: Decision, owed: Object) -> Object:
+    """Return what the status is to say of a circuit breaker."""
+    if entry.name not in decision.breakers:
+        return {k: v for k, v in owed.items() if k == "breaker"}
+    record = decision.breakers[entry.name]
+    return {} if record is None else {"breaker": dump_status(record)}
 
 
 async def _try_dry_run(
@@ -158,6 +169,9 @@ async def _try_dry_run(
         if decision.dry_run_restart:
             at = format_instant(situation.now)
             await context.cluster.write(restart_write(target, key.namespace, at, dry_run=True))
+        if decision.dry_run_change is not None:
+            change = decision.dry_run_change
+            await write_change(context.cluster, key.namespace, change, dry_run=True)
     except ClusterError as error:
         return [
             replace(n, message=f"{n.message}; it would be refused: {error}", warning=True)
@@ -170,10 +184,10 @@ async def _try_dry_run(
 
 async def release_finalizers(context: RespondContext, key: Key) -> None:
     """Let go of AutoResponses that owe nothing any more."""
-    owed = {entry.owed for entry in context.registry} - {None}
+    owed = {key for entry in context.registry for key in entry.owes}
     context.metrics.responses.open_episodes.set(len(owed))
     for entry in context.registry.on_target(key):
-        if has_finalizer(entry.live) and entry.owed is None:
+        if has_finalizer(entry.live) and not entry.owes:
             put_live(context, entry, await remove_finalizer(context.cluster, entry.live))
 
 
@@ -194,17 +208,25 @@ async def report_problem(context: RespondContext, key: Key, reason: str, message
     await tell(context, key, Situation(now, None, ()), decision)
 
 
+def describe_owed(owed: Object) -> Iterator[str]:
+    """Yield in words what records of a status say is changed, as it would be left."""
+    if ledger := owed.get("ledger"):
+        yield f"at {ledger.get('written')} replicas (baseline {ledger.get('baseline')})"
+    if breaker := owed.get("breaker"):
+        changes = breaker.get("changes") or []
+        fields = ", ".join(f"{c.get('field')} of {c.get('kind')} {c.get('name')}" for c in changes)
+        yield f"with its circuit breaker open ({fields or 'nothing is changed'})"
+
+
 async def abandon(context: RespondContext, key: Key, entry: Entry, why: str) -> None:
     """Give up what is owed to a target that the operator has no rights to any more."""
-    ledger = entry.live["status"]["ledger"]
-    message = (
-        f"{key.name} is left at {ledger.get('written')} replicas (baseline"
-        f" {ledger.get('baseline')}): {why}"
-    )
+    _, owed = split_records(entry.live)
+    message = f"{key.name} is left {'; '.join(describe_owed(owed))}: {why}"
     # Where the operator has no rights it cannot post an Event either, and the status goes.
     _log.warning("AutoResponse %s/%s is deleted: %s", key.namespace, entry.name, message)
     note = Note("RestoreSkipped", message, entry.name, warning=True)
-    decision = Decision(None, notes=(note,))
+    breakers = {entry.name: None} if entry.breaking == key else {}
+    decision = Decision(None, notes=(note,), breakers={**breakers})
     now = context.clock()
     await _write_status(context, key, entry, decision, now=now, keeper=False)
     await tell(context, key, Situation(now, None, ()), decision)

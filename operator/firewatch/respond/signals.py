@@ -290,5 +290,21 @@ def _unsettled(
     return None
 
 
+def errors_since(signal: Signal, source: Source) -> datetime | None:
+    """Return since when the condition of the alert that fires holds; None if that is not known.
+
+    Prometheus lists that moment; what it pushes says when the alert began to fire, which is later by
+    the rule's ``for``.
+    """
+    alert, state = signal.alert, source.state
+    if alert is None or state is None or state.error:
+        return None
+    listed = (each for each in _polled(state) if each.identity == alert.identity)
+    if found := next(listed, None):
+        return found.starts_at
+    holds = [rule.hold for rule in state.rules if rule.name == alert.name]
+    return alert.starts_at - max(holds) if holds else None
+
+
 def _hold(reason: str, message: str) -> Signal:
     return Signal(Kind.HOLD, reason, message)

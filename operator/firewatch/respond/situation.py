@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
 
+from firewatch.api.circuit import BreakerRecord, Change
 from firewatch.api.conditions import Finding
 from firewatch.api.ledger import Ledger
 from firewatch.api.lost_ledger import LostLedger
@@ -12,6 +15,9 @@ from firewatch.api.restart import RestartRecord
 from firewatch.api.scale_up import ScaleUp
 from firewatch.cluster.kinds import Kind as ApiKind
 from firewatch.respond.approval import Verdict
+from firewatch.respond.circuit.choice import choose
+from firewatch.respond.circuit.plan import Obstacle, Plan
+from firewatch.respond.circuit.world import World
 from firewatch.respond.limits import Usage
 from firewatch.respond.pausing import Pause
 from firewatch.respond.renewal import Renewal
@@ -46,6 +52,12 @@ class Responder:
     """What was begun with an approval needs none to go on."""
     restart: RestartRecord | None = None
     """Its restart for the present alert, from its status."""
+    breaker: BreakerRecord | None = None
+    """Its circuit breaker that is not over, from its status."""
+    unreadable_breaker: str = ""
+    """Why there is one that cannot be understood; it is then left exactly as it is."""
+    world: World | None = None
+    """What its circuit breaker has to know; None while nothing asks for one."""
     tripped_at: str = ""
     """Of which trip of the breaker its status tells."""
     lost: LostLedger | None = None
@@ -62,6 +74,23 @@ class Responder:
     def restarts(self) -> bool:
         """Tell whether it is to restart the target."""
         return self.spec.restart is not None
+
+    @property
+    def breaks(self) -> bool:
+        """Tell whether it is to open a circuit breaker."""
+        return self.spec.circuit_breaker is not None
+
+    @cached_property
+    def plan(self) -> Plan | Obstacle | None:
+        """Return what its circuit breaker would do now, or why it can do nothing; None if unknown."""
+        wanted = self.spec.circuit_breaker
+        return choose(self.world, wanted) if self.world and wanted else None
+
+    @property
+    def has_begun(self) -> bool:
+        """Tell whether there is something beside a claim that was begun for it and is not over."""
+        is_breaking = self.breaker is not None or bool(self.unreadable_breaker)
+        return self.restart is not None or is_breaking
 
     @property
     def may_write(self) -> bool:
@@ -166,6 +195,15 @@ class Target:
         return replace(self, renewal=renewal)
 
 
+class OpenBreaker(NamedTuple):
+    """A circuit breaker of another target of the namespace."""
+
+    target: str
+    """Name of that target."""
+    depends_on: frozenset[str]
+    """Names of the targets that it calls, or that call it."""
+
+
 @dataclass(frozen=True)
 class Situation:
     """Everything that a decision about one target depends on."""
@@ -182,6 +220,10 @@ class Situation:
     """Why nothing more is begun in the namespace."""
     unreadable: str = ""
     """Why there is a ledger that cannot be understood; it is then left exactly as it is."""
+    breakers: tuple[OpenBreaker, ...] = ()
+    """Circuit breakers of other targets of the namespace that are not over."""
+    most_breakers: int = 1
+    """How many of a namespace may be open at the same time."""
 
 
 TARGET_READY = "TargetReady"
@@ -214,6 +256,17 @@ class View:
     """What waits for an approval."""
 
 
+class Pull(NamedTuple):
+    """A field to write for a circuit breaker."""
+
+    responder: str
+    """Name of the AutoResponse that it is for."""
+    record: BreakerRecord
+    """What must stand in its status before."""
+    change: Change
+    """The field; it is among those of the record."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """What to do about one target now."""
@@ -238,6 +291,8 @@ class Decision:
     """Replicas to send as a dry run, for responders in that mode."""
     dry_run_restart: bool = False
     """Whether to send a restart as a dry run, for the same."""
+    dry_run_change: Change | None = None
+    """What a circuit breaker would write first, for the same."""
     restart: tuple[str, RestartRecord] | None = None
     """A restart to announce and to do, and the AutoResponse that it is for."""
     trip: Tripped | None = None
@@ -246,10 +301,14 @@ class Decision:
     """Whether that was found out in this pass."""
     records: dict[str, RestartRecord | None] = field(default_factory=dict)
     """Restarts as they must stand in the statuses, where that may have changed."""
+    pull: Pull | None = None
+    """A field to write for a circuit breaker, and what to announce before."""
+    breakers: dict[str, BreakerRecord | None] = field(default_factory=dict)
+    """Circuit breakers as they must stand in the statuses, where that may have changed."""
     seconds: float | None = None
     """When to look again; None: when something changes."""
 
     @property
     def writes(self) -> bool:
         """Tell whether the target is to be written to."""
-        return self.scale_to is not None or self.restart is not None
+        return self.scale_to is not None or self.restart is not None or self.pull is not None

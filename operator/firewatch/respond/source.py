@@ -1,5 +1,6 @@
 """A pass over one source of alerts: ask Prometheus what is true, wake the targets it concerns."""
 
+import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from firewatch.respond.alerts import (
     may_match,
     polled_alert,
 )
+from firewatch.respond.circuit.measure import POD, Counters, Queries
 from firewatch.respond.context import RespondContext
 from firewatch.respond.external import external_prometheus, find_token_error, is_external
 from firewatch.respond.heartbeats import Pulse, agreed_pulse, watchdog_pulse
@@ -78,6 +80,17 @@ class Sourcing:
                 context.wake(entry.target)
             busy = busy or entry.is_open or signal[1] in _SOON_KNOWN
         return _BUSY_SECONDS if busy else _QUIET_SECONDS
+
+    async def count(self, key: Key, queries: Queries) -> Counters | str:
+        """Ask the source what pods have answered; return why not if that cannot be told."""
+        try:
+            prometheus = await self._prometheus(key)
+            asked = (prometheus.by_label(query, POD) for query in queries)
+            return Counters(*await asyncio.gather(*asked))
+        except (PrometheusError, ClusterError) as error:
+            return f"Prometheus does not say: {error}"
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            return f"the answer is not that of a Prometheus ({type(error).__name__})"
 
     def _signal(self, entry: Entry, now: datetime) -> tuple[str, ...]:
         """Return all that a status says about the source, to see whether that has changed."""

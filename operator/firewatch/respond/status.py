@@ -28,15 +28,24 @@ from firewatch.respond.situation import Decision, Note, View
 
 _HISTORY = 20
 """Every entry makes each write to the object slower, the ledger's included: 50 cost 5 ms."""
+RECORDS = ("ledger", "breaker")
+"""Fields of a status that say what is owed: who cannot read them leaves them as they are."""
 _SOON_KNOWN = frozenset({"Pending", "SourceStarting", NOT_LISTED})
 """Reasons to hold that are over by themselves and nobody's fault."""
+
+
+def split_records(live: Object) -> tuple[Object, Object]:
+    """Return the status of an AutoResponse without what it says is owed, and that."""
+    status = live.get("status", {})
+    rest = {k: v for k, v in status.items() if k not in RECORDS}
+    return rest, {k: v for k, v in status.items() if k in RECORDS}
 
 
 def next_status(
     context: RespondContext, key: Key, entry: Entry, decision: Decision, now: datetime
 ) -> Object:
-    """Return the status of an AutoResponse, without its ledger."""
-    raw = {k: v for k, v in entry.live.get("status", {}).items() if k != "ledger"}
+    """Return the status of an AutoResponse, without what is owed."""
+    raw, _ = split_records(entry.live)
     raw["history"] = raw.get("history", [])[:_HISTORY]
     before = AutoResponseStatus.model_validate(raw)
     news = (n for n in decision.notes if n.responder == entry.name)

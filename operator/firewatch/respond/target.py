@@ -4,62 +4,44 @@ Whatever the order in which the operator is stopped, the ledger says before each
 to be written, so the next pass can tell what became of it.
 """
 
-import asyncio
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
-from firewatch.api.conditions import parse_time
-from firewatch.api.lost_ledger import LostLedger
-from firewatch.api.resource import Again, Key, Object
-from firewatch.api.responses import OPT_IN_LABEL, UNDO, Request, Tripped
-from firewatch.api.restart import RestartRecord
+from firewatch.api.resource import Again, Key
+from firewatch.api.responses import Tripped
 from firewatch.cluster.errors import (
     ConflictError,
     ForbiddenError,
     InvalidError,
     NotFoundError,
 )
-from firewatch.cluster.find import find
 from firewatch.cluster.kinds import (
     AUTO_RESPONSE,
-    HORIZONTAL_POD_AUTOSCALER,
-    NAMESPACE,
-    POD_DISRUPTION_BUDGET,
-    SCALED_OBJECT,
 )
 from firewatch.respond.actuator import level_write, replicas_write
-from firewatch.respond.approval import find_verdict
-from firewatch.respond.autoscalers import find_autoscaler, is_made_by_keda
-from firewatch.respond.breaker import find_trip, with_trip
+from firewatch.respond.breaker import with_trip
+from firewatch.respond.breaking import with_breakers
 from firewatch.respond.context import RespondContext
+from firewatch.respond.gather import gather
 from firewatch.respond.idle import RECHECK_SECONDS
-from firewatch.respond.limits import Limits, Usage, measure_usage
-from firewatch.respond.lost import is_unrecorded
-from firewatch.respond.managers import last_writer
 from firewatch.respond.notices import due_in
-from firewatch.respond.pausing import find_pause
-from firewatch.respond.registry import Entry, target_of
-from firewatch.respond.renewal import Renewal, find_renewal
+from firewatch.respond.pull import pull
+from firewatch.respond.registry import Entry
 from firewatch.respond.report import (
     abandon,
-    read_ledger,
     release_finalizers,
     report,
     report_problem,
 )
 from firewatch.respond.restart import restart
 from firewatch.respond.restarting import decide_all
-from firewatch.respond.signals import NOT_POLLED, judge
-from firewatch.respond.situation import Autoscaler, Decision, Responder, Situation, Target
+from firewatch.respond.signals import NOT_POLLED
+from firewatch.respond.situation import Decision, Situation
 from firewatch.respond.sizes import (
     KIND_NOT_GRANTED,
     NOT_SCALABLE,
-    granted_kind,
-    is_extra,
-    read_scale,
-    size_of,
 )
 
 _log = logging.getLogger(__name__)
@@ -97,7 +79,7 @@ def _forget_trip(context: RespondContext, namespace: str) -> None:
 
 async def _attend(context: RespondContext, key: Key, entries: list[Entry]) -> float | None:
     try:
-        situation = await _gather(context, key, entries)
+        situation = await gather(context, key, entries)
         if _is_blind(situation):
             return RECHECK_SECONDS
         return await _act(context, key, situation)
@@ -105,6 +87,7 @@ async def _attend(context: RespondContext, key: Key, entries: list[Entry]) -> fl
         return await _without_rights(context, key, error)
     finally:
         context.registry.reserved.discard(key)
+        context.registry.breaking.discard(key)
 
 
 async def _without_rights(context: RespondContext, key: Key, error: ForbiddenError) -> float:
@@ -113,7 +96,7 @@ async def _without_rights(context: RespondContext, key: Key, error: ForbiddenErr
     If its AutoResponse is being deleted, as when the whole namespace goes and the operator's
     RoleBinding with it, deletion does not wait for ever: after a while what is owed is given up.
     """
-    leaving = [e for e in context.registry.on_target(key) if e.deleting and e.owed == key]
+    leaving = [e for e in context.registry.on_target(key) if e.deleting and key in e.owes]
     late = [e for e in leaving if context.clock() - e.deleted_at > _PATIENCE]
     for entry in late:
         await abandon(context, key, entry, str(error))
@@ -147,17 +130,16 @@ def _is_blind(situation: Situation) -> bool:
 
 async def _act(context: RespondContext, key: Key, situation: Situation) -> float | None:
     for _ in range(_MOST_WRITES):
-        decision = with_trip(situation, decide_all(situation))
-        if decision.writes:
-            # Before anything is awaited, so that targets that act at once know of each other.
-            context.registry.reserved.add(key)
+        decision = with_trip(situation, with_breakers(situation, decide_all(situation)))
+        _reserve(context, key, decision)
         await _nudge(context, key, situation, decision)
-        if decision.restart is None:
+        if decision.restart is None and decision.pull is None:
             _spread_trip(context, key, decision.trip)
             await report(context, key, situation, decision)
             # What is to be written stands in the ledger now, and is counted by that.
             context.registry.reserved.discard(key)
-        if not decision.writes or situation.target is None:
+        # What a circuit breaker holds beside its target goes back even if that is gone.
+        if not decision.writes or (situation.target is None and decision.pull is None):
             break
         try:
             situation = await _write(context, key, situation, decision)
@@ -171,51 +153,20 @@ async def _act(context: RespondContext, key: Key, situation: Situation) -> float
     return _next_look(context, key, decision.seconds)
 
 
+def _reserve(context: RespondContext, key: Key, decision: Decision) -> None:
+    """Have targets that act at once know of each other, before anything is awaited."""
+    if decision.writes:
+        context.registry.reserved.add(key)
+    if decision.pull is not None:
+        context.registry.breaking.add(key)
+
+
 def _next_look(context: RespondContext, key: Key, seconds: float | None) -> float | None:
     """Return when to look again: at the latest when an alert that people know of is over."""
     entries = [entry for entry in context.registry.on_target(key) if entry.target == key]
     now = context.clock()
     ends = [due_in(entry.notices, entry.spec.recovery, now) for entry in entries]
     return min((wait for wait in (seconds, *ends) if wait is not None), default=None)
-
-
-async def _gather(context: RespondContext, key: Key, entries: list[Entry]) -> Situation:
-    ledger, unreadable = read_ledger(key, entries)
-    held = {claim.uid for claim in ledger.claims} if ledger else set[str]()
-    not_recorded = ledger is None and not unreadable
-    responders = tuple(
-        replace(
-            _responder(context, key, entry, held),
-            is_unrecorded=not_recorded and is_unrecorded(entry.live),
-        )
-        for entry in entries
-        if entry.is_accepted
-        or entry.live["metadata"]["uid"] in held
-        or (not_recorded and is_unrecorded(entry.live))
-        # Even one that has no source of alerts, as while a backup is applied, bears witness.
-        or _lost(entry, key) is not None
-    )
-    # What is owed is looked for in any case: only the API server can say that it is gone.
-    is_owed = ledger is not None
-    may_act = bool(responders) and context.settings.grants_targets(key.namespace)
-    return Situation(
-        now=context.clock(),
-        target=await _read_target(context, key, responders) if is_owed or may_act else None,
-        responders=responders,
-        ledger=ledger,
-        usage=_usage(context, key),
-        trip=_trip(context, key),
-        unreadable=unreadable,
-    )
-
-
-def _trip(context: RespondContext, key: Key) -> Tripped | None:
-    """Return why nothing more is begun in the namespace, if too much has ended badly."""
-    trip = find_trip(
-        key.namespace, context.registry, context.settings.max_failures, context.clock()
-    )
-    context.metrics.responses.tripped.labels(key.namespace).set(trip is not None)
-    return trip
 
 
 def _spread_trip(context: RespondContext, key: Key, trip: Tripped | None) -> None:
@@ -225,123 +176,6 @@ def _spread_trip(context: RespondContext, key: Key, trip: Tripped | None) -> Non
         for entry in here:
             if entry.target != key:
                 context.wake(entry.target)
-
-
-def _usage(context: RespondContext, key: Key) -> Usage:
-    """Return what AutoResponses have done lately; right before it is decided what more to do."""
-    settings, registry = context.settings, context.registry
-    limits = Limits(
-        namespace_actions=settings.namespace_actions,
-        cluster_actions=settings.cluster_actions,
-        targets=settings.max_targets,
-    )
-    return measure_usage(key, registry, registry.reserved, limits, context.clock())
-
-
-def _responder(context: RespondContext, key: Key, entry: Entry, held: Collection[str]) -> Responder:
-    metadata, status = entry.live["metadata"], entry.live.get("status", {})
-    now, raw = context.clock(), status.get("request")
-    request = Request.model_validate(raw) if raw else None
-    begun = status.get("restart")
-    cooldown = status.get("cooldownUntil")
-    return Responder(
-        name=entry.name,
-        uid=metadata["uid"],
-        created=metadata["creationTimestamp"],
-        spec=entry.spec,
-        signal=judge(entry.spec.trigger, context.sources.known_to(entry), now, entry.spec.recovery),
-        leaving=entry.deleting
-        or not entry.is_accepted
-        or entry.target != key
-        or entry.owed not in (None, key),
-        cooldown_until=parse_time(cooldown) if cooldown else None,
-        pause=find_pause(entry.live, now),
-        request=request,
-        verdict=find_verdict(entry.live, request, now),
-        undo=(metadata.get("annotations") or {}).get(UNDO, ""),
-        holds_claim=metadata["uid"] in held or bool(begun),
-        restart=RestartRecord.model_validate(begun) if begun else None,
-        tripped_at=entry.tripped.at if entry.tripped else "",
-        lost=_lost(entry, key),
-    )
-
-
-def _lost(entry: Entry, key: Key) -> LostLedger | None:
-    """Return what the status says of a lost record about the target."""
-    raw = entry.live.get("status", {}).get("ledgerLost")
-    is_over = entry.deleting or entry.target != key
-    return LostLedger.model_validate(raw) if raw and not is_over else None
-
-
-async def _read_target(
-    context: RespondContext, key: Key, responders: Sequence[Responder]
-) -> Target | None:
-    wanted, name = target_of(key)
-    kind = granted_kind(context.settings, wanted)
-    # One that leaves restarts nothing, and there may be no right to what that takes.
-    restarts = any(each.restarts and not each.leaving for each in responders)
-    has_restarted = any(each.restart is not None for each in responders)
-    # At the same time, since all of this stands between an alert and its answer.
-    live, scale, (scalers, scaled_objects), budgets = await asyncio.gather(
-        find(context.cluster, kind, key.namespace, name),
-        read_scale(context.cluster, kind, key.namespace, name),
-        _read_autoscalers(context, key.namespace),
-        _read_budgets(context, key.namespace, wanted=restarts),
-    )
-    if live is None:
-        return None
-    size, found = size_of(kind, live, scale), find_autoscaler(kind, name, scalers, scaled_objects)
-    return Target(
-        kind=kind.kind,
-        name=name,
-        uid=live["metadata"]["uid"],
-        replicas=size.replicas,
-        paused=size.paused,
-        opted_in=await _opted_in(context, live),
-        last_writer=last_writer(live, "replicas"),
-        ready=size.ready,
-        autoscaler=found if isinstance(found, Autoscaler) else None,
-        ambiguity=found if isinstance(found, str) else "",
-        renewal=find_renewal(kind, live, budgets) if restarts or has_restarted else Renewal(),
-        extra=kind if is_extra(kind) else None,
-    )
-
-
-async def _read_budgets(context: RespondContext, namespace: str, *, wanted: bool) -> list[Object]:
-    """Return the PodDisruptionBudgets of a namespace, which only a restart has to do with."""
-    return await context.cluster.list(POD_DISRUPTION_BUDGET, namespace) if wanted else []
-
-
-async def _read_autoscalers(
-    context: RespondContext, namespace: str
-) -> tuple[list[Object], list[Object]]:
-    """Return the HorizontalPodAutoscalers and ScaledObjects of a namespace."""
-    if not context.absent.has(SCALED_OBJECT, context.clock()):
-        return await asyncio.gather(
-            context.cluster.list(HORIZONTAL_POD_AUTOSCALER, namespace),
-            _scaled_objects(context, namespace),
-        )
-    scalers = await context.cluster.list(HORIZONTAL_POD_AUTOSCALER, namespace)
-    # KEDA has been installed since.
-    is_outdated = any(is_made_by_keda(scaler) for scaler in scalers)
-    return scalers, await _scaled_objects(context, namespace) if is_outdated else []
-
-
-async def _scaled_objects(context: RespondContext, namespace: str) -> list[Object]:
-    try:
-        return await context.cluster.list(SCALED_OBJECT, namespace)
-    except NotFoundError:
-        context.absent.note(SCALED_OBJECT, context.clock())
-        return []
-
-
-async def _opted_in(context: RespondContext, live: Object) -> bool:
-    metadata = live["metadata"]
-    if OPT_IN_LABEL in metadata.get("labels", {}):
-        # The target's own label wins over its namespace's, also to opt out.
-        return bool(metadata["labels"][OPT_IN_LABEL] == "enabled")
-    namespace = await context.cluster.get(NAMESPACE, "", metadata["namespace"])
-    return bool(namespace["metadata"].get("labels", {}).get(OPT_IN_LABEL) == "enabled")
 
 
 async def _nudge(
@@ -363,6 +197,8 @@ async def _write(
     """Do what was decided and announced; return the situation as it then is."""
     if decision.restart is not None:
         return await restart(context, key, situation, *decision.restart)
+    if decision.pull is not None:
+        return await pull(context, key, situation, decision.pull)
     return await _scale(context, key, situation, decision)
 
 

@@ -21,12 +21,14 @@ class Way(NamedTuple):
     """Returns what it holds in the phase of a record."""
     tried: Callable[[BreakerRecord, World], list[str]] = all_ready
     """Returns the names of the pods that answer what is tried."""
+    serving: Callable[[BreakerRecord, World], list[str]] = all_ready
+    """Returns the names of the pods that answer while it is open."""
 
 
 WAYS: Mapping[Mechanism, Way] = {
     Mechanism.FLAG: Way(flag.plan, flag.wanted_in),
-    Mechanism.ISOLATE: Way(isolate.plan, isolate.wanted_in, isolate.tried),
-    Mechanism.FALLBACK: Way(fallback.plan, fallback.wanted_in, fallback.tried),
+    Mechanism.ISOLATE: Way(isolate.plan, isolate.wanted_in, isolate.tried, isolate.serving),
+    Mechanism.FALLBACK: Way(fallback.plan, fallback.wanted_in, fallback.tried, fallback.serving),
     Mechanism.ROLLBACK: Way(rollback.plan, rollback.wanted_in),
     Mechanism.SHED: Way(shed.plan, shed.wanted_in),
 }

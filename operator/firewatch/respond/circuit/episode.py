@@ -8,13 +8,15 @@ stands in the status before anything else is written, and whatever is written wa
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from firewatch.api.circuit import BreakerRecord, Change, Phase
 from firewatch.api.circuit_breaker import CircuitBreaker, Mechanism
-from firewatch.respond.circuit.automaton import Pace, Reading, advance, opened
+from firewatch.api.conditions import format_instant, parse_time
+from firewatch.respond.circuit.automaton import Pace, Reading, advance, needs_human, opened
 from firewatch.respond.circuit.choice import WAYS
 from firewatch.respond.circuit.levers import Outcome, Turn, next_write, settle
-from firewatch.respond.circuit.plan import Plan, service_of, total
+from firewatch.respond.circuit.plan import Plan, error_ratio, service_of, total
 from firewatch.respond.circuit.world import World
 
 _OTHERS_DOING = {
@@ -40,6 +42,7 @@ class Wish:
 
 
 OPENED, HALF_OPENED, CLOSED = "BreakerOpened", "BreakerHalfOpen", "BreakerClosed"
+REOPENED, INEFFECTIVE = "BreakerReopened", "BreakerIneffective"
 TAKEN_BACK, KEPT = "BreakerTakenBack", "BreakerKept"
 REWRITTEN, RELEASED = "BreakerRewritten", "BreakerReleased"
 """Events of an episode."""
@@ -51,6 +54,8 @@ class News:
 
     event: str
     message: str
+    at: str = ""
+    """When it was, if that is not now."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,11 @@ class Step:
     news: tuple[News, ...] = ()
 
 
-def begin(plan: Plan, record: BreakerRecord, pace: Pace, now: datetime) -> BreakerRecord:
+def begin(
+    plan: Plan, record: BreakerRecord, pace: Pace, world: World, now: datetime
+) -> BreakerRecord:
     """Return the record of a breaker that opens now, of which nothing is written yet."""
+    mine = [pod.name for pod in world.target.pods]
     update = {
         "mechanism": plan.mechanism,
         "does": plan.does[:1024],
@@ -73,6 +81,7 @@ def begin(plan: Plan, record: BreakerRecord, pace: Pace, now: datetime) -> Break
         "revision": plan.revision,
         "shares": [*plan.shares],
         "circuit": opened(pace, now),
+        "errors_before": error_ratio(world.traffic, mine),
     }
     return record.model_copy(update=update)
 
@@ -176,17 +185,33 @@ def _advanced(record: BreakerRecord, wish: Wish, world: World, now: datetime) ->
     if not record.shares:
         return Step(_ending(record, "every pod that was taken out is gone"))
     before = record.circuit
+    if needs_human(before, wish.pace, now) and not record.gave_up:
+        return _given_up(record, wish)
     shares = before.passed + len(record.shares)
     reading = find_reading(record, world)
     after = advance(before, wish.pace, reading, shares=shares, now=now)
     passed = after.passed - before.passed
-    update = {"circuit": after, "shares": record.shares[passed:]}
+    update: dict[str, Any] = {"circuit": after, "shares": record.shares[passed:]}
     if after.phase is not before.phase or passed:
         update["in_force"] = False
+    if before.phase is Phase.OPEN and after.phase is not before.phase:
+        serving = WAYS[record.mechanism].serving(record, world)
+        update["errors_open"] = error_ratio(world.traffic, serving)
     record = record.model_copy(update=update)
     if record.mechanism is Mechanism.ROLLBACK and after.openings > before.openings:
         return Step(_ending(record, "with the revision before, requests fail as well"))
     return Step(record)
+
+
+def _given_up(record: BreakerRecord, wish: Wish) -> Step:
+    circuit = record.circuit
+    since = circuit.opened_at
+    message = (
+        f"{record.does}: not closed since {since}, so nothing more is tried by itself; look after it,"
+        " then `firewatch response undo`"
+    )
+    at = format_instant(parse_time(since) + wish.pace.give_up_after)
+    return Step(record.model_copy(update={"gave_up": True}), news=(News(INEFFECTIVE, message, at),))
 
 
 def _ending(record: BreakerRecord, why: str) -> BreakerRecord:
@@ -197,9 +222,12 @@ def _phase_news(record: BreakerRecord) -> tuple[News, ...]:
     circuit = record.circuit
     if circuit.phase is Phase.HALF_OPEN:
         share = record.shares[0] or "a share of the traffic"
-        return (News(HALF_OPENED, f"{share} is tried with real traffic"),)
-    again = f", for the {circuit.openings}. time" if circuit.openings > 1 else ""
-    return (News(OPENED, f"{record.does}{again}; until {circuit.ends_at}"),)
+        message = f"{share} is tried with real traffic"
+        return (News(HALF_OPENED, message, circuit.since),)
+    event, again = OPENED, ""
+    if circuit.openings > 1:
+        event, again = REOPENED, f", for the {circuit.openings}. time"
+    return (News(event, f"{record.does}{again}; until {circuit.ends_at}", circuit.since),)
 
 
 def find_reading(record: BreakerRecord, world: World) -> Reading | None:

@@ -59,6 +59,11 @@ def tried(_record: BreakerRecord, world: World) -> list[str]:
     return [found.name] if found else []
 
 
+def serving(_record: BreakerRecord, world: World) -> list[str]:
+    """Return the pods that answer instead."""
+    return [pod.name for pod in world.fallback.ready] if world.fallback else []
+
+
 def _find_tried(world: World) -> Pod | None:
     """Return the pod to try: the one that is tried already, as long as it is ready."""
     ready = world.target.ready

@@ -57,6 +57,12 @@ def tried(record: BreakerRecord, _world: World) -> list[str]:
     return record.shares[:1]
 
 
+def serving(record: BreakerRecord, world: World) -> list[str]:
+    """Return the pods that have stayed."""
+    service = service_of(record, world)
+    return [pod.name for pod in world.target.ready if service and service.selects(pod)]
+
+
 def _failing(world: World, wanted: CircuitBreaker, endpoints: list[Pod]) -> list[Pod]:
     """Return the pods that fail, the one that fails least first: it is tried first."""
     traffic = {pod.name: (world.traffic or {}).get(pod.name, _NONE) for pod in endpoints}

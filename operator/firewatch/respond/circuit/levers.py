@@ -65,6 +65,11 @@ def pointer(*parts: str) -> str:
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
 
 
+def parts_of(path: str) -> list[str]:
+    """Return the names that a JSON pointer is made of."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
+
+
 def as_text(value: Any) -> str:
     """Return a value as JSON in the one way in which it is compared."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,9 +1,10 @@
 """What pods have answered, as their counters at Prometheus say (pure)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple
 
 from firewatch.api.circuit_breaker import Measure
+from firewatch.api.resource import Key
 from firewatch.build.promql_words import quote
 from firewatch.respond.circuit.world import Traffic
 
@@ -22,6 +23,19 @@ class Queries(NamedTuple):
     requests_before: str
     """The same as they were at the beginning of the window."""
     errors_before: str
+
+
+class Counters(NamedTuple):
+    """What Prometheus answers to them."""
+
+    requests: Counts
+    errors: Counts
+    requests_before: Counts
+    errors_before: Counts
+
+
+Counting = Callable[[Key, Queries], Awaitable[Counters | str]]
+"""Asks a source of alerts; returns why that could not be, where it could not."""
 
 
 def build_queries(measure: Measure, namespace: str) -> Queries:

@@ -70,6 +70,12 @@ def total(traffic: Mapping[str, Traffic], pods: Iterable[str]) -> Traffic:
     return Traffic(sum(each.requests for each in found), sum(each.errors for each in found))
 
 
+def error_ratio(traffic: Mapping[str, Traffic] | None, pods: Iterable[str]) -> float | None:
+    """Return the share of the requests to pods that have failed; None if there were none."""
+    found = total(traffic or {}, pods)
+    return min(1.0, found.errors / found.requests) if found.requests else None
+
+
 def fails(traffic: Traffic, wanted: CircuitBreaker) -> bool:
     """Tell whether so many requests have failed that it takes more than a few bad ones by chance."""
     measure = wanted.measure
@@ -80,7 +86,10 @@ def fails(traffic: Traffic, wanted: CircuitBreaker) -> bool:
 def find_too_little(world: World, wanted: CircuitBreaker) -> Obstacle | None:
     """Return that too little is known of what the target answers, if so."""
     if world.traffic is None:
-        return Obstacle("NoMeasure", "Prometheus does not say what the pods answer; see measure")
+        why = world.unmeasured or "nothing is known of them"
+        return Obstacle(
+            "NoMeasure", f"it cannot be told what the pods of {world.target} answer: {why}"
+        )
     answered = total(world.traffic, (pod.name for pod in world.target.pods)).requests
     least, window = wanted.measure.min_requests, wanted.measure.window
     if answered < least:

@@ -1,15 +1,17 @@
 """Objects of the API server as a breaker sees them (pure)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from firewatch.api.circuit import Change
 from firewatch.api.circuit_breaker import CircuitBreaker
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import Object
+from firewatch.api.restart import RESTARTED_AT
 from firewatch.respond.circuit.fallback import SERVES
-from firewatch.respond.circuit.levers import Lever, Seen, as_text, pointer
+from firewatch.respond.circuit.levers import Lever, Seen, as_text, lever_of, parts_of, pointer
 from firewatch.respond.circuit.rollback import TEMPLATE
 from firewatch.respond.circuit.shed import REPLICAS
 from firewatch.respond.circuit.world import Backend, ConfigMap, Pod, Revision, Service, World
@@ -22,17 +24,27 @@ _UNKNOWN = "unknown"
 """What a Deployment has whose pod template no ReplicaSet has yet."""
 
 
+_RESTARTS = frozenset({RESTARTED_AT, "kubectl.kubernetes.io/restartedAt"})
+"""Annotations of a pod template that only renew its pods."""
+
+
 @dataclass(frozen=True)
 class Objects:
     """What was read of a target and of what stands around it."""
 
-    target: Object
+    kind: str
+    """Kind of the target."""
+    name: str
+    """Its name."""
+    target: Object | None
+    """None if it is gone, or is not the one that is meant any more."""
     pods: Sequence[Object] = ()
     """All of the namespace."""
     services: Sequence[Object] = ()
     replica_sets: Sequence[Object] = ()
     fallback: Object | None = None
-    config_map: Object | None = None
+    flag_maps: Sequence[Object] = ()
+    """ConfigMaps of which a key is held, or may be."""
     config_maps: frozenset[str] | None = None
     """Names of those of the namespace; None if they were not read."""
     budgets: Sequence[Object] = ()
@@ -40,24 +52,33 @@ class Objects:
     kept_by: str = ""
 
 
-def build_world(objects: Objects, wanted: CircuitBreaker) -> World:
-    """Return how things stand, without what only Prometheus knows."""
+def build_world(objects: Objects, wanted: CircuitBreaker, held: Iterable[Change] = ()) -> World:
+    """Return how things stand, without what only Prometheus knows.
+
+    ``held`` is what is changed at present: that is looked at, whatever is wanted by now.
+    """
     live = [pod for pod in objects.pods if _is_live(pod)]
-    target = _backend(objects.target, live)
+    spec = objects.target["spec"] if objects.target else {}
     return World(
-        target=target,
-        replicas=objects.target["spec"].get("replicas", 1),
+        target=_target(objects, live),
+        replicas=spec.get("replicas", 1),
         services=tuple(map(_service, objects.services)),
-        is_paused=objects.target["spec"].get("paused", False),
+        is_paused=spec.get("paused", False),
         scaled_by=objects.scaled_by,
         kept_by=objects.kept_by,
         fallback=_backend(objects.fallback, live) if objects.fallback else None,
-        config_map=_config_map(objects.config_map) if objects.config_map else None,
-        revisions=_revisions(objects, live),
-        disruptions_allowed=_allowed(objects),
+        config_map=_config_map(objects.flag_maps, wanted),
+        revisions=_revisions(objects.target, objects, live) if objects.target else (),
+        disruptions_allowed=_allowed(objects.target, objects.budgets) if objects.target else None,
         names=frozenset(pod["metadata"]["name"] for pod in live),
-        seen=dict(_seen(objects, wanted)),
+        seen=dict(_seen(objects, wanted, held)),
     )
+
+
+def _target(objects: Objects, pods: Iterable[Object]) -> Backend:
+    if objects.target is None:
+        return Backend(objects.kind, objects.name, {})
+    return _backend(objects.target, pods)
 
 
 def _is_live(pod: Object) -> bool:
@@ -105,37 +126,56 @@ def _service(live: Object) -> Service:
     )
 
 
-def _config_map(live: Object) -> ConfigMap:
-    name, is_immutable = live["metadata"]["name"], bool(live.get("immutable"))
-    return ConfigMap(name, live.get("data"), is_immutable=is_immutable)
+def _config_map(found: Iterable[Object], wanted: CircuitBreaker) -> ConfigMap | None:
+    name = wanted.flag.config_map if wanted.flag else ""
+    live = next((each for each in found if each["metadata"]["name"] == name), None)
+    if live is None:
+        return None
+    return ConfigMap(name, live.get("data"), is_immutable=bool(live.get("immutable")))
 
 
-def _allowed(objects: Objects) -> int | None:
-    found = budgets_of(objects.target, objects.budgets)
-    return min((allowed for _, allowed in found), default=None)
+def _allowed(target: Object, budgets: Iterable[Object]) -> int | None:
+    return min((allowed for _, allowed in budgets_of(target, budgets)), default=None)
 
 
-def _revisions(objects: Objects, pods: Sequence[Object]) -> tuple[Revision, ...]:
-    """Return the present revision of a Deployment and those that it keeps, the newest first."""
-    present = _template(objects.target)
-    found = sorted(_owned(objects), key=_number, reverse=True)
-    if not found or _template(found[0]) != present:
+def _revisions(target: Object, objects: Objects, pods: Sequence[Object]) -> tuple[Revision, ...]:
+    """Return the present revision of a Deployment and those that it keeps, the newest first.
+
+    Those that only renewed the pods are the same one.
+    """
+    present = lasting_template(target)
+    found = sorted(_owned(target, objects.replica_sets), key=_number, reverse=True)
+    if not found or lasting_template(found[0]) != present:
         return ()  # the controller has yet to see what somebody has just written
+    apart = [a for n, a in enumerate(found) if not any(_is_renewed(a, b) for b in found[:n])]
     return tuple(
         Revision(
             replica_set=each["metadata"]["name"],
             number=_number(each),
             began=_began(each, pods),
-            lacking=_lacking(_template(each), present, objects.config_maps),
+            lacking=_lacking(lasting_template(each), present, objects.config_maps),
         )
-        for each in found
+        for each in apart
     )
 
 
-def _owned(objects: Objects) -> list[Object]:
+def _is_renewed(one: Object, other: Object) -> bool:
+    """Tell whether two ReplicaSets differ by nothing but by when their pods were renewed."""
+    return _apart_from_renewals(one) == _apart_from_renewals(other)
+
+
+def _apart_from_renewals(replica_set: Object) -> Object:
+    template = lasting_template(replica_set)
+    metadata = template["metadata"]
+    annotations = metadata.get("annotations") or {}
+    kept = {k: v for k, v in annotations.items() if k not in _RESTARTS}
+    return {**template, "metadata": {**metadata, "annotations": kept}}
+
+
+def _owned(target: Object, replica_sets: Iterable[Object]) -> list[Object]:
     """Return the ReplicaSets of the target."""
-    uid = objects.target["metadata"]["uid"]
-    return [each for each in objects.replica_sets if _owner(each) == uid]
+    uid = target["metadata"]["uid"]
+    return [each for each in replica_sets if _owner(each) == uid]
 
 
 def _owner(live: Object) -> str:
@@ -148,7 +188,7 @@ def _number(replica_set: Object) -> int:
     return int(annotations.get(_REVISION, 0))
 
 
-def _template(live: Object) -> Object:
+def lasting_template(live: Object) -> Object:
     """Return a pod template without the label that the Deployment controller gives it."""
     template: Object = live["spec"]["template"]
     metadata = template.get("metadata") or {}
@@ -212,36 +252,63 @@ def _named(part: Any, kind: str) -> Iterator[str]:
         yield from _named(value, kind)
 
 
-def _seen(objects: Objects, wanted: CircuitBreaker) -> Iterator[tuple[Lever, Seen]]:
-    """Yield what stands in the fields that a breaker may hold."""
+def _seen(
+    objects: Objects, wanted: CircuitBreaker, held: Iterable[Change]
+) -> Iterator[tuple[Lever, Seen]]:
+    """Yield what stands in the fields that a breaker holds, or may hold."""
+    yield from _seen_of_target(objects)
+    around = (*objects.services, *filter(_is_live, objects.pods), *objects.flag_maps)
+    there = {(each["kind"], each["metadata"]["name"]): each for each in around}
+    for lever in {*_offered(objects, wanted), *map(lever_of, held)}:
+        live = there.get((lever.kind, lever.name))
+        if live is not None:
+            value = find_field(live, lever.field)
+            writer = last_writer(live, "selector") if lever.kind == "Service" else ""
+            yield lever, _see(live, value, writer)
+
+
+def _seen_of_target(objects: Objects) -> Iterator[tuple[Lever, Seen]]:
+    live, kind, name = objects.target, objects.kind, objects.name
+    if live is None:
+        return
+    replicas = live["spec"].get("replicas", 1)
+    yield Lever(kind, name, REPLICAS), _see(live, replicas, last_writer(live, "replicas"))
+    if kind == "Deployment":
+        present = present_replica_set(live, objects.replica_sets)
+        yield Lever(kind, name, TEMPLATE), _see(live, present, last_writer(live, "template"))
+
+
+def _offered(objects: Objects, wanted: CircuitBreaker) -> Iterator[Lever]:
+    """Yield what may be held: selectors of Services, labels by which they select, and the flag."""
     for service in objects.services:
-        value = service["spec"].get("selector")
-        yield _see(service, pointer("spec", "selector"), value, "selector")
+        yield Lever("Service", service["metadata"]["name"], pointer("spec", "selector"))
     keys = {key for each in objects.services for key in each["spec"].get("selector") or {}}
-    for pod in filter(_is_live, objects.pods):
+    for pod in objects.pods:
         for key in {*keys, SERVES}:
-            yield _see(pod, pointer("metadata", "labels", key), _labels(pod).get(key))
-    if objects.config_map and wanted.flag:
-        data = objects.config_map.get("data") or {}
-        value = data.get(wanted.flag.key)
-        yield _see(objects.config_map, pointer("data", wanted.flag.key), value)
-    target = objects.target
-    yield _see(target, REPLICAS, target["spec"].get("replicas", 1), "replicas")
-    if target["kind"] == "Deployment":
-        yield _see(target, TEMPLATE, _present(objects), "template")
+            yield Lever("Pod", pod["metadata"]["name"], pointer("metadata", "labels", key))
+    if wanted.flag:
+        yield Lever("ConfigMap", wanted.flag.config_map, pointer("data", wanted.flag.key))
 
 
-def _see(live: Object, path: str, value: Any, writer_of: str = "") -> tuple[Lever, Seen]:
-    lever = Lever(live["kind"], live["metadata"]["name"], path)
+def find_field(live: Object, path: str) -> Any:
+    """Return what a JSON pointer leads to; None if there is nothing."""
+    found: Any = live
+    for part in parts_of(path):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def _see(live: Object, value: Any, writer: str) -> Seen:
     text = None if value is None else as_text(value)
-    writer = last_writer(live, writer_of) if writer_of else ""
-    return lever, Seen(live["metadata"]["uid"], text, writer)
+    return Seen(live["metadata"]["uid"], text, writer)
 
 
-def _present(objects: Objects) -> str:
+def present_replica_set(target: Object, replica_sets: Iterable[Object]) -> str:
     """Return the name of the ReplicaSet that has the pod template of the Deployment."""
-    present = _template(objects.target)
+    present = lasting_template(target)
     found = (
-        str(each["metadata"]["name"]) for each in _owned(objects) if _template(each) == present
+        str(each["metadata"]["name"])
+        for each in _owned(target, replica_sets)
+        if lasting_template(each) == present
     )
     return next(found, _UNKNOWN)

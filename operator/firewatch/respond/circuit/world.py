@@ -105,6 +105,8 @@ class World:
     """How many pods its PodDisruptionBudgets let go; None without any."""
     traffic: Mapping[str, Traffic] | None = None
     """By pod, within the window before now; None if Prometheus cannot tell."""
+    unmeasured: str = ""
+    """Why it cannot."""
     counters: Mapping[str, Traffic] | None = None
     """By pod, since its counters began; None if Prometheus cannot tell."""
     errors_since: datetime | None = None

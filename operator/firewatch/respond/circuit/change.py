@@ -1,0 +1,83 @@
+"""Writing a field that a circuit breaker holds, if it still is as it was read."""
+
+import json
+
+from firewatch.api.circuit import Change
+from firewatch.api.resource import Object
+from firewatch.cluster.client import Cluster, Verb, Write
+from firewatch.cluster.errors import ConflictError, InvalidError
+from firewatch.cluster.kinds import (
+    BREAKER_KINDS,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    POD,
+    REPLICA_SET,
+    SERVICE,
+)
+from firewatch.respond.circuit.levers import as_text, patch_of
+from firewatch.respond.circuit.rollback import TEMPLATE
+from firewatch.respond.circuit.see import find_field, lasting_template, present_replica_set
+from firewatch.respond.circuit.shed import REPLICAS
+
+_KINDS = (*BREAKER_KINDS, SERVICE, POD, CONFIG_MAP)
+
+
+async def write_change(
+    cluster: Cluster, namespace: str, change: Change, *, dry_run: bool = False
+) -> None:
+    """Write what a change announces; ``ConflictError`` if the field is another by now."""
+    kind = next(each for each in _KINDS if each.kind == change.kind)
+    subresource = "scale" if change.field == REPLICAS else ""
+    if change.field == TEMPLATE:
+        patch = await _template_patch(cluster, namespace, change)
+    elif kind is CONFIG_MAP:
+        patch = await _key_patch(cluster, namespace, change)
+    else:
+        patch = [*patch_of(change)]
+    write = Write(
+        Verb.JSON_PATCH, kind, namespace, change.name, patch, subresource, dry_run=dry_run
+    )
+    await cluster.write(write)
+
+
+async def _key_patch(cluster: Cluster, namespace: str, change: Change) -> list[Object]:
+    """Return the patch that writes a key of a ConfigMap.
+
+    Any text may stand there, and the API server compares texts as it writes them, not as they are.
+    """
+    live = await cluster.get(CONFIG_MAP, namespace, change.name)
+    value = find_field(live, change.field)
+    if (None if value is None else as_text(value)) != change.written:
+        raise ConflictError(f"{change.field} of ConfigMap {change.name} is another by now")
+    uid, _, write = patch_of(change)
+    return [uid, _same(live), write]
+
+
+async def _template_patch(cluster: Cluster, namespace: str, change: Change) -> list[Object]:
+    """Return the patch that gives a Deployment the pod template of a ReplicaSet.
+
+    As ``kubectl rollout undo`` does it: without the label that the Deployment controller gives.
+    """
+    live = await cluster.get(DEPLOYMENT, namespace, change.name)
+    replica_sets = await cluster.list(REPLICA_SET, namespace)
+    if present_replica_set(live, replica_sets) != _name(change.written):
+        raise ConflictError(f"the pod template of Deployment {change.name} is another by now")
+    wanted = _name(change.intended)
+    found = next((each for each in replica_sets if each["metadata"]["name"] == wanted), None)
+    if found is None:
+        message = f"ReplicaSet {wanted}, whose pod template it would be given, is gone"
+        raise InvalidError(f"Deployment {change.name}: {message}")
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": change.uid},
+        _same(live),
+        {"op": "replace", "path": TEMPLATE, "value": lasting_template(found)},
+    ]
+
+
+def _name(text: str | None) -> str:
+    return "" if text is None else str(json.loads(text))
+
+
+def _same(live: Object) -> Object:
+    version = live["metadata"]["resourceVersion"]
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": version}

@@ -1,0 +1,326 @@
+"""Circuit breakers at a real API server: opened, tried, closed, and put back exactly."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from firewatch.api.resource import Object
+from firewatch.api.responses import UNDO
+from firewatch.cluster.client import Cluster, KubernetesCluster, Verb, Write
+from firewatch.cluster.find import find
+from firewatch.cluster.kinds import AUTO_RESPONSE, CONFIG_MAP, DEPLOYMENT, POD, SERVICE
+from firewatch.respond.circuit.world import Traffic
+from tests.apiserver.episodes import Episodes
+from tests.apiserver.killing import Mortal, survive
+from tests.apiserver.town import LABELS, Town, breaker
+
+pytestmark = pytest.mark.usefixtures("crds")
+
+OPENED, TRIED, CLOSED = "BreakerOpened", "BreakerHalfOpen", "BreakerClosed"
+MECHANISMS = ("flag", "isolate", "fallback", "rollback", "shed")
+
+
+Fails = Callable[[Object], bool]
+
+
+async def town_of(cluster: Cluster, namespace: str, **settings: str) -> Town:
+    town = Town(Episodes(cluster, namespace, settings=settings))
+    await town.build()
+    return town
+
+
+def is_bad(mechanism: str) -> Fails:
+    """Return which pods fail: one of them where a mechanism takes out single pods, else all."""
+    if mechanism == "isolate":
+        return lambda pod: bool(pod["metadata"]["name"] == "api-1")
+    return lambda pod: bool(pod["metadata"]["name"].startswith("api"))
+
+
+def nobody(_pod: Object) -> bool:
+    return False
+
+
+async def open_one(town: Town, mechanism: str, **more: Any) -> None:
+    """Have the application fail, and its breaker opened."""
+    town.fails = is_bad(mechanism)
+    await town.serve(30)
+    await town.episodes.response("break", actions=breaker(mechanism, **more))
+    await town.live(1)
+    assert await town.open_breakers(), await town.episodes.status("break")
+    town.fails = nobody
+
+
+def without_template(state: Object) -> Object:
+    """Return a state without what a rollback leaves as it is."""
+    specs = {**state["specs"], "api": {**state["specs"]["api"], "template": None}}
+    return {**state, "specs": specs}
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_it_opens_tries_closes_and_puts_back(
+    cluster: KubernetesCluster, namespace: str, mechanism: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    before = await town.state()
+    await open_one(town, mechanism)
+    status = await town.episodes.status("break")
+    assert (status["state"], status["breaker"]["mechanism"]) == ("BreakerOpen", mechanism)
+    assert status["breaker"]["inForce"]
+    assert status["breaker"]["errorsBefore"] > 0.05
+    live = await cluster.get(AUTO_RESPONSE, namespace, "break")
+    assert live["metadata"]["finalizers"]
+    assert await town.state() != before
+    await town.until_closed()
+    assert await town.episodes.events("break") == [OPENED, TRIED, CLOSED]
+    after = await town.state()
+    assert without_template(after) == without_template(before)
+    if mechanism == "rollback":
+        template = after["specs"]["api"]["template"]
+        assert template["spec"]["containers"][0]["image"] == "example.org/api:1"
+        assert "pod-template-hash" not in template["metadata"]["labels"]
+    else:
+        assert after == before
+    live = await cluster.get(AUTO_RESPONSE, namespace, "break")
+    assert "finalizers" not in live["metadata"]
+    assert live["status"]["state"] == "Cooldown"
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_killed_before_and_after_a_write_it_ends_as_without(
+    cluster: KubernetesCluster, namespaces: Callable[[], str], mechanism: str
+) -> None:
+    async def end(die_at: float | None) -> tuple[object, int]:
+        town = await town_of(cluster, namespaces())
+        writes, calm = Mortal(cluster, die_at=die_at), town.episodes
+        await calm.response("break", actions=breaker(mechanism))
+        town.fails = is_bad(mechanism)
+        await town.serve(30)
+        town.episodes = replace(calm, cluster=writes)
+
+        async def cured() -> None:
+            town.fails = nobody
+            await town.until_closed()
+
+        for part in (partial(town.live, 1), cured):
+            await survive(town.episodes, writes, part)
+        assert die_at is None or writes.die_at is None, "it was not killed"
+        state = _timeless(await town.state())
+        events = await town.episodes.events("break")
+        return (state, events, writes.seen(POD, SERVICE, CONFIG_MAP, DEPLOYMENT)), len(
+            writes.writes
+        )
+
+    calm, count = await end(None)
+    step = 1 if os.environ.get("FIREWATCH_WHOLE_SWEEP") else 4
+    points = [number + part for number in range(count) for part in (0, 0.5)][::step]
+    for point in points:
+        found, _ = await end(point)
+        assert found == calm, f"killed at {point} of {count}"
+    print(f"{mechanism}: {len(points)} of {2 * count} kill points")
+
+
+def _timeless(state: Object) -> Object:
+    """Return a state without what differs from namespace to namespace."""
+    return {name: state[name] for name in ("selectors", "labels", "data", "specs")}
+
+
+async def test_the_least_invasive_that_can_work_is_taken_and_says_why(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    town.fails = is_bad("isolate")
+    await town.serve(30)
+    await town.episodes.response("break", actions=breaker())
+    await town.live(1)
+    record = (await town.open_breakers())["break"]
+    assert (record["mechanism"], record["shares"]) == ("isolate", ["api-1"])
+
+
+async def test_of_four_pods_that_all_fail_none_is_taken_out(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    town.fails = is_bad("rollback")
+    await town.serve(30)
+    await town.episodes.response("break", actions=breaker("isolate"))
+    await town.live(2)
+    status = await town.episodes.status("break")
+    assert (status["state"], await town.open_breakers()) == ("Refused", {})
+    assert "at most half may leave" in status["message"]
+    assert await town.episodes.events("break") == ["BreakerRefused"]
+
+
+async def test_while_prometheus_says_nothing_nothing_is_opened_and_nothing_closed(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    town.episodes.is_counted = False
+    town.fails = is_bad("fallback")
+    await town.serve(30)
+    await town.episodes.response("break", actions=breaker("fallback"))
+    await town.live(2)
+    status = await town.episodes.status("break")
+    assert (status["state"], await town.open_breakers()) == ("Refused", {})
+    assert "it is gone" in status["message"]
+    town.episodes.is_counted = True
+    await town.live(1)
+    town.fails = nobody
+    await town.live(3)
+    town.episodes.is_counted = False
+    await town.live(60)
+    record = (await town.open_breakers())["break"]
+    assert (record["circuit"]["phase"], record["circuit"].get("counted")) == ("HalfOpen", None)
+    town.episodes.is_counted = True
+    await town.until_closed()
+
+
+async def test_what_goes_on_failing_is_opened_again_and_at_last_left_to_a_human(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    await open_one(town, "isolate", giveUpAfter="60s")
+    town.fails = is_bad("isolate")
+    await town.live(90)
+    status = await town.episodes.status("break")
+    assert (status["state"], status["breaker"]["circuit"]["phase"]) == ("Ineffective", "Open")
+    events = await town.episodes.events("break")
+    assert events[:3] == [OPENED, TRIED, "BreakerReopened"]
+    assert events[-1] == "BreakerIneffective"
+    assert events.count("BreakerIneffective") == 1
+    opened = status["breaker"]["circuit"]["openedAt"]
+    change = {"metadata": {"annotations": {UNDO: opened}}}
+    before = await town.state()
+    await town.episodes.patch(AUTO_RESPONSE, change, "break")
+    await town.live(1)
+    assert await town.open_breakers() == {}
+    assert (await town.state())["labels"]["api-1"] == {**LABELS, "pod-template-hash": "api-new"}
+    assert before["labels"]["api-1"] != (await town.state())["labels"]["api-1"]
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_deleted_while_it_is_open_it_puts_back_before_it_goes(
+    cluster: KubernetesCluster, namespace: str, mechanism: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    before = await town.state()
+    await open_one(town, mechanism)
+    await cluster.write(Write(Verb.DELETE, AUTO_RESPONSE, namespace, "break", {}))
+    await town.live(1)
+    after = await town.state()
+    assert without_template(after) == without_template(before)
+    # What a rollback was done against does not come back, unless somebody asks for it by name.
+    assert (after == before) is (mechanism != "rollback")
+    assert await find(cluster, AUTO_RESPONSE, namespace, "break") is None
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_a_target_deleted_while_it_is_open_leaves_nothing_behind_but_what_must_stay(
+    cluster: KubernetesCluster, namespace: str, mechanism: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    before = await town.state()
+    await open_one(town, mechanism)
+    await cluster.write(Write(Verb.DELETE, DEPLOYMENT, namespace, "api", {}))
+    await town.live(2)
+    assert await town.open_breakers() == {}
+    after = await town.state()
+    assert (after["data"], after["labels"]) == (before["data"], before["labels"])
+    # The Service would lead nowhere.
+    assert (after["selectors"] == before["selectors"]) is (mechanism != "fallback")
+    assert (await town.episodes.events("break"))[-1] in ("BreakerTakenBack", "BreakerKept")
+    live = await cluster.get(AUTO_RESPONSE, namespace, "break")
+    assert "finalizers" not in live["metadata"]
+
+
+async def test_a_rollout_by_a_person_while_it_is_rolled_back_is_left_alone(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    await open_one(town, "rollback")
+    container = {"name": "c", "image": "example.org/api:3"}
+    change = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    await town.episodes.patch(DEPLOYMENT, change)
+    await town.replica_set("api-newest", 3, "example.org/api:3")
+    await town.live(3)
+    assert await town.open_breakers() == {}
+    image = (await town.episodes.spec(DEPLOYMENT))["template"]["spec"]["containers"][0]["image"]
+    assert image == "example.org/api:3"
+    events = await town.episodes.events("break")
+    assert events[:2] == [OPENED, "BreakerReleased"], events
+
+
+async def test_of_two_breakers_on_one_target_one_waits(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    await open_one(town, "flag")
+    await town.episodes.response("other", actions=breaker("shed"))
+    await town.live(2)
+    status = await town.episodes.status("other")
+    assert (status["state"], [*await town.open_breakers()]) == ("Refused", ["break"])
+    assert "is open (AutoResponse break)" in status["message"]
+    await town.until_closed()
+
+
+@pytest.mark.parametrize("mechanism", ["fallback", "shed"])
+async def test_a_scale_up_beside_a_breaker_goes_on_unless_that_holds_the_replicas(
+    cluster: KubernetesCluster, namespace: str, mechanism: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    before = await town.state()
+    await open_one(town, mechanism)
+    await town.episodes.response("scale")
+    await town.live(1)
+    scaled = await town.episodes.status("scale")
+    expected = ("Active", 6) if mechanism == "fallback" else ("Refused", 1)
+    assert (scaled["state"], (await town.episodes.spec(DEPLOYMENT))["replicas"]) == expected
+    await town.live(40)
+    for _ in range(20):
+        await town.live(2, firing=False)
+    assert await town.open_breakers() == {}
+    assert "ledger" not in await town.episodes.status("scale")
+    assert await town.state() == before
+
+
+async def test_one_breaker_at_a_time_in_a_namespace_and_never_two_that_depend_on_each_other(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    await open_one(town, "flag")
+    flag = {"configMap": "api", "key": "lite", "open": "on"}
+    await town.episodes.response("lite", target="lite", actions=breaker("flag", flag=flag))
+    await town.live(1)
+    status = await town.episodes.status("lite")
+    assert status["state"] == "Refused"
+    assert "1 may be at the same time" in status["message"]
+    town.episodes.settings["FIREWATCH_MAX_BREAKERS"] = "2"
+    actions = breaker("flag", flag=flag, dependsOn=["api"])
+    await town.episodes.patch(AUTO_RESPONSE, {"spec": {"actions": actions}}, "lite")
+    await town.live(1)
+    assert "depends" in (await town.episodes.status("lite"))["message"]
+    actions = breaker("flag", flag=flag)
+    await town.episodes.patch(AUTO_RESPONSE, {"spec": {"actions": actions}}, "lite")
+    town.answered["lite-0"] = Traffic(100, 50)
+    await town.live(1)
+    assert [*await town.open_breakers()] == ["break", "lite"]
+
+
+async def test_texts_that_the_api_server_writes_otherwise_than_we_do(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    flag = {"configMap": "api", "key": "breaker", "open": "<an> & 'aus' → ü"}
+    await town.episodes.patch(CONFIG_MAP, {"data": {"breaker": "<off> & ä"}})
+    before = await town.state()
+    town.fails = is_bad("flag")
+    await town.serve(30)
+    await town.episodes.response("break", actions=breaker("flag", flag=flag))
+    await town.live(1)
+    assert (await town.state())["data"]["breaker"] == flag["open"]
+    town.fails = nobody
+    await town.until_closed()
+    assert await town.state() == before
