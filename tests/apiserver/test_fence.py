@@ -29,6 +29,7 @@ from firewatch.cluster.kinds import (
     POD,
     SCALED_OBJECT,
     SECRET,
+    SERVICE,
     SERVICE_ACCOUNT,
     STATEFUL_SET,
     Kind,
@@ -304,6 +305,102 @@ async def test_of_a_targets_pods_only_the_annotation_of_a_restart_is_changed(
             await operator.write(Write(Verb.MERGE, kind, namespace, "x", gone))
     with pytest.raises(ForbiddenError, match="only what it has made"):
         await operator.write(Write(Verb.DELETE, kind, namespace, "x", None))
+
+
+@pytest.fixture
+def breakers(kubectl: Kubectl, namespace: str) -> None:
+    """Grant circuit breakers in a namespace, beside what is granted everywhere."""
+    grant = yaml.safe_load((ROOT / "config/grants/breakers/role-binding.yaml").read_text())
+    grant["metadata"]["namespace"] = namespace
+    kubectl("apply", "-f", "-", text=json.dumps(grant))
+
+
+def foreign(kind: Kind, namespace: str) -> Object:
+    """Return an object of somebody else that a circuit breaker changes."""
+    rest: Object = {
+        SERVICE: {"spec": {"selector": {"app": "api"}, "ports": [{"port": 80}]}},
+        CONFIG_MAP: {"data": {"breaker": "off", "colour": "blue"}},
+    }.get(kind, {})
+    return {**body(kind, namespace, app="api", traffic="yes"), **rest}
+
+
+FIELDS: list[tuple[Kind, Object, list[Object]]] = [
+    (
+        POD,
+        {"metadata": {"labels": {"traffic": None}}},
+        [
+            {"metadata": {"labels": {"traffic": None, "app": "other"}}},
+            {"metadata": {"labels": {"traffic": None}, "annotations": {"a": "b"}}},
+            {"metadata": {"labels": {"traffic": None}}, "spec": {"activeDeadlineSeconds": 1}},
+        ],
+    ),
+    (
+        SERVICE,
+        {"spec": {"selector": {"app": "lite"}}},
+        [
+            {"spec": {"selector": {"app": "lite"}, "externalIPs": ["192.0.2.1"]}},
+            {"spec": {"selector": {"app": "lite"}}, "metadata": {"labels": {"a": "b"}}},
+            {"spec": {"type": "ExternalName", "externalName": "elsewhere.example"}},
+        ],
+    ),
+    (
+        CONFIG_MAP,
+        {"data": {"breaker": "on"}},
+        [
+            {"data": {"breaker": "on", "colour": "red"}},
+            {"data": {"breaker": "on"}, "binaryData": {"x": "eA=="}},
+            {"data": {"breaker": "on"}, "metadata": {"annotations": {"a": "b"}}},
+        ],
+    ),
+    (
+        DEPLOYMENT,
+        templated(spec={"containers": [{"name": "c", "image": "example.org/other:1"}]}),
+        [
+            templated(spec={"serviceAccountName": "admin"}),
+            {"spec": {**templated(metadata={"labels": {"c": "d"}})["spec"], "paused": True}},
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "more"), FIELDS, ids=lambda each: getattr(each, "kind", "")
+)
+async def test_of_what_a_circuit_breaker_changes_one_field_is_written(
+    operator: KubernetesCluster,
+    cluster: KubernetesCluster,
+    namespace: str,
+    breakers: None,
+    *,
+    kind: Kind,
+    change: Object,
+    more: list[Object],
+) -> None:
+    await make(cluster, kind, foreign(kind, namespace))
+    for further in more:
+        with pytest.raises(ForbiddenError, match="only what it has made"):
+            await operator.write(Write(Verb.MERGE, kind, namespace, "x", further))
+    await operator.write(Write(Verb.MERGE, kind, namespace, "x", change))
+    with pytest.raises(ForbiddenError, match="only what it has made"):
+        await operator.write(Write(Verb.DELETE, kind, namespace, "x", None))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "more"), FIELDS, ids=lambda each: getattr(each, "kind", "")
+)
+async def test_where_circuit_breakers_are_not_granted_not_even_that(
+    operator: KubernetesCluster,
+    cluster: KubernetesCluster,
+    namespace: str,
+    *,
+    kind: Kind,
+    change: Object,
+    more: list[Object],
+) -> None:
+    await make(cluster, kind, foreign(kind, namespace))
+    for each in (change, *more):
+        with pytest.raises(ForbiddenError, match="only what it has made"):
+            await operator.write(Write(Verb.MERGE, kind, namespace, "x", each))
 
 
 async def test_of_leases_it_makes_and_changes_only_the_one_of_its_replicas(

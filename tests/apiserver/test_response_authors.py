@@ -117,6 +117,34 @@ def test_who_may_only_scale_a_workload_may_not_have_it_restarted(
         kubectl("apply", somebody, "-f", "-", text=restarting(namespace))
 
 
+def breaking(namespace: str) -> str:
+    body = json.loads(response(namespace))
+    body["spec"]["actions"] = [{"circuitBreaker": {}}]
+    return json.dumps(body)
+
+
+def test_who_may_patch_all_that_a_circuit_breaker_changes_may_have_it_opened(
+    kubectl: Kubectl, namespace: str
+) -> None:
+    target = ("--verb=patch", "--resource=deployments.apps", "--resource-name=api")
+    around = ("--verb=patch", "--resource=services,pods,configmaps")
+    somebody = author(kubectl, namespace, target, around)
+    kubectl("apply", somebody, "-f", "-", text=breaking(namespace))
+    with pytest.raises(KubectlError, match="may not patch deployments/scale of api"):
+        kubectl("apply", somebody, "-f", "-", text=response(namespace))
+
+
+@pytest.mark.parametrize("lacking", ["services", "pods", "configmaps", "deployments.apps"])
+def test_who_may_not_patch_one_of_them_may_not(
+    kubectl: Kubectl, namespace: str, lacking: str
+) -> None:
+    resources = {"services", "pods", "configmaps", "deployments.apps"} - {lacking}
+    rights = ("--verb=patch", f"--resource={','.join(sorted(resources))}")
+    somebody = author(kubectl, namespace, rights)
+    with pytest.raises(KubectlError, match="a circuit breaker changes its target, Services, pods"):
+        kubectl("apply", somebody, "-f", "-", text=breaking(namespace))
+
+
 CREDENTIALS = {"name": "keys", "key": "token"}
 SERVER = {"url": "https://elsewhere.example", "authorization": {"credentials": CREDENTIALS}}
 HOOK = {"url": "https://elsewhere.example", "bearerToken": CREDENTIALS}
