@@ -317,11 +317,11 @@ def breakers(kubectl: Kubectl, namespace: str) -> None:
 
 def foreign(kind: Kind, namespace: str) -> Object:
     """Return an object of somebody else that a circuit breaker changes."""
-    rest: Object = {
+    further: dict[Kind, Object] = {
         SERVICE: {"spec": {"selector": {"app": "api"}, "ports": [{"port": 80}]}},
         CONFIG_MAP: {"data": {"breaker": "off", "colour": "blue"}},
-    }.get(kind, {})
-    return {**body(kind, namespace, app="api", traffic="yes"), **rest}
+    }
+    return {**body(kind, namespace, app="api", traffic="yes"), **further.get(kind, {})}
 
 
 FIELDS: list[tuple[Kind, Object, list[Object]]] = [

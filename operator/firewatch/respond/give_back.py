@@ -20,7 +20,8 @@ from firewatch.respond.context import RespondContext
 from firewatch.respond.finalizer import has_finalizer
 from firewatch.respond.onlooker import reconcile_onlooker
 from firewatch.respond.registry import ONLOOKER, Entry, Registry
-from firewatch.respond.report import read_ledger
+from firewatch.respond.report import describe_owed, read_ledger
+from firewatch.respond.status import split_records
 from firewatch.respond.target import reconcile_target
 
 _PAUSE_SECONDS = 1.0
@@ -42,23 +43,22 @@ class Owed:
         """Return one line: who, what is owed to which target, and why."""
         metadata = self.live["metadata"]
         who = f"AutoResponse {metadata['namespace']}/{metadata['name']}"
-        ledger = _ledger(self.live)
-        if not ledger:
+        _, owed = split_records(self.live)
+        if not owed:
             return f"{who} owes nothing and keeps its finalizer: {self.why}"
-        return (
-            f"{who}: {self.target} is left at {ledger.get('written')} replicas (baseline"
-            f" {ledger.get('baseline')}): {self.why}"
-        )
+        return f"{who}: {self.target} is left {'; '.join(describe_owed(owed))}: {self.why}"
 
     @property
     def target(self) -> str:
         """Return kind and name of the target."""
-        target = _ledger(self.live).get("target") or {}
+        target = _target(self.live)
         return f"{target.get('kind')} {target.get('name')}"
 
 
-def _ledger(live: Object) -> Object:
-    found: Object = live.get("status", {}).get("ledger") or {}
+def _target(live: Object) -> Object:
+    """Return the target of the first of its records; empty if it has none."""
+    _, owed = split_records(live)
+    found: Object = next((each.get("target") or {} for each in owed.values()), {})
     return found
 
 
@@ -72,7 +72,7 @@ async def give_back(context: RespondContext, deadline: datetime) -> list[Owed]:
         owed = [
             Owed(live, problems.get(live["metadata"]["uid"]) or _said(live))
             for live in await _read(context)
-            if _ledger(live) or has_finalizer(live)
+            if _owes(live)
         ]
         if not owed or context.clock() >= deadline:
             return owed
@@ -92,8 +92,9 @@ async def _run_passes(context: RespondContext) -> dict[str, str]:
             continue
         entry = Entry(live, spec, _RELEASED, None)
         context.registry.put(entry)
-        if _ledger(live) or has_finalizer(live):
-            owing.setdefault(entry.owed or entry.target, []).append(uid)
+        if _owes(live):
+            for key in entry.owes or {entry.target}:
+                owing.setdefault(key, []).append(uid)
     for key, uids in owing.items():
         try:
             await _run_pass(context, key)
@@ -103,6 +104,11 @@ async def _run_passes(context: RespondContext) -> dict[str, str]:
         _, unreadable = read_ledger(key, context.registry.on_target(key))
         problems |= dict.fromkeys(uids, unreadable)
     return problems
+
+
+def _owes(live: Object) -> bool:
+    _, owed = split_records(live)
+    return bool(owed) or has_finalizer(live)
 
 
 async def _run_pass(context: RespondContext, key: Key) -> None:
@@ -126,10 +132,9 @@ def _said(live: Object) -> str:
 async def tell_targets(context: RespondContext, owed: list[Owed]) -> None:
     """Leave an Event on each target that has not been given back."""
     for each in owed:
-        ledger = _ledger(each.live)
-        if not ledger:
+        target, namespace = _target(each.live), each.live["metadata"]["namespace"]
+        if not target:
             continue
-        target, namespace = ledger["target"], each.live["metadata"]["namespace"]
         kind = target_kind(context.settings, target["kind"])
         if kind is None:
             continue  # what its API version is nobody knows

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import UTC, datetime
 
 from firewatch.api.resource import Object
 from firewatch.api.responses import OPT_IN_LABEL, AutoResponseSpec
@@ -19,6 +19,7 @@ from firewatch.cluster.kinds import (
     Kind,
 )
 from firewatch.respond.autoscalers import MINIMUM_FIELD, find_autoscaler
+from firewatch.respond.circuit.look import Subject
 from firewatch.respond.gitops import Field, find_keeper, remedy
 from firewatch.respond.managers import last_writer
 from firewatch.respond.renewal import find_renewal
@@ -32,26 +33,9 @@ from firewatch.respond.sizes import (
     read_scale,
     size_of,
 )
+from firewatch.runbook.breakers import examine_breaker
+from firewatch.runbook.checking import Check, Grade
 from firewatch.runbook.extra_kinds import gather_settings
-
-
-class Grade(StrEnum):
-    """How bad it is."""
-
-    FINE = "ok"
-    LOOK = "look"
-    """It works, but somebody should know."""
-    BAD = "bad"
-    """The response would do nothing, or be undone."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at."""
-
-    about: str
-    grade: Grade
-    message: str
 
 
 @dataclass(frozen=True)
@@ -81,7 +65,24 @@ async def examine(cluster: Cluster, response: Object) -> list[Check]:
         if error.reason not in (KIND_NOT_GRANTED, NOT_SCALABLE):
             raise
         return [*_accepted(response), Check("target", Grade.BAD, str(error))]
-    return check(scene)
+    return [*check(scene), *await _breaker(cluster, scene)]
+
+
+async def _breaker(cluster: Cluster, scene: Scene) -> list[Check]:
+    """Return what there is to say of a circuit breaker, if the response has one."""
+    spec = AutoResponseSpec.model_validate(scene.response["spec"], extra="ignore")
+    if spec.circuit_breaker is None or scene.target is None:
+        return []
+    scaler, metadata = scene.scaler, scene.target["metadata"]
+    subject = Subject(
+        namespace=metadata["namespace"],
+        kind=scene.kind.kind,
+        name=metadata["name"],
+        live=scene.target,
+        scaled_by=f"{scaler.kind} {scaler.name}" if isinstance(scaler, Autoscaler) else "",
+        kept_by=str(find_keeper(scene.target) or ""),
+    )
+    return await examine_breaker(cluster, subject, spec.circuit_breaker, datetime.now(UTC))
 
 
 def _onlooker_checks(response: Object) -> Iterator[Check]:
@@ -162,6 +163,8 @@ def _checks(scene: Scene) -> Iterator[Check]:
     yield _mode(spec, scene)
     if spec.restart is not None:
         yield from _restart(scene, scene.target, scene.size)
+        return
+    if spec.scale_up is None:
         return
     yield from _replicas(spec, scene.target, scene.size)
     yield _scaled_by(scene)

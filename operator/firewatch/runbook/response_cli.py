@@ -17,8 +17,9 @@ from firewatch.cluster.errors import ClusterError, ForbiddenError, UnreachableEr
 from firewatch.cluster.kinds import AUTO_RESPONSE
 from firewatch.metrics import Metrics
 from firewatch.runbook import responses
+from firewatch.runbook.checking import Check, Grade
 from firewatch.runbook.kubeconfig import context_namespace, kubeconfig_path
-from firewatch.runbook.preflight import Check, Grade, examine
+from firewatch.runbook.preflight import examine
 from firewatch.runbook.printing import ListFormat, print_rows
 
 _FOUND, _USAGE, _UNREACHABLE, _DENIED = 1, 2, 3, 4

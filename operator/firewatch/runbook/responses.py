@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from firewatch.api.circuit import BreakerRecord
 from firewatch.api.conditions import format_time
 from firewatch.api.notices import DeliveryState
 from firewatch.api.resource import Object
 from firewatch.api.responses import APPROVED, PAUSED_UNTIL, REJECTED, RESET, UNDO, State
 from firewatch.cluster.client import Cluster, Verb, Write
 from firewatch.cluster.kinds import AUTO_RESPONSE
+from firewatch.runbook.breakers import describe
 
 
 class ActionError(Exception):
@@ -87,6 +89,10 @@ def _steps(live: Object) -> Iterator[Step]:
         replicas=_change(ledger.get("baseline"), ledger.get("written")),
         message=status.get("message", ""),
     )
+    if breaker := status.get("breaker"):
+        record = BreakerRecord.model_validate(breaker, extra="ignore")
+        for line in describe(record):
+            yield Step(time="", event="", alert="", replicas="", message=line)
 
 
 def _step(entry: Object) -> Step:
@@ -165,7 +171,11 @@ async def reset(cluster: Cluster, namespace: str) -> int:
 
 async def undo(cluster: Cluster, live: Object) -> str:
     """Have the operator put back at once what it has changed for an AutoResponse."""
-    metadata, ledger = live["metadata"], live.get("status", {}).get("ledger") or {}
+    metadata, status = live["metadata"], live.get("status", {})
+    if breaker := status.get("breaker"):
+        await _annotate(cluster, live, {UNDO: breaker["circuit"]["openedAt"]})
+        return f"the circuit breaker is taken back ({breaker['does']})"
+    ledger = status.get("ledger") or {}
     claims = ledger.get("claims") or []
     mine = next((claim for claim in claims if claim["uid"] == metadata["uid"]), None)
     if mine is None:

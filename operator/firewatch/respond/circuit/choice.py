@@ -41,7 +41,7 @@ def choose(world: World, wanted: CircuitBreaker) -> Plan | Obstacle:
         return WAYS[wanted.mechanism].plan(world, wanted)
     passed_over: list[str] = []
     for mechanism, way in WAYS.items():
-        if not _is_offered(mechanism, wanted):
+        if not is_offered(mechanism, wanted):
             continue
         found = way.plan(world, wanted)
         if isinstance(found, Plan):
@@ -51,7 +51,7 @@ def choose(world: World, wanted: CircuitBreaker) -> Plan | Obstacle:
     return Obstacle("NoMechanism", f"no mechanism can work: {'; '.join(passed_over)}")
 
 
-def _is_offered(mechanism: Mechanism, wanted: CircuitBreaker) -> bool:
+def is_offered(mechanism: Mechanism, wanted: CircuitBreaker) -> bool:
     """Tell whether a mechanism is given at all; those that ask for nothing always are."""
     given = {
         Mechanism.FLAG: wanted.flag,
