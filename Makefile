@@ -39,6 +39,10 @@ lock: | $(UV) ## Resolve the dependencies anew and write the lock files
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements/operator.txt
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
 
+.PHONY: demo-breaker
+demo-breaker: $(STAMP) ## Circuit breakers for real: a bad rollout, a failing API, one bad pod
+	@$(PYTHON) -m e2e.breaker_demo
+
 .PHONY: demo
 demo: $(STAMP) ## The main job for real: load, alert, scale-up, restore, on a real cluster
 	@$(PYTHON) -m e2e.demo

@@ -44,6 +44,8 @@ class Episodes:
     """What pods have answered so far, as their Prometheus would say."""
     is_counted: bool = True
     """Whether it says so."""
+    alert_name: str = ALERT
+    """Name of the alert."""
 
     @property
     def context(self) -> RespondContext:
@@ -104,7 +106,7 @@ class Episodes:
     ) -> None:
         """Create an AutoResponse."""
         wanted = {
-            "trigger": {"alert": ALERT},
+            "trigger": {"alert": self.alert_name},
             "target": {"kind": kind.kind, "name": target},
             "actions": [{"scaleUp": {"by": by, "maxReplicas": 10}}],
             "recovery": {"hold": "10s"},
@@ -119,14 +121,13 @@ class Episodes:
         self, *, firing: bool, series: int = 1, muted: bool = False, muted_error: str = ""
     ) -> None:
         """Have the source say whether the alert fires, for how many series, and whether it is muted."""
+        name = self.alert_name
         alerts = tuple(
-            Alert(
-                f"id-{n}", ALERT, {"alertname": ALERT, "pod": str(n)}, AlertState.FIRING, self.now
-            )
+            Alert(f"id-{n}", name, {"alertname": name, "pod": str(n)}, AlertState.FIRING, self.now)
             for n in range(series if firing else 0)
         )
         rule = RuleState(
-            name=ALERT,
+            name=name,
             labels={},
             healthy=True,
             error="",

@@ -61,3 +61,17 @@ async def test_an_alert_that_was_seen_before_a_response_was_applied_proves_nothi
     await episodes.step()
     assert (await episodes.spec(DEPLOYMENT, "another"))["replicas"] == 2
     assert (await episodes.spec(DEPLOYMENT))["replicas"] == 2, "given back at once"
+
+
+@pytest.mark.parametrize("name", ["Load<High>", "R&D", "Überlast", "A\u2028B"])
+async def test_an_alert_whose_name_the_api_server_writes_otherwise_than_we_do(
+    cluster: KubernetesCluster, namespace: str, name: str
+) -> None:
+    episodes = Episodes(cluster, namespace, alert_name=name)
+    await one(episodes)
+    episodes.alert(firing=True)
+    await episodes.step()
+    assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4
+    await episodes.until_over()
+    assert (await episodes.spec(DEPLOYMENT))["replicas"] == 2
+    assert await episodes.events() == ["ScaledUp", "Restored"]

@@ -1,4 +1,4 @@
-"""The metric families: the runbook's five, and one gauge that a request sets."""
+"""The metric families: the runbook's five, a gauge that a request sets, and what a visitor sees."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
@@ -44,5 +44,11 @@ class Metrics:
         self.demo_load = Gauge(
             "freeagentics_demo_load",
             "A value that PUT /gauge sets",
+            registry=self.registry,
+        )
+        self.visits = Counter(
+            "freeagentics_demo_visits",
+            "Requests that a visitor has sent, by how they went",
+            ["outcome"],
             registry=self.registry,
         )

@@ -19,6 +19,7 @@ AGENTS = ("planner", "researcher", "critic", "executor")
 # Seconds that requests take, one after the other: enough spread for percentiles to differ.
 _WORK_SECONDS = (0.002, 0.004, 0.008, 0.004, 0.03)
 _SHUTDOWN_SECONDS = 0.5
+_PATIENCE_SECONDS = 2.0
 MAX_VALUE = 1e300
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -147,10 +148,20 @@ def _number(body: dict[str, Any], name: str, *, least: float = 0, most: float) -
 
 @asynccontextmanager
 async def serve(
-    role: str, *, port: int, host: str | None = None, traffic_seconds: float
+    role: str,
+    *,
+    port: int,
+    host: str | None = None,
+    traffic_seconds: float,
+    error_ratio: float = 0.0,
+    visits: str = "",
 ) -> AsyncIterator[Example]:
-    """Run the application, on all addresses unless a host is given, on a free port if it is 0."""
+    """Run the application, on all addresses unless a host is given, on a free port if it is 0.
+
+    With ``visits`` it asks that address all the time, and itself nothing.
+    """
     example = Example(role)
+    example.faults.switch(error_ratio)
     runner = web.AppRunner(
         example.build_application(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS
     )
@@ -162,7 +173,9 @@ async def serve(
     try:
         await web.TCPSite(runner, host, port).start()
         example.port = runner.addresses[0][1]
-        if traffic_seconds:
+        if visits:
+            traffic = asyncio.create_task(_visit(visits, traffic_seconds, example.metrics))
+        elif traffic_seconds:
             traffic = asyncio.create_task(_send_traffic(example.port, traffic_seconds))
         yield example
     finally:
@@ -182,4 +195,19 @@ async def _send_traffic(port: int, pause: float) -> None:
             with suppress(aiohttp.ClientError, TimeoutError):
                 async with session.request(method, path) as response:
                     await response.read()
+            await asyncio.sleep(pause)
+
+
+async def _visit(address: str, pause: float, metrics: Metrics) -> None:
+    """Ask an address all the time, each time over a new connection, so that none sticks to a pod."""
+    connector = aiohttp.TCPConnector(force_close=True)
+    timeout = aiohttp.ClientTimeout(total=_PATIENCE_SECONDS)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        while True:
+            is_well = False
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with session.get(address) as response:
+                    await response.read()
+                    is_well = response.ok
+            metrics.visits.labels("ok" if is_well else "failed").inc()
             await asyncio.sleep(pause)

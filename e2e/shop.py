@@ -1,0 +1,172 @@
+"""The application of examples/demo-breaker on a cluster: what fails in it, and how visitors fare."""
+
+import json
+import re
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from e2e.images import PROJECT
+from e2e.installation import Testbed
+from e2e.kubectl import Kubectl, Object, wait_for
+
+FOLDER = PROJECT / "examples" / "demo-breaker"
+NAMESPACE = "freeagentics-breaker"
+STACK, TARGET, LIGHT, VISITOR = "platform", "api", "api-lite", "visitor"
+PODS = 4
+BAD_RATIO = 0.5
+"""Share of the requests that fail where something is bad."""
+_IMAGE = "firewatch/example-app:0.1.0"
+_VISITS = re.compile(
+    r'^freeagentics_demo_visits_total\{outcome="(ok|failed)"\} (\S+)$', re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Visits:
+    """How many requests of the visitor went well so far, and how many did not."""
+
+    ok: float
+    failed: float
+
+    def ratio_since(self, before: "Visits") -> float | None:
+        """Return the share that has failed since then; None without any requests."""
+        ok, failed = self.ok - before.ok, self.failed - before.failed
+        return failed / (ok + failed) if ok + failed > 0 else None
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The application in its namespace."""
+
+    testbed: Testbed
+    namespace: str = NAMESPACE
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """Return kubectl for this cluster."""
+        return self.testbed.kubectl
+
+    def set_up(self) -> None:
+        """Apply examples/demo-breaker with this cluster's images, and wait until it is all there."""
+        for path in sorted(FOLDER.glob("*.yaml")):
+            self.kubectl.apply(*map(self._here, yaml.safe_load_all(path.read_text())))
+        for name in (TARGET, LIGHT, VISITOR):
+            self.wait_rolled_out(name)
+        for kind, name in (("mstack", STACK), ("apol", "runbook")):
+            self.kubectl.run(
+                *("wait", f"{kind}/{name}", "-n", self.namespace),
+                *("--for=condition=Ready", "--timeout=180s"),
+            )
+        wait_for("requests of every pod", self._is_measured)
+
+    def _here(self, thing: Object) -> Object:
+        """Return an object of the example as it is in this namespace of this cluster."""
+        images = self.testbed.images
+        here: Object = json.loads(
+            json.dumps(thing)
+            .replace(f'"{NAMESPACE}"', f'"{self.namespace}"')
+            .replace(_IMAGE, images.example_app)
+        )
+        if here["kind"] == "MonitoringStack":
+            here["spec"]["metrics"]["image"] = images.prometheus
+        return here
+
+    def response(self, mechanism: str) -> Object:
+        """Return the AutoResponse of a mechanism."""
+        text = (FOLDER / "responses" / f"{mechanism}.yaml").read_text()
+        return self._here(yaml.safe_load(text))
+
+    def wait_rolled_out(self, name: str = TARGET) -> None:
+        """Wait until all pods of a Deployment are of its present template and ready."""
+        self.kubectl.run(
+            *("rollout", "status", f"deployment/{name}", "-n", self.namespace, "--timeout=120s")
+        )
+
+    def _is_measured(self) -> bool:
+        query = f'count(sum by (pod) (freeagentics_requests_total{{namespace="{self.namespace}"}}))'
+        found = self.query(query)
+        return bool(found) and float(found[0]["value"][1]) >= PODS
+
+    def query(self, expression: str) -> list[Any]:
+        """Return the result of an instant query to the stack's Prometheus."""
+        service = f"services/{STACK}-prometheus:9090/proxy"
+        text = urllib.parse.urlencode({"query": expression})
+        path = f"/api/v1/namespaces/{self.namespace}/{service}/api/v1/query?{text}"
+        result: list[Any] = json.loads(self.kubectl.run("get", "--raw", path))["data"]["result"]
+        return result
+
+    # --- what goes wrong ---------------------------------------------------------------------
+
+    def roll_out_badly(self) -> None:
+        """Roll out a version of which every pod fails."""
+        self._set_arguments(f"--error-ratio={BAD_RATIO}")
+
+    def _set_arguments(self, *more: str) -> None:
+        change = [
+            {
+                "op": "replace",
+                "path": "/spec/template/spec/containers/0/args",
+                "value": ["api", "--traffic-seconds=0", *more],
+            }
+        ]
+        self.kubectl.run(
+            *("patch", "deployment", TARGET, "-n", self.namespace),
+            *("--type=json", "-p", json.dumps(change)),
+        )
+
+    def fail(self, ratio: float, *pods: str) -> None:
+        """Have pods fail a share of their requests from now on; all pods of the API if none is named."""
+        for pod in pods or self.pods():
+            path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8000/proxy/faults"
+            body = json.dumps({"errorRatio": ratio})
+            self.kubectl.run("create", "--raw", path, "-f", "-", stdin=body)
+
+    def pods(self) -> list[str]:
+        """Return the names of the API's pods that are not about to go."""
+        found = self.kubectl.list("pods", self.namespace, f"app.kubernetes.io/name={TARGET}")
+        names = (each["metadata"] for each in found)
+        return sorted(each["name"] for each in names if "deletionTimestamp" not in each)
+
+    # --- what there is to see ----------------------------------------------------------------
+
+    def visits(self) -> Visits:
+        """Return how the visitor has fared so far, by its own count."""
+        (pod,) = self.kubectl.list("pods", self.namespace, f"app.kubernetes.io/name={VISITOR}")
+        name = pod["metadata"]["name"]
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{name}:8002/proxy/metrics"
+        found = dict(_VISITS.findall(self.kubectl.run("get", "--raw", path)))
+        return Visits(float(found.get("ok", 0)), float(found.get("failed", 0)))
+
+    def status(self, response: str) -> Object:
+        """Return the status of an AutoResponse."""
+        found = self.kubectl.get("aresp", response, self.namespace)
+        status: Object = (found or {}).get("status", {})
+        return status
+
+    def state(self) -> Object:
+        """Return all that a circuit breaker may change: it must be the same afterwards."""
+        deployment = self.kubectl.get("deployment", TARGET, self.namespace)
+        service = self.kubectl.get("service", TARGET, self.namespace)
+        assert deployment is not None
+        assert service is not None
+        pods = self.kubectl.list("pods", self.namespace, "app.kubernetes.io/part-of=freeagentics")
+        going = [pod for pod in pods if "deletionTimestamp" in pod["metadata"]]
+        labels = [
+            sorted(pod["metadata"]["labels"].items() - _of_replica_set(pod))
+            for pod in pods
+            if pod not in going
+        ]
+        return {
+            "spec": deployment["spec"],
+            "selector": service["spec"]["selector"],
+            "labels": sorted(labels),
+        }
+
+
+def _of_replica_set(pod: Object) -> set[tuple[str, str]]:
+    """Return the label by which a ReplicaSet knows its pods: a rollout and its undoing change it."""
+    found = pod["metadata"]["labels"].get("pod-template-hash")
+    return {("pod-template-hash", found)} if found else set()
