@@ -47,7 +47,11 @@ TIERS = (
         "examples to manifests and configurations, checked by promtool and helm",
         (_pytest("tests/golden"),),
     ),
-    Tier("apiserver", "a real etcd and kube-apiserver", (_pytest("tests/apiserver"),)),
+    Tier(
+        "apiserver",
+        "a real etcd and kube-apiserver",
+        (_pytest("tests/apiserver", "-n2", "--dist=loadfile"),),
+    ),
     Tier("e2e", "a real cluster with real pods, installed by the chart", (_pytest("e2e"),)),
 )
 

@@ -1,6 +1,7 @@
 """A real etcd and kube-apiserver for the whole run, with our CRDs; no controllers, no nodes."""
 
 import itertools
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -68,8 +69,9 @@ def metrics() -> Metrics:
 
 @pytest.fixture(scope="session")
 def numbers() -> Iterator[int]:
-    """Return numbers for names that must differ."""
-    return itertools.count()
+    """Return numbers for names and addresses that must differ, also beside other workers."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    return itertools.count(10_000 * int(worker))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from firewatch.api.resource import Object
-from firewatch.api.responses import UNDO
+from firewatch.api.responses import APPROVED, PAUSED_UNTIL, UNDO
 from firewatch.cluster.client import Cluster, KubernetesCluster, Verb, Write
 from firewatch.cluster.find import find
 from firewatch.cluster.kinds import AUTO_RESPONSE, CONFIG_MAP, DEPLOYMENT, POD, SERVICE
@@ -307,6 +307,107 @@ async def test_one_breaker_at_a_time_in_a_namespace_and_never_two_that_depend_on
     town.answered["lite-0"] = Traffic(100, 50)
     await town.live(1)
     assert [*await town.open_breakers()] == ["break", "lite"]
+
+
+async def test_of_two_that_would_open_at_the_same_moment_one_does(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    town.fails = is_bad("flag")
+    await town.serve(30)
+    town.answered["lite-0"] = Traffic(100, 50)
+    flag = {"configMap": "api", "key": "lite", "open": "on"}
+    await town.episodes.response("break", actions=breaker("flag"))
+    await town.episodes.response("lite", target="lite", actions=breaker("flag", flag=flag))
+    await town.live(1)
+    assert len(await town.open_breakers()) == 1
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_a_dry_run_is_sent_and_changes_nothing(
+    cluster: KubernetesCluster, namespace: str, mechanism: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    before = await town.state()
+    town.fails = is_bad(mechanism)
+    await town.serve(30)
+    await town.episodes.response("break", actions=breaker(mechanism), mode="dryRun")
+    writes = Mortal(cluster)
+    town.episodes = replace(town.episodes, cluster=writes)
+    await town.live(3)
+    status = await town.episodes.status("break")
+    assert (status["state"], await town.open_breakers()) == ("WouldAct", {})
+    assert "would open its circuit breaker" in status["message"]
+    dry = [write for write in writes.writes if write.dry_run]
+    assert [write.kind in (POD, SERVICE, CONFIG_MAP, DEPLOYMENT) for write in dry] == [True]
+    assert await town.episodes.events("break") == ["DryRun"]
+    assert await town.state() == before
+
+
+async def test_it_waits_for_an_approval_and_goes_on_without_another(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    town.fails = is_bad("flag")
+    await town.serve(30)
+    await town.episodes.response("break", actions=breaker("flag"), mode="approve")
+    await town.live(1)
+    status = await town.episodes.status("break")
+    assert (status["state"], await town.open_breakers()) == ("WaitingForApproval", {})
+    approval = {"metadata": {"annotations": {APPROVED: status["request"]["id"]}}}
+    await town.episodes.patch(AUTO_RESPONSE, approval, "break")
+    await town.live(1)
+    assert [*await town.open_breakers()] == ["break"]
+    town.fails = nobody
+    await town.until_closed()
+
+
+async def test_while_it_is_paused_it_stays_as_it_is(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    await open_one(town, "flag")
+    opened = await town.state()
+    pause = {"metadata": {"annotations": {PAUSED_UNTIL: "true"}}}
+    await town.episodes.patch(AUTO_RESPONSE, pause, "break")
+    await town.live(30)
+    assert await town.state() == opened
+    assert (await town.episodes.status("break"))["state"] == "Paused"
+    on = {"metadata": {"annotations": {PAUSED_UNTIL: None}}}
+    await town.episodes.patch(AUTO_RESPONSE, on, "break")
+    await town.until_closed()
+
+
+async def test_a_record_of_a_newer_operator_is_left_exactly_as_it_is(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    await open_one(town, "flag")
+    opened = await town.state()
+    change = [{"op": "replace", "path": "/status/breaker/schema", "value": 99}]
+    write = Write(Verb.JSON_PATCH, AUTO_RESPONSE, namespace, "break", change, "status")
+    await cluster.write(write)
+    record = (await town.open_breakers())["break"]
+    await town.live(30)
+    assert (await town.open_breakers())["break"] == record
+    assert await town.state() == opened
+    assert "does not know" in (await town.episodes.status("break"))["message"]
+
+
+async def test_changed_to_another_action_it_is_taken_back(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    before = await town.state()
+    await open_one(town, "fallback")
+    actions = [{"scaleUp": {"by": 1, "maxReplicas": 10}}]
+    await town.episodes.patch(AUTO_RESPONSE, {"spec": {"actions": actions}}, "break")
+    await town.live(2)
+    assert await town.open_breakers() == {}
+    events = await town.episodes.events("break")
+    assert (events[0], {*events[1:]}) == (OPENED, {"ScaledUp", "BreakerTakenBack"})
+    after = await town.state()
+    assert (after["selectors"], after["labels"]) == (before["selectors"], before["labels"])
 
 
 async def test_texts_that_the_api_server_writes_otherwise_than_we_do(

@@ -23,6 +23,7 @@ from firewatch.reconcile.deliveries import notifying
 from firewatch.reconcile.notifications import NotificationsReconciler
 from firewatch.reconcile.rules import RulesReconciler
 from firewatch.reconcile.tellers import gather_tellers
+from tests.apiserver.node import loopback
 from tests.apiserver.scene import Scene, eventually
 from tests.apiserver.teller import TellerNode, running_teller
 from tests.apiserver.world import World, make_world
@@ -38,7 +39,7 @@ URL = "https://chat.example/secret-of-chat"
 
 @pytest_asyncio.fixture
 async def node(world: World, tmp_path: Path, numbers: Iterator[int]) -> AsyncIterator[TellerNode]:
-    async with running_teller(world, tmp_path, f"127.0.17.{next(numbers) % 250 + 1}") as found:
+    async with running_teller(world, tmp_path, loopback(18, next(numbers))) as found:
         yield found
 
 
