@@ -157,6 +157,10 @@ campaign-kill: $(STAMP) ## Kill the operator before and after every write of an 
 	@$(PYTHON) -m e2e.kill_campaign
 	@$(PYTHON) -m e2e.kill_owners_campaign
 
+.PHONY: campaign-kill-breakers
+campaign-kill-breakers: $(STAMP) ## The same for circuit breakers, on pods that serve real traffic; long
+	@$(PYTHON) -m e2e.kill_breakers_campaign
+
 .PHONY: campaign-forged
 campaign-forged: $(STAMP) ## 100,000 forged and broken posts to the receiver: no action may come of them
 	@$(PYTHON) -m tests.apiserver.forged

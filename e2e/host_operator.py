@@ -59,6 +59,7 @@ class HostOperator:
             "FIREWATCH_NAMESPACE_ACTIONS_PER_HOUR": "10000",
             "FIREWATCH_CLUSTER_ACTIONS_PER_HOUR": "100000",
             "FIREWATCH_MAX_FAILURES": "100000",
+            "FIREWATCH_TARGET_BREAKERS": "true",
             "PYTHONPATH": f"{PROJECT / 'operator'}:{PROJECT}",
         }
         with (self.folder / "operator.log").open("ab") as log:

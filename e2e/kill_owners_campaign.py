@@ -11,18 +11,19 @@ the target, exactly what stood there before, nothing owed. Run by ``make campaig
 import argparse
 import json
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from e2e.audit import AuditLog
 from e2e.cluster.progress import ConsoleProgress
 from e2e.host_operator import HostOperator
 from e2e.installation import Values, bring_up, install
-from e2e.kill_campaign import FOLDER, NAMESPACE, TRIES, Life, Outcome, all_points
-from e2e.kubectl import Object, wait_for
+from e2e.kill_campaign import NAMESPACE
+from e2e.killing import FOLDER, Life, run
+from e2e.kubectl import Object
 from e2e.station import Station
 
 NAME = "owned"
@@ -156,6 +157,8 @@ class Campaign:
     scenario: Scenario
     station: Station
     operator: HostOperator
+    endings: list[Ending] = field(default_factory=list)
+    """What each episode has come to; the first is one without a kill."""
 
     def prepare(self) -> None:
         """Create what the scenario needs, and wait until an operator is ready for it."""
@@ -173,38 +176,14 @@ class Campaign:
             place = (each["kind"], each["metadata"]["name"], self.station.namespace)
             self.station.kubectl.delete(*place, wait=False)
 
-    def record(self) -> tuple[list[str], Ending]:
-        """Run one episode without a kill; return its writes in order, and what it comes to."""
-        path = self.operator.folder / "writes.txt"
-        path.write_text("", encoding="utf-8")
-        _, ending = self._episode({"FIREWATCH_TEST_WRITES": str(path)})
-        return path.read_text(encoding="utf-8").splitlines(), ending
+    def play(self, environment: Mapping[str, str]) -> tuple[int, list[str]]:
+        """Go through the phases; it must come to the same as the first time, which is without a kill."""
+        deaths, ending = self._episode(environment)
+        calm = self.endings[0] if self.endings else ending
+        self.endings.append(ending)
+        return deaths, [*_differences(calm, ending)]
 
-    def sweep(
-        self, writes: Sequence[str], calm: Ending, points: Sequence[str]
-    ) -> Iterator[Outcome]:
-        """Run an episode for each point, ``before:N`` or ``after:N``."""
-        for point in points:
-            started = time.monotonic()
-            deaths, ending = self._killed_at(point)
-            violations = list(_differences(calm, ending))
-            if deaths != 1:
-                violations.append(f"the operator was killed {deaths} times instead of once")
-            write = writes[int(point.partition(":")[2]) - 1]
-            yield Outcome(point, write, violations, round(time.monotonic() - started, 1))
-
-    def _killed_at(self, point: str) -> tuple[int, Ending]:
-        """Run an episode with a kill; another if it was over without having so many writes.
-
-        How often a status is written depends on when pods and autoscaler are seen to have followed.
-        """
-        for _ in range(TRIES):
-            deaths, ending = self._episode({"FIREWATCH_TEST_KILL": point})
-            if deaths:
-                break
-        return deaths, ending
-
-    def _episode(self, environment: dict[str, str]) -> tuple[int, Ending]:
+    def _episode(self, environment: Mapping[str, str]) -> tuple[int, Ending]:
         """Go through the phases; return how often the operator died, and what has come of it."""
         self._forget()
         self.scenario.before(self.station)
@@ -213,7 +192,7 @@ class Campaign:
         try:
             for number, phase in enumerate(self.scenario.phases):
                 self.station.signal(phase.signal)
-                self._until(life, f"phase {number} ({phase})", phase)
+                life.until(f"phase {number} ({phase})", partial(self._is_at, phase))
         finally:
             self.station.signal(0)
             life.end()
@@ -230,13 +209,6 @@ class Campaign:
                 *("patch", "aresp", name, "-n", self.station.namespace),
                 *("--subresource=status", "--type=merge", "-p", nothing),
             )
-
-    def _until(self, life: Life, what: str, phase: Phase) -> None:
-        def tended() -> bool:
-            life.tend()
-            return self._is_at(phase)
-
-        wait_for(what, tended, seconds=60)
 
     def _is_at(self, phase: Phase) -> bool:
         """Tell whether a phase has come to what it must, and it is written down."""
@@ -277,33 +249,17 @@ def _differences(calm: Ending, ending: Ending) -> Iterator[str]:
         yield f"in the end there is {ending.spec}"
 
 
-def run(name: str, station: Station, operator: HostOperator, every: int) -> dict[str, object]:
+def sweep_scenario(name: str, station: Station, operator: HostOperator, every: int) -> Object:
     """Run the episodes of one scenario; return its report."""
     campaign = Campaign(SCENARIOS[name], station, operator)
-    outcomes, started = list[Outcome](), time.monotonic()
     campaign.prepare()
     try:
-        writes, calm = campaign.record()
-        kind = SCENARIOS[name].lever[0]
-        assert any(kind in write.lower() for write in writes), f"e2e.killable leaves out {kind}"
-        print(f"{name}: {len(writes)} writes: {', '.join(writes)}", flush=True)
-        for outcome in campaign.sweep(writes, calm, all_points(writes)[::every]):
-            outcomes.append(outcome)
-            verdict = "; ".join(outcome.violations) or "as without the kill"
-            print(
-                f"{outcome.point:>10} {outcome.write:<34} {outcome.seconds:5.1f} s  {verdict}",
-                flush=True,
-            )
+        report = run(name, operator, campaign.play, every)
     finally:
         campaign.clear()
-    return {
-        "kill_points": len(outcomes),
-        "violations": sum(len(outcome.violations) for outcome in outcomes),
-        "seconds": round(time.monotonic() - started, 1),
-        "writes": writes,
-        "calm": asdict(calm),
-        "outcomes": [asdict(outcome) for outcome in outcomes],
-    }
+    kind = SCENARIOS[name].lever[0]
+    assert any(kind in write.lower() for write in report["writes"]), f"e2e.killable lacks {kind}"
+    return {**report, "calm": asdict(campaign.endings[0])}
 
 
 def main() -> int:
@@ -322,13 +278,8 @@ def main() -> int:
     station.set_up()
     operator = HostOperator(testbed, FOLDER, NAMESPACE)
     with operator.instead():
-        reports = {name: run(name, station, operator, options.every) for name in chosen}
+        reports = {n: sweep_scenario(n, station, operator, options.every) for n in chosen}
     (FOLDER / "kill-owners.json").write_text(json.dumps(reports, indent=2), encoding="utf-8")
-    for name, report in reports.items():
-        print(
-            f"{name}: {report['kill_points']} kill points, {report['violations']} violations,"
-            f" {report['seconds']} s"
-        )
     return 1 if any(report["violations"] for report in reports.values()) else 0
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from firewatch import __main__ as operator
 from firewatch.api.resource import Object
-from firewatch.cluster.client import KubernetesCluster, Write
+from firewatch.cluster.client import KubernetesCluster, Verb, Write
 
+_BROKEN = frozenset({"ConfigMap", "Pod", "Service"})
+"""Kinds of which a circuit breaker patches a field; stacks apply such objects as a whole."""
 _EPISODE = frozenset({"AutoResponse", "Deployment", "Event", "HorizontalPodAutoscaler"})
 """Kinds that an episode writes to; of StatefulSets only the replicas, since stacks have some too."""
 
@@ -44,6 +46,8 @@ class Cut:
 
 def _is_of_an_episode(change: Write) -> bool:
     kind = change.kind.kind
+    if kind in _BROKEN:
+        return change.verb is Verb.JSON_PATCH
     return kind in _EPISODE or (kind, change.subresource) == ("StatefulSet", "scale")
 
 

@@ -12,6 +12,7 @@ from e2e.conftest import VALUES
 from e2e.host_operator import HostOperator
 from e2e.installation import NAMESPACE, RELEASE, Testbed, helm, install
 from e2e.kill_campaign import prepare
+from e2e.killing import record, sweep
 from e2e.kubectl import wait_for
 from e2e.station import NAMESPACES, STACK, Station
 
@@ -92,9 +93,10 @@ def test_a_kill_at_any_write_changes_nothing_in_the_end(
 ) -> None:
     with host_operator.instead():
         campaign = prepare(kill_station, host_operator)
-        written = campaign.record()
-        outcomes = list(campaign.sweep(written, SAMPLE))
-    assert [(o.point, o.violations) for o in outcomes] == [(point, []) for point in SAMPLE]
+        written = record(host_operator, campaign.play)
+        outcomes = list(sweep(campaign.play, written, SAMPLE))
+    found = [(o.point, o.is_reached, o.violations) for o in outcomes]
+    assert found == [(point, True, []) for point in SAMPLE]
 
 
 def test_a_rollout_ends_well_although_the_api_server_is_restarted_in_its_middle(
