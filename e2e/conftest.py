@@ -27,7 +27,7 @@ VALUES = Values(
         # Waited for twice where something cannot be given back.
         "uninstall": {"timeoutSeconds": 10},
     },
-    target_options={"restart": True},
+    target_options={"restart": True, "circuitBreaker": True},
     # Scenarios end badly on purpose.
     rails={"maxFailures": 100_000},
 )

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from firewatch.api.resource import Object
-from firewatch.cluster.client import Verb, Write
+from firewatch.cluster.client import Cluster, Verb, Write
 from firewatch.cluster.find import find
 from firewatch.cluster.kinds import (
     CONFIG_MAP,
@@ -26,6 +26,7 @@ from tests.apiserver.episodes import Episodes
 
 _RATE = 40
 """Requests a second that come to the Service."""
+MECHANISMS = ("flag", "isolate", "fallback", "rollback", "shed")
 LABELS = {"app": "api", "traffic": "yes"}
 PACE = {"openFor": "10s", "openForMost": "40s", "tryFor": "5s", "measure": {"minRequests": 20}}
 
@@ -171,3 +172,39 @@ def _template(image: str, labels: dict[str, str]) -> Object:
     port = {"name": "http", "containerPort": 8000}
     container = {"name": "c", "image": image, "ports": [port]}
     return {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+
+
+Fails = Callable[[Object], bool]
+
+
+async def town_of(cluster: Cluster, namespace: str, **settings: str) -> Town:
+    town = Town(Episodes(cluster, namespace, settings=settings))
+    await town.build()
+    return town
+
+
+def is_bad(mechanism: str) -> Fails:
+    """Return which pods fail: one of them where a mechanism takes out single pods, else all."""
+    if mechanism == "isolate":
+        return lambda pod: bool(pod["metadata"]["name"] == "api-1")
+    return lambda pod: bool(pod["metadata"]["name"].startswith("api"))
+
+
+def nobody(_pod: Object) -> bool:
+    return False
+
+
+async def open_one(town: Town, mechanism: str, **more: Any) -> None:
+    """Have the application fail, and its breaker opened."""
+    town.fails = is_bad(mechanism)
+    await town.serve(30)
+    await town.episodes.response("break", actions=breaker(mechanism, **more))
+    await town.live(1)
+    assert await town.open_breakers(), await town.episodes.status("break")
+    town.fails = nobody
+
+
+def without_template(state: Object) -> Object:
+    """Return a state without what a rollback leaves as it is."""
+    specs = {**state["specs"], "api": {**state["specs"]["api"], "template": None}}
+    return {**state, "specs": specs}

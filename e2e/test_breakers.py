@@ -1,0 +1,46 @@
+"""Circuit breakers on real pods, with real traffic: one pod of four fails, and a rollout is bad.
+
+``make demo-breaker`` also has a light version answer, and shows it all.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.breaker_demo.run import Run
+from e2e.installation import Testbed
+from e2e.kubectl import wait_for
+from e2e.shop import BAD_RATIO, Shop
+
+NAMESPACE = "e2e-breakers"
+
+
+@pytest.fixture(scope="module")
+def shop(testbed: Testbed) -> Iterator[Shop]:
+    """Return an application with visitors."""
+    found = Shop(testbed, NAMESPACE)
+    found.set_up()
+    yield found
+    testbed.kubectl.delete("namespace", NAMESPACE, wait=False)
+
+
+@pytest.mark.parametrize("mechanism", ["isolate", "rollback"])
+def test_errors_fall_and_all_is_as_before(shop: Shop, mechanism: str) -> None:
+    result = Run(shop, mechanism).play()
+    assert result.events == ["BreakerOpened", "BreakerHalfOpen", "BreakerClosed"]
+    assert result.restored
+    assert result.errors_before > 0.05 > result.errors_open, result
+
+
+def test_while_prometheus_is_gone_it_stays_open_and_closes_when_that_is_back(shop: Shop) -> None:
+    kubectl, name = shop.kubectl, "break-by-isolate"
+    kubectl.apply(shop.response("isolate"))
+    (bad, *_) = shop.pods()
+    shop.fail(BAD_RATIO, bad)
+    wait_for("the breaker to open", lambda: shop.status(name)["breaker"]["inForce"])
+    shop.fail(0, bad)
+    kubectl.delete("pod", "platform-prometheus-0", NAMESPACE)
+    wait_for("the breaker to close", lambda: "breaker" not in shop.status(name), seconds=120)
+    history = [each["event"] for each in reversed(shop.status(name)["history"])]
+    assert history == ["BreakerOpened", "BreakerHalfOpen", "BreakerClosed"]
+    kubectl.delete("aresp", name, NAMESPACE)
