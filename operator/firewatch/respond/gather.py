@@ -59,7 +59,7 @@ async def gather(context: RespondContext, key: Key, entries: list[Entry]) -> Sit
         or _lost(entry, key) is not None
     )
     # What is owed is looked for in any case: only the API server can say that it is gone.
-    is_owed = any(key in entry.owes for entry in entries)
+    is_owed = ledger is not None or any(entry.breaking == key for entry in entries)
     may_act = bool(responders) and context.settings.grants_targets(key.namespace)
     target, live = None, None
     if is_owed or may_act:
@@ -169,51 +169,68 @@ def _breaker(entry: Entry, key: Key) -> tuple[BreakerRecord | None, str]:
 async def _with_worlds(
     context: RespondContext,
     key: Key,
-    responders: Sequence[Responder],
+    responders: tuple[Responder, ...],
     target: Target | None,
     live: Object | None,
 ) -> tuple[Responder, ...]:
-    """Return the responders with what their circuit breakers have to know."""
-    return tuple(
-        await asyncio.gather(*(_with_world(context, key, r, target, live) for r in responders))
-    )
+    """Return the responders with what their circuit breakers have to know.
+
+    That is read only for one that is open, or whose alert asks for it.
+    """
+    lookouts = {
+        r.uid: lookout
+        for r in responders
+        if (lookout := _lookout(context, key, r, target, live)) is not None
+    }
+    if not lookouts:
+        return responders
+    found = await asyncio.gather(*(each.look() for each in lookouts.values()))
+    worlds = dict(zip(lookouts, found, strict=True))
+    return tuple(replace(r, world=worlds.get(r.uid)) for r in responders)
 
 
-async def _with_world(
+def _lookout(
     context: RespondContext,
     key: Key,
     responder: Responder,
     target: Target | None,
     live: Object | None,
-) -> Responder:
-    """Read what a circuit breaker has to know, if it is open or its alert asks for it."""
+) -> Lookout | None:
     record = responder.breaker
     may_open = responder.breaks and responder.asks and not responder.leaving and live is not None
     entry = context.registry.get(key.namespace, responder.name)
     if entry is None or (record is None and not may_open):
-        return responder
-    kind, name = target_of(key)
+        return None
     is_meant = target is not None and (record is None or record.target.uid == target.uid)
-    scaler = target.autoscaler if target else None
-    subject = Subject(
-        namespace=key.namespace,
-        kind=kind,
-        name=name,
-        live=live if is_meant else None,
-        scaled_by=f"{scaler.kind} {scaler.name}" if scaler else "",
-        kept_by=str(find_keeper(live) or "") if live else "",
-        errors_since=errors_since(responder.signal, context.sources.known_to(entry)),
-    )
-    lookout = Lookout(
+    return Lookout(
         context.cluster,
         context.count,
         entry.source,
-        subject,
+        _subject(context, key, entry, target, live if is_meant else None),
         wanted=responder.spec.circuit_breaker or CircuitBreaker(),
         record=record,
         now=context.clock(),
     )
-    return replace(responder, world=await lookout.look())
+
+
+def _subject(
+    context: RespondContext,
+    key: Key,
+    entry: Entry,
+    target: Target | None,
+    live: Object | None,
+) -> Subject:
+    kind, name = target_of(key)
+    scaler, known = target.autoscaler if target else None, context.sources.known_to(entry)
+    return Subject(
+        namespace=key.namespace,
+        kind=kind,
+        name=name,
+        live=live,
+        scaled_by=f"{scaler.kind} {scaler.name}" if scaler else "",
+        kept_by=str(find_keeper(live) or "") if live else "",
+        errors_since=errors_since(judge(entry.spec.trigger, known, context.clock()), known),
+    )
 
 
 async def _read_target(
