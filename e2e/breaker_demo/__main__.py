@@ -41,11 +41,11 @@ class Demo:
         REPORT.unlink(missing_ok=True)
         progress = ConsoleProgress(self._console)
         testbed = bring_up(progress)
+        with progress.step("Putting away what a former demo has left"):
+            testbed.kubectl.delete_namespaces(NAMESPACE)
         granted = {"circuitBreaker": True}
         install(testbed, Values([NAMESPACE], [NAMESPACE], target_options=granted), progress)
         shop = Shop(testbed)
-        with progress.step("Putting away what a former demo has left"):
-            testbed.kubectl.delete_namespaces(NAMESPACE)
         with progress.step("Applying examples/demo-breaker"):
             shop.set_up()
         results = [self._play(shop, mechanism) for mechanism in _STORIES]

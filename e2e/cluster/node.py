@@ -115,12 +115,15 @@ class Node:
         ]
         if period := os.environ.get(HPA_PERIOD):
             arguments.append(f"--horizontal-pod-autoscaler-sync-period={period}")
-        return Command(name, arguments)
+        return Command(name, arguments, kept=True)
 
     def scheduler(self) -> Command:
-        """Return the scheduler's command."""
+        """Return the scheduler's command.
+
+        It ends itself where its cache contradicts the API server, as may be after that was restarted.
+        """
         name = "kube-scheduler"
-        return Command(name, [str(self.binaries / name), *self._delegated(name)])
+        return Command(name, [str(self.binaries / name), *self._delegated(name)], kept=True)
 
     def _delegated(self, name: str) -> list[str]:
         """Return the flags by which a part reaches the API server and lets it judge callers."""

@@ -18,6 +18,12 @@ from e2e.cluster.cgroups import Cgroup
 from e2e.cluster.files import write_atomically
 from e2e.cluster.interface import ClusterError, ProcessState
 
+_RUN = 'exec "$@"'
+_KEEP = """{
+trap 'kill "$child"; wait "$child"; exit' TERM
+while :; do "$@" & child=$!; wait "$child"; sleep 1; done
+}"""
+"""What a shell does with a command; the second passes on that it is to end."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -41,6 +47,8 @@ class Command:
     environment: Mapping[str, str] | None = None
     inputs: Sequence[Path] = ()
     """Files that the program reads only when it starts."""
+    kept: bool = False
+    """Whether it is started again when it ends by itself, as kubelet does it for a static pod."""
 
     def fingerprint(self) -> str:
         """Return a hash of all that decides how the program behaves."""
@@ -132,7 +140,8 @@ class Processes:
 
         def strays() -> list[int]:
             assert self._cgroup
-            return [pid for pid in self._cgroup.pids() if command_line(pid)[0] == program]
+            # Also the shell that would start it again, of whose arguments it is one.
+            return [pid for pid in self._cgroup.pids() if program in command_line(pid)]
 
         for pid in strays():
             with suppress(ProcessLookupError):
@@ -144,7 +153,7 @@ class Processes:
 
         The process is meant to outlive this one, which `subprocess` would warn about.
         """
-        arguments = [*self._prefix(), *command.arguments]
+        arguments = [*self._prefix(_KEEP if command.kept else _RUN), *command.arguments]
         appended = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         log = str(self.log(command.name))
         return os.posix_spawnp(
@@ -159,10 +168,10 @@ class Processes:
             setsid=True,
         )
 
-    def _prefix(self) -> list[str]:
+    def _prefix(self, run: str) -> list[str]:
         # It joins the group before it is the program, so no kill comes in between.
         join = f'echo $$ > "{self._cgroup.entry}" && ' if self._cgroup else ""
-        shell = ["/bin/sh", "-c", f'cd / && {join}exec "$@"', "start"]
+        shell = ["/bin/sh", "-c", f"cd / && {join}{run}", "start"]
         return ["setpriv", "--pdeathsig", "KILL", "--", *shell] if self._bound else shell
 
     def _record_path(self, name: str) -> Path:
