@@ -60,7 +60,8 @@ class Shop:
                 *("wait", f"{kind}/{name}", "-n", self.namespace),
                 *("--for=condition=Ready", "--timeout=180s"),
             )
-        wait_for("requests of every pod", self._is_measured)
+        # From then on it can be told what a pod has answered within the window of the responses.
+        wait_for("requests of every pod, a window ago", self._is_measured)
 
     def _here(self, thing: Object) -> Object:
         """Return an object of the example as it is in this namespace of this cluster."""
@@ -86,7 +87,8 @@ class Shop:
         )
 
     def _is_measured(self) -> bool:
-        query = f'count(sum by (pod) (freeagentics_requests_total{{namespace="{self.namespace}"}}))'
+        counted = f'freeagentics_requests_total{{namespace="{self.namespace}"}} offset 10s'
+        query = f"count(sum by (pod) ({counted}))"
         found = self.query(query)
         return bool(found) and float(found[0]["value"][1]) >= PODS
 
