@@ -11,6 +11,7 @@ from firewatch.api.resource import Object
 from firewatch.api.responses import APPROVED, UNDO
 from firewatch.cluster.client import KubernetesCluster
 from firewatch.cluster.kinds import AUTO_RESPONSE, CONFIG_MAP, DEPLOYMENT, POD, SERVICE
+from firewatch.respond.circuit.change import SYNCED_AT
 from tests.apiserver.killing import Mortal, survive
 from tests.apiserver.town import (
     LABELS,
@@ -94,6 +95,20 @@ async def test_killed_before_and_after_a_write_it_ends_as_without(
 def _timeless(state: Object) -> Object:
     """Return a state without what differs from namespace to namespace."""
     return {name: state[name] for name in ("selectors", "labels", "data", "specs")}
+
+
+async def test_pods_that_mount_the_flag_are_to_see_it_at_once(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    await open_one(town, "flag")
+    pods = await cluster.list(POD, namespace)
+    synced = {
+        pod["metadata"]["name"]
+        for pod in pods
+        if SYNCED_AT in (pod["metadata"].get("annotations") or {})
+    }
+    assert synced == {"api-0", "api-1", "api-2", "api-3"}, "of the target, and no other"
 
 
 async def test_the_least_invasive_that_can_work_is_taken_and_says_why(

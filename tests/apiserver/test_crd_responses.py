@@ -19,6 +19,12 @@ def response(**fields: Any) -> Object:
     return {**deepcopy(RESPONSE), **fields}
 
 
+def breaker(kind: str = "Deployment", **fields: Any) -> Object:
+    """Return a response with a circuit breaker."""
+    target, action = {"kind": kind, "name": "api"}, {"circuitBreaker": fields}
+    return response(target=target, actions=[action])
+
+
 def scale_up(**fields: Any) -> Object:
     return response(actions=[{"scaleUp": {"by": 1, "maxReplicas": 6, **fields}}])
 
@@ -61,8 +67,11 @@ BAD: list[tuple[Any, str]] = [
     (scale_up(maxReplicas=0), "spec.actions[0].scaleUp.maxReplicas"),
     (response(actions=[]), "spec.actions"),
     (response(actions=[{}]), "set one action: scaleUp"),
-    (response(actions=RESPONSE["actions"] * 2), "one of scaleUp and restart may"),
-    (response(actions=[*RESPONSE["actions"], {"restart": {}}]), "one of scaleUp and restart may"),
+    (response(actions=RESPONSE["actions"] * 2), "one of scaleUp, restart and circuitBreaker may"),
+    (
+        response(actions=[*RESPONSE["actions"], {"restart": {}}]),
+        "one of scaleUp, restart and circuitBreaker may",
+    ),
     (
         response(actions=[{"restart": {}}], target={"kind": "Rollout", "name": "a"}),
         "restart is for Deployments and StatefulSets",
@@ -78,20 +87,36 @@ BAD: list[tuple[Any, str]] = [
         ),
         "set source.alertmanager",
     ),
+    (breaker(kind="Rollout"), "circuitBreaker is for Deployments and StatefulSets"),
+    (breaker(mechanism="flag"), "mechanisms flag, fallback and shed need the field of that name"),
+    (breaker(mechanism="mesh"), "spec.actions[0].circuitBreaker.mechanism"),
+    (
+        breaker(flag={"configMap": "c", "key": "k", "open": "on", "halfOpen": "on"}),
+        "halfOpen must differ from open",
+    ),
+    (
+        breaker(fallback={"target": {"kind": "Rollout", "name": "lite"}}),
+        "fallback.target is a Deployment or a StatefulSet",
+    ),
+    (breaker(measure={"goodBelow": 101}), "circuitBreaker.measure.goodBelow"),
+    (breaker(openFor="soon"), "circuitBreaker.openFor"),
     (response(rails={"actionsPerHour": 61}), "spec.rails.actionsPerHour"),
     (response(trigger={}), "set exactly one of alert and preset"),
     (response(trigger={"alert": "A", "preset": "cpu_high"}), "set exactly one of alert and preset"),
     (response(target={"kind": "deployment", "name": "a"}), "spec.target.kind"),
     (response(target={"name": "A"}), "spec.target.name"),
     (response(mode="force"), "spec.mode"),
-    (response(actions=[{"notify": HOOK}]), "target is what scaleUp or restart changes"),
+    (
+        response(actions=[{"notify": HOOK}]),
+        "target is what scaleUp, restart or circuitBreaker changes",
+    ),
     (
         {name: value for name, value in RESPONSE.items() if name != "target"},
-        "target is what scaleUp or restart changes",
+        "target is what scaleUp, restart or circuitBreaker changes",
     ),
     (
         response(actions=[{**RESPONSE["actions"][0], "notify": HOOK}]),
-        "set one action: scaleUp, restart or notify",
+        "set one action: scaleUp, restart, circuitBreaker or notify",
     ),
     (
         response(trigger={"preset": "alert_created"}),

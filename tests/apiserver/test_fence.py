@@ -37,6 +37,7 @@ from firewatch.cluster.kinds import (
 from firewatch.cluster.lease import LEASE_SECONDS, Candidate
 from firewatch.cluster.status import write_status
 from firewatch.metrics import Metrics
+from firewatch.respond.circuit.change import SYNCED_AT
 from firewatch.respond.finalizer import add_finalizer, remove_finalizer
 from firewatch.settings import MANAGED_BY
 from tests.apiserver.conftest import ROOT, Kubectl
@@ -329,6 +330,8 @@ FIELDS: list[tuple[Kind, Object, list[Object]]] = [
         POD,
         {"metadata": {"labels": {"traffic": None}}},
         [
+            {"metadata": {"annotations": {SYNCED_AT: "x", "other": "y"}}},
+            {"metadata": {"annotations": {SYNCED_AT: "x"}, "labels": {"app": "other"}}},
             {"metadata": {"labels": {"traffic": None, "app": "other"}}},
             {"metadata": {"labels": {"traffic": None}, "annotations": {"a": "b"}}},
             {"metadata": {"labels": {"traffic": None}}, "spec": {"activeDeadlineSeconds": 1}},
@@ -381,6 +384,9 @@ async def test_of_what_a_circuit_breaker_changes_one_field_is_written(
         with pytest.raises(ForbiddenError, match="only what it has made"):
             await operator.write(Write(Verb.MERGE, kind, namespace, "x", further))
     await operator.write(Write(Verb.MERGE, kind, namespace, "x", change))
+    if kind is POD:
+        synced = {"metadata": {"annotations": {SYNCED_AT: "x"}}}
+        await operator.write(Write(Verb.MERGE, kind, namespace, "x", synced))
     with pytest.raises(ForbiddenError, match="only what it has made"):
         await operator.write(Write(Verb.DELETE, kind, namespace, "x", None))
 

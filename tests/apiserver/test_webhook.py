@@ -184,7 +184,7 @@ async def test_what_cannot_be_settled_is_to_be_sent_again(
     async def away(*_: object) -> None:
         raise UnreachableError("the API server does not answer")
 
-    monkeypatch.setattr("firewatch.respond.target._gather", away)
+    monkeypatch.setattr("firewatch.respond.target.gather", away)
     assert await post.send(message("firing")) == 503
     monkeypatch.undo()
     assert await post.send(message("firing")) == 200

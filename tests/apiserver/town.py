@@ -109,7 +109,9 @@ class Town:
 
     async def pod(self, name: str, labels: dict[str, str]) -> None:
         """Make a pod that is ready."""
-        spec = {"automountServiceAccountToken": False, **_template("x", {})["spec"]}
+        flag = {"name": "flag", "configMap": {"name": "api"}}
+        more = {"automountServiceAccountToken": False, "volumes": [flag]}
+        spec = {**more, **_template("x", {})["spec"]}
         await self.episodes.create(POD, name, metadata={"labels": labels}, spec=spec)
         status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         namespace = self.episodes.namespace

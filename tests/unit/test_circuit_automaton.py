@@ -14,6 +14,7 @@ from firewatch.respond.circuit.automaton import (
     Pace,
     Reading,
     advance,
+    in_force,
     needs_human,
     opened,
     ratio_of,
@@ -213,3 +214,12 @@ def test_a_restart_at_any_moment_changes_nothing(
         now += seconds * SECOND
         read = Circuit.model_validate_json(circuit.model_dump_json(by_alias=True))
         assert advance(read, PACE, reading, shares=shares, now=now) == expected
+
+
+def test_it_is_open_for_so_long_from_when_all_is_written_on() -> None:
+    circuit = opened(PACE, START)
+    late = in_force(circuit, START + timedelta(seconds=7))
+    waits = [parse_time(each.ends_at) - START for each in (circuit, late)]
+    assert waits[1] - waits[0] == timedelta(seconds=7)
+    assert late.since == circuit.since
+    assert in_force(circuit, START - timedelta(seconds=7)) == circuit, "a clock that was set back"

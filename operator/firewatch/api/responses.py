@@ -133,6 +133,13 @@ class AutoResponseSpec(
             " Rollout, and of further kinds only the scale is known",
         ),
         Rule(
+            "!has(self.target) || !has(self.target.kind)"
+            " || self.target.kind in ['Deployment', 'StatefulSet']"
+            " || !self.actions.exists(a, has(a.circuitBreaker))",
+            "circuitBreaker is for Deployments and StatefulSets: of other kinds it is not known which"
+            " pods are theirs",
+        ),
+        Rule(
             "!has(self.trigger.preset) || self.trigger.preset != 'alert_created'"
             " || !has(self.target)",
             "the preset alert_created is for responses that only notify; leave out target",

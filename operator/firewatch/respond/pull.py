@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from firewatch.api.circuit import Change
+from firewatch.api.conditions import format_instant
 from firewatch.api.resource import Key
+from firewatch.cluster.kinds import CONFIG_MAP
 from firewatch.respond.ahead import announce_breaker
-from firewatch.respond.circuit.change import write_change
+from firewatch.respond.circuit.change import hurry_kubelet, write_change
 from firewatch.respond.circuit.levers import Seen, lever_of
 from firewatch.respond.context import RespondContext
 from firewatch.respond.situation import Pull, Responder, Situation
@@ -25,11 +27,22 @@ async def pull(context: RespondContext, key: Key, situation: Situation, what: Pu
     context.registry.reserved.discard(key)
     context.registry.breaking.discard(key)
     await write_change(context.cluster, key.namespace, what.change)
+    await _hurry(context, key, situation, what)
     responders = tuple(
         _after(r, what) if r.name == what.responder else r for r in situation.responders
     )
     _observe_opening(context, situation, what)
     return replace(situation, responders=responders)
+
+
+async def _hurry(context: RespondContext, key: Key, situation: Situation, what: Pull) -> None:
+    """Have the pods see a key of a ConfigMap that was written."""
+    responder = next(r for r in situation.responders if r.name == what.responder)
+    if what.change.kind != CONFIG_MAP.kind or responder.world is None:
+        return
+    pods = responder.world.target.pods
+    names = [pod.name for pod in pods if what.change.name in pod.config_maps]
+    await hurry_kubelet(context.cluster, key.namespace, names, format_instant(context.clock()))
 
 
 def _after(responder: Responder, what: Pull) -> Responder:

@@ -80,6 +80,15 @@ def advance(
             return circuit
 
 
+def in_force(circuit: Circuit, now: datetime) -> Circuit:
+    """Return a breaker of which all is written now: only from then on it is open for as long as it should."""
+    if circuit.phase is not Phase.OPEN:
+        return circuit
+    late = max(timedelta(0), now - parse_time(circuit.since))
+    ends = parse_time(circuit.ends_at) + late
+    return circuit.model_copy(update={"ends_at": format_instant(ends)})
+
+
 def needs_human(circuit: Circuit, pace: Pace, now: datetime) -> bool:
     """Tell whether it has not closed for so long that a human must look after it."""
     is_open = circuit.phase is not Phase.CLOSED

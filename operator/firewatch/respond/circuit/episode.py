@@ -13,7 +13,14 @@ from typing import Any
 from firewatch.api.circuit import BreakerRecord, Change, Phase
 from firewatch.api.circuit_breaker import CircuitBreaker, Mechanism
 from firewatch.api.conditions import format_instant, parse_time
-from firewatch.respond.circuit.automaton import Pace, Reading, advance, needs_human, opened
+from firewatch.respond.circuit.automaton import (
+    Pace,
+    Reading,
+    advance,
+    in_force,
+    needs_human,
+    opened,
+)
 from firewatch.respond.circuit.choice import WAYS
 from firewatch.respond.circuit.levers import Outcome, Turn, next_write, settle
 from firewatch.respond.circuit.plan import Plan, error_ratio, service_of, total
@@ -179,7 +186,9 @@ def _ended(record: BreakerRecord) -> Step:
 def _advanced(record: BreakerRecord, wish: Wish, world: World, now: datetime) -> Step:
     """Go on to the next phase, if it is time: all that the present one wants is in force."""
     if not record.in_force:
-        return Step(record.model_copy(update={"in_force": True}), news=_phase_news(record))
+        update = {"in_force": True, "circuit": in_force(record.circuit, now)}
+        record = record.model_copy(update=update)
+        return Step(record, news=_phase_news(record))
     there = [name for name in record.shares if not name or name in world.names]
     record = record.model_copy(update={"shares": there})
     if not record.shares:
@@ -191,13 +200,13 @@ def _advanced(record: BreakerRecord, wish: Wish, world: World, now: datetime) ->
     reading = find_reading(record, world)
     after = advance(before, wish.pace, reading, shares=shares, now=now)
     passed = after.passed - before.passed
-    update: dict[str, Any] = {"circuit": after, "shares": record.shares[passed:]}
+    moved: dict[str, Any] = {"circuit": after, "shares": record.shares[passed:]}
     if after.phase is not before.phase or passed:
-        update["in_force"] = False
+        moved["in_force"] = False
     if before.phase is Phase.OPEN and after.phase is not before.phase:
         serving = WAYS[record.mechanism].serving(record, world)
-        update["errors_open"] = error_ratio(world.traffic, serving)
-    record = record.model_copy(update=update)
+        moved["errors_open"] = error_ratio(world.traffic, serving)
+    record = record.model_copy(update=moved)
     if record.mechanism is Mechanism.ROLLBACK and after.openings > before.openings:
         return Step(_ending(record, "with the revision before, requests fail as well"))
     return Step(record)

@@ -108,7 +108,15 @@ def _pod(pod: Object) -> Pod:
         labels=_labels(pod),
         is_ready=("Ready", "True") in ready,
         ports=frozenset(filter(None, ports)),
+        config_maps=frozenset(_mounted(pod["spec"].get("volumes") or ())),
     )
+
+
+def _mounted(volumes: Iterable[Object]) -> Iterator[str]:
+    """Yield the names of the ConfigMaps of volumes."""
+    for volume in volumes:
+        parts = (volume, *(volume.get("projected", {}).get("sources") or ()))
+        yield from (str(part["configMap"]["name"]) for part in parts if "configMap" in part)
 
 
 def _labels(live: Object) -> dict[str, str]:

@@ -17,6 +17,8 @@ class Pod:
     is_ready: bool = True
     ports: frozenset[str] = frozenset()
     """Names of the ports of its containers."""
+    config_maps: frozenset[str] = frozenset()
+    """Names of the ConfigMaps that are among its files."""
 
 
 @dataclass(frozen=True)
