@@ -1,12 +1,17 @@
 """Circuit breakers beside what others do: scale, roll out, delete, pause, open another."""
 
+from dataclasses import replace
+
 import pytest
 
+from firewatch.api.resource import Object
 from firewatch.api.responses import PAUSED_UNTIL
 from firewatch.cluster.client import KubernetesCluster, Verb, Write
+from firewatch.cluster.errors import InvalidError
 from firewatch.cluster.find import find
-from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT
+from firewatch.cluster.kinds import AUTO_RESPONSE, DEPLOYMENT, POD, SERVICE
 from firewatch.respond.circuit.world import Traffic
+from tests.apiserver.killing import Mortal
 from tests.apiserver.town import MECHANISMS, breaker, is_bad, open_one, town_of, without_template
 
 pytestmark = pytest.mark.usefixtures("crds")
@@ -64,6 +69,50 @@ async def test_a_rollout_by_a_person_while_it_is_rolled_back_is_left_alone(
     assert image == "example.org/api:3"
     events = await town.episodes.events("break")
     assert events[:2] == [OPENED, "BreakerReleased"], events
+
+
+async def test_what_answers_instead_is_lost_and_the_target_answers_again(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    town = await town_of(cluster, namespace)
+    before = await town.state()
+    await open_one(town, "fallback")
+    status = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    await cluster.write(Write(Verb.MERGE, POD, namespace, "lite-0", status, "status"))
+    await town.live(1)
+    assert await town.open_breakers() == {}
+    assert await town.state() == before
+    last = (await town.episodes.status("break"))["history"][0]
+    assert last["event"] == "BreakerTakenBack"
+    assert "no pod of Deployment lite is ready any more" in last["message"]
+
+
+async def test_one_that_the_api_server_does_not_let_open_is_given_up_with_its_alert(
+    cluster: KubernetesCluster, namespace: str
+) -> None:
+    class Strict(Mortal):
+        """An API server that refuses what would be changed."""
+
+        async def write(self, write: Write) -> Object:
+            if write.kind is SERVICE:
+                raise InvalidError("a webhook says no")
+            return await super().write(write)
+
+    town = await town_of(cluster, namespace)
+    before = await town.state()
+    town.fails = is_bad("fallback")
+    await town.serve(30)
+    await town.episodes.response("break", actions=breaker("fallback"))
+    town.episodes = replace(town.episodes, cluster=Strict(cluster))
+    await town.live(2)
+    status = await town.episodes.status("break")
+    assert (status["state"], status["breaker"]["inForce"]) == ("Refused", False)
+    assert "a webhook says no" in status["message"]
+    await town.live(2, firing=False)
+    assert await town.open_breakers() == {}
+    assert await town.state() == before
+    live = await cluster.get(AUTO_RESPONSE, namespace, "break")
+    assert "finalizers" not in live["metadata"]
 
 
 async def test_of_two_breakers_on_one_target_one_waits(

@@ -21,6 +21,7 @@ from firewatch.respond.circuit.episode import News, Step, Wish, begin, go_on
 from firewatch.respond.circuit.plan import Plan
 from firewatch.respond.decide import WATCH_SECONDS
 from firewatch.respond.idle import dry_runs, may_begin
+from firewatch.respond.signals import Kind
 from firewatch.respond.situation import (
     TARGET_READY,
     Decision,
@@ -145,6 +146,11 @@ def _reasons_to_leave(
         yield f"AutoResponse {responder.name} asks for another action by now"
     elif (needed := _GIVEN.get(mechanism)) and getattr(wanted, needed) is None:
         yield f"circuitBreaker.{needed} of AutoResponse {responder.name} is gone"
+    is_begun = (
+        record.in_force or record.circuit.openings > 1 or record.circuit.phase is not Phase.OPEN
+    )
+    if not is_begun and responder.signal.kind is Kind.RESOLVED:
+        yield "its alert is over, and it could not be opened until then"
     if not responder.may_write:
         yield f"mode of AutoResponse {responder.name} is {responder.spec.mode}"
 

@@ -8,7 +8,7 @@ from firewatch.api.circuit import BreakerRecord
 from firewatch.api.circuit_breaker import CircuitBreaker, Mechanism
 from firewatch.respond.circuit import fallback, flag, isolate, rollback, shed
 from firewatch.respond.circuit.levers import Lever
-from firewatch.respond.circuit.plan import Obstacle, Plan, all_ready
+from firewatch.respond.circuit.plan import Obstacle, Plan, all_ready, nothing_lost, service_gone
 from firewatch.respond.circuit.world import World
 
 
@@ -23,12 +23,18 @@ class Way(NamedTuple):
     """Returns the names of the pods that answer what is tried."""
     serving: Callable[[BreakerRecord, World], list[str]] = all_ready
     """Returns the names of the pods that answer while it is open."""
+    find_lost: Callable[[BreakerRecord, World], str] = nothing_lost
+    """Returns what it cannot go on without, if that is gone; else nothing."""
 
 
 WAYS: Mapping[Mechanism, Way] = {
-    Mechanism.FLAG: Way(flag.plan, flag.wanted_in),
-    Mechanism.ISOLATE: Way(isolate.plan, isolate.wanted_in, isolate.tried, isolate.serving),
-    Mechanism.FALLBACK: Way(fallback.plan, fallback.wanted_in, fallback.tried, fallback.serving),
+    Mechanism.FLAG: Way(flag.plan, flag.wanted_in, find_lost=flag.find_lost),
+    Mechanism.ISOLATE: Way(
+        isolate.plan, isolate.wanted_in, isolate.tried, isolate.serving, service_gone
+    ),
+    Mechanism.FALLBACK: Way(
+        fallback.plan, fallback.wanted_in, fallback.tried, fallback.serving, fallback.find_lost
+    ),
     Mechanism.ROLLBACK: Way(rollback.plan, rollback.wanted_in),
     Mechanism.SHED: Way(shed.plan, shed.wanted_in),
 }

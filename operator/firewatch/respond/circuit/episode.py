@@ -23,7 +23,7 @@ from firewatch.respond.circuit.automaton import (
 )
 from firewatch.respond.circuit.choice import WAYS
 from firewatch.respond.circuit.levers import Outcome, Turn, next_write, settle
-from firewatch.respond.circuit.plan import Plan, error_ratio, service_of, total
+from firewatch.respond.circuit.plan import Plan, error_ratio, total
 from firewatch.respond.circuit.world import World
 
 _OTHERS_DOING = {
@@ -125,9 +125,7 @@ def _why_to_end(record: BreakerRecord, wish: Wish, world: World) -> str:
     """Return why it is taken back from now on, if so."""
     if record.ends:
         return ""
-    if record.service and service_of(record, world) is None and not wish.leaves:
-        return f"Service {record.service} is gone"
-    return wish.leaves
+    return wish.leaves or WAYS[record.mechanism].find_lost(record, world)
 
 
 def _told(turns: Iterable[Turn]) -> tuple[News, ...]:

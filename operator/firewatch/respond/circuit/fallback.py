@@ -12,6 +12,7 @@ from firewatch.respond.circuit.plan import (
     Plan,
     find_service,
     find_too_little,
+    service_gone,
     service_of,
 )
 from firewatch.respond.circuit.world import Backend, Pod, Service, World
@@ -62,6 +63,15 @@ def tried(_record: BreakerRecord, world: World) -> list[str]:
 def serving(_record: BreakerRecord, world: World) -> list[str]:
     """Return the pods that answer instead."""
     return [pod.name for pod in world.fallback.ready] if world.fallback else []
+
+
+def find_lost(record: BreakerRecord, world: World) -> str:
+    """Return that nobody could answer instead any more: then at least the target answers again."""
+    if gone := service_gone(record, world):
+        return gone
+    if world.fallback is None:
+        return "what answers instead is gone"
+    return "" if world.fallback.ready else f"no pod of {world.fallback} is ready any more"
 
 
 def _find_tried(world: World) -> Pod | None:

@@ -38,6 +38,11 @@ def _words(flag: Flag) -> str:
     return f"key {flag.key} of ConfigMap {flag.config_map}"
 
 
+def find_lost(_record: BreakerRecord, world: World) -> str:
+    """Return that there is no setting any more, if so."""
+    return "the ConfigMap of its flag is gone" if world.config_map is None else ""
+
+
 def wanted_in(
     record: BreakerRecord, wanted: CircuitBreaker, _world: World
 ) -> dict[Lever, str | None]:

@@ -59,6 +59,16 @@ def service_of(record: BreakerRecord, world: World) -> Service | None:
     return next((each for each in world.services if each.name == record.service), None)
 
 
+def nothing_lost(_record: BreakerRecord, _world: World) -> str:
+    """Return that a breaker has all that it needs."""
+    return ""
+
+
+def service_gone(record: BreakerRecord, world: World) -> str:
+    """Return that the Service of a breaker is gone, if so."""
+    return f"Service {record.service} is gone" if service_of(record, world) is None else ""
+
+
 def all_ready(_record: BreakerRecord, world: World) -> list[str]:
     """Return the pods that answer what is tried where that is all of the traffic."""
     return [pod.name for pod in world.target.ready][:MOST_PODS]
