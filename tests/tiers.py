@@ -50,7 +50,7 @@ TIERS = (
     Tier(
         "apiserver",
         "a real etcd and kube-apiserver",
-        (_pytest("tests/apiserver", "-n2", "--dist=loadfile"),),
+        (_pytest("tests/apiserver"),),
     ),
     Tier("e2e", "a real cluster with real pods, installed by the chart", (_pytest("e2e"),)),
 )
