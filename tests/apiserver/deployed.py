@@ -79,6 +79,7 @@ def operator_process(
         "FIREWATCH_STACK_NAMESPACES": "*",
         "FIREWATCH_TARGET_NAMESPACES": "*",
         "FIREWATCH_SOURCE_NAMESPACES": "*",
+        "FIREWATCH_TARGET_BREAKERS": "true",
         "FIREWATCH_RECEIVER": f"127.0.0.1:{receiver}",
         "FIREWATCH_RECEIVER_PORT": str(receiver),
         "FIREWATCH_HEALTH_PORT": str(health),

@@ -193,6 +193,13 @@ def responses(namespace: str, good: str) -> Iterator[Object]:
         source = {"prometheus": {"url": good}, "alertmanager": bad}
         silenced = {"onSilence": "release"}
         yield changing(f"alertmanager-{number}", namespace, source=source, recovery=silenced)
+    fallback = {"mechanism": "fallback", "fallback": {"target": {"name": SOMEWHERE}}}
+    yield changing(
+        "breaker",
+        namespace,
+        stackRef={"name": STACK},
+        actions=[{"circuitBreaker": fallback}],
+    )
     hook = {"urlSecret": ref("url"), "bearerToken": ref("token"), "tls": {"ca": ref("ca.crt")}}
     login = {"basicAuth": {"username": "u", "password": ref("password")}}
     yield telling(
