@@ -4,7 +4,7 @@ Each kill must end as the episode without one: opened, tried and closed once, an
 ``make campaign-kill-breakers``; with etcd and the API server alone, tests/apiserver/test_breakers.py has a
 sample of it.
 
-    python -m e2e.kill_breakers_campaign [--every 5] [isolate] [fallback] [rollback]
+    python -m e2e.kill_breakers_campaign [--every 5] [flag] [isolate] [fallback] [rollback] [shed]
 """
 
 import argparse
@@ -20,7 +20,7 @@ from e2e.killing import FOLDER, Life, run
 from e2e.kubectl import Object, wait_for
 from e2e.shop import BAD_RATIO, NAMESPACE, Shop
 
-MECHANISMS = ("isolate", "fallback", "rollback")
+MECHANISMS = ("flag", "isolate", "fallback", "rollback", "shed")
 _EVENTS = ["BreakerOpened", "BreakerHalfOpen", "BreakerClosed"]
 
 

@@ -111,7 +111,7 @@ class Shop:
             {
                 "op": "replace",
                 "path": "/spec/template/spec/containers/0/args",
-                "value": ["api", "--traffic-seconds=0", *more],
+                "value": ["api", "--traffic-seconds=0", "--flag=/etc/flags/breaker", *more],
             }
         ]
         self.kubectl.run(
@@ -152,8 +152,10 @@ class Shop:
         """Return all that a circuit breaker may change: it must be the same afterwards."""
         deployment = self.kubectl.get("deployment", TARGET, self.namespace)
         service = self.kubectl.get("service", TARGET, self.namespace)
+        flags = self.kubectl.get("configmap", "api-flags", self.namespace)
         assert deployment is not None
         assert service is not None
+        assert flags is not None
         pods = self.kubectl.list("pods", self.namespace, "app.kubernetes.io/part-of=freeagentics")
         going = [pod for pod in pods if "deletionTimestamp" in pod["metadata"]]
         labels = [
@@ -164,6 +166,7 @@ class Shop:
         return {
             "spec": deployment["spec"],
             "selector": service["spec"]["selector"],
+            "flags": flags["data"],
             "labels": sorted(labels),
         }
 

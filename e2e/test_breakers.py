@@ -24,12 +24,31 @@ def shop(testbed: Testbed) -> Iterator[Shop]:
     testbed.kubectl.delete("namespace", NAMESPACE, wait=False)
 
 
-@pytest.mark.parametrize("mechanism", ["isolate", "rollback"])
+@pytest.mark.parametrize("mechanism", ["flag", "isolate", "rollback"])
 def test_errors_fall_and_all_is_as_before(shop: Shop, mechanism: str) -> None:
     result = Run(shop, mechanism).play()
     assert result.events == ["BreakerOpened", "BreakerHalfOpen", "BreakerClosed"]
     assert result.restored
     assert result.errors_before > 0.05 > result.errors_open, result
+
+
+def test_where_all_pods_fail_none_leaves_the_service_and_people_are_told(shop: Shop) -> None:
+    kubectl, before = shop.kubectl, shop.state()
+    name = "break-by-isolate"
+    kubectl.apply(shop.response("isolate"))
+    shop.fail(BAD_RATIO)
+    wait_for("it to be refused", lambda: "at most half may" in shop.status(name)["message"])
+    assert shop.status(name)["state"] == "Refused"
+    assert shop.state() == before
+    (event, *_) = [
+        each
+        for each in kubectl.list("events", NAMESPACE)
+        if each["reason"] == "BreakerRefused" and each["involvedObject"]["name"] == name
+    ]
+    assert event["type"] == "Warning"
+    shop.fail(0)
+    kubectl.delete("aresp", name, NAMESPACE)
+    wait_for("the alert to resolve", lambda: not shop.query("ALERTS"), seconds=90)
 
 
 def test_while_prometheus_is_gone_it_stays_open_and_closes_when_that_is_back(shop: Shop) -> None:
@@ -39,8 +58,16 @@ def test_while_prometheus_is_gone_it_stays_open_and_closes_when_that_is_back(sho
     shop.fail(BAD_RATIO, bad)
     wait_for("the breaker to open", lambda: shop.status(name)["breaker"]["inForce"])
     shop.fail(0, bad)
-    kubectl.delete("pod", "platform-prometheus-0", NAMESPACE)
+    _give_prometheus(shop, "localhost/firewatch-testbed/none:1")
+    said = "it stays so, since what is tried cannot be judged"
+    wait_for("the status to say why it stays", lambda: said in shop.status(name)["message"])
+    _give_prometheus(shop, shop.testbed.images.prometheus)
     wait_for("the breaker to close", lambda: "breaker" not in shop.status(name), seconds=120)
     history = [each["event"] for each in reversed(shop.status(name)["history"])]
     assert history == ["BreakerOpened", "BreakerHalfOpen", "BreakerClosed"]
     kubectl.delete("aresp", name, NAMESPACE)
+
+
+def _give_prometheus(shop: Shop, image: str) -> None:
+    """Have the stack's Prometheus run another image; with one that there is not it does not run."""
+    shop.kubectl.patch("mstack", "platform", NAMESPACE, {"spec": {"metrics": {"image": image}}})

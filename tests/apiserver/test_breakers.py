@@ -157,6 +157,8 @@ async def test_while_prometheus_says_nothing_nothing_is_opened_and_nothing_close
     await town.live(60)
     record = (await town.open_breakers())["break"]
     assert (record["circuit"]["phase"], record["circuit"].get("counted")) == ("HalfOpen", None)
+    message = (await town.episodes.status("break"))["message"]
+    assert "what is tried cannot be judged: Prometheus does not say: it is gone" in message
     town.episodes.is_counted = True
     await town.until_closed()
 

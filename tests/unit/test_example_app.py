@@ -294,3 +294,30 @@ def test_requirements_are_pinned_to_the_operators_versions() -> None:
         return {line.split()[0] for line in lines if "==" in line.partition(";")[0]}
 
     assert pins(APP / "requirements.txt") <= pins(ROOT / "requirements" / "operator.txt")
+
+
+async def test_while_its_flag_says_so_it_gives_a_light_answer_that_does_not_fail(
+    tmp_path: Path,
+) -> None:
+    flag = tmp_path / "breaker"
+    flag.write_text("off\n", encoding="utf-8")
+    async with (
+        serve("api", port=0, host="127.0.0.1", traffic_seconds=0, error_ratio=1, flag=flag) as bad,
+        aiohttp.ClientSession(f"http://127.0.0.1:{bad.port}") as session,
+    ):
+        app = App(bad, session)
+        assert await app.send("GET", "/agents") == 500
+        flag.write_text("on\n", encoding="utf-8")
+        assert await app.send("GET", "/agents") == 200
+
+
+async def test_a_visitor_counts_how_its_visits_went(app: App) -> None:
+    address = f"http://127.0.0.1:{app.example.port}/agents"
+    async with (
+        serve("visitor", port=0, host="127.0.0.1", traffic_seconds=0.01, visits=address) as example,
+        aiohttp.ClientSession(f"http://127.0.0.1:{example.port}") as session,
+    ):
+        visitor = App(example, session)
+        await _eventually(visitor, "freeagentics_demo_visits_total", outcome="ok")
+        await app.send("POST", "/faults", {"errorRatio": 1})
+        await _eventually(visitor, "freeagentics_demo_visits_total", outcome="failed")

@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 from .server import serve
 
@@ -23,6 +24,7 @@ async def run(role: str, port: int, options: argparse.Namespace) -> None:
         port=port,
         traffic_seconds=options.traffic_seconds,
         error_ratio=options.error_ratio,
+        flag=options.flag,
         visits=visits,
     ) as example:
         sys.stdout.write(f"{role} listens on port {example.port}\n")
@@ -48,6 +50,11 @@ def main() -> None:
     )
     parser.add_argument(
         "--error-ratio", type=float, default=0.0, help="share of the requests that fail at first"
+    )
+    parser.add_argument(
+        "--flag",
+        type=Path,
+        help="file that says on while a light answer is to be given, which never fails",
     )
     parser.add_argument(
         "--visit",

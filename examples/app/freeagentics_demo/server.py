@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 import aiohttp
@@ -28,8 +29,9 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 class Example:
     """One running copy of the application."""
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, flag: Path | None = None) -> None:
         self.role = role
+        self._flag = flag
         self.port = 0
         self.metrics = Metrics()
         self.faults = Faults()
@@ -74,10 +76,16 @@ class Example:
         return measured
 
     async def _agents(self, _: web.Request) -> web.Response:
+        if self._is_light():
+            return web.json_response({"agents": []})
         await asyncio.sleep(next(self._work))
         if self.faults.strike("/agents"):
             raise web.HTTPInternalServerError(text="switched on by POST /faults\n")
         return web.json_response({"agents": AGENTS})
+
+    def _is_light(self) -> bool:
+        """Tell whether the flag asks for less, as an application with a circuit breaker of its own has it."""
+        return self._flag is not None and self._flag.read_text(encoding="utf-8").strip() == "on"
 
     async def _coordinate(self, _: web.Request) -> web.Response:
         await asyncio.sleep(next(self._work))
@@ -154,13 +162,14 @@ async def serve(
     host: str | None = None,
     traffic_seconds: float,
     error_ratio: float = 0.0,
+    flag: Path | None = None,
     visits: str = "",
 ) -> AsyncIterator[Example]:
     """Run the application, on all addresses unless a host is given, on a free port if it is 0.
 
     With ``visits`` it asks that address all the time, and itself nothing.
     """
-    example = Example(role)
+    example = Example(role, flag)
     example.faults.switch(error_ratio)
     runner = web.AppRunner(
         example.build_application(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS

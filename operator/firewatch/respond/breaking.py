@@ -243,7 +243,8 @@ def _record(situation: Situation, responder: Responder, plan: Plan) -> BreakerRe
 def _view(record: BreakerRecord, responder: Responder) -> View:
     who = f"{record.target.kind} {record.target.name}"
     finding = good(TARGET_READY, "BreakerOpen", f"the circuit breaker of {who} is open")
-    message = "; ".join(_words(record))
+    unmeasured = responder.world.unmeasured if responder.world else ""
+    message = "; ".join(_words(record, unmeasured))
     if record.ends:
         return View(State.RESTORING, message, finding)
     if responder.pause is not None:
@@ -263,8 +264,8 @@ _STATES = {
 }
 
 
-def _words(record: BreakerRecord) -> Iterator[str]:
-    """Yield what a breaker does, how it stands, and whether it helps."""
+def _words(record: BreakerRecord, unmeasured: str) -> Iterator[str]:
+    """Yield what a breaker does, how it stands, whether it helps, and what keeps it from going on."""
     yield f"{record.alert_name}: {record.does}"
     if record.ends:
         yield f"it is taken back: {record.ends}"
@@ -275,6 +276,8 @@ def _words(record: BreakerRecord) -> Iterator[str]:
             "" if record.errors_open is None else f", {record.errors_open:.1%} while it was open"
         )
         yield f"{record.errors_before:.1%} of the requests failed before{after}"
+    if unmeasured and record.circuit.phase is Phase.HALF_OPEN and not record.ends:
+        yield f"it stays so, since what is tried cannot be judged: {unmeasured}"
 
 
 def _phase_words(record: BreakerRecord, circuit: Circuit) -> Iterator[str]:
