@@ -40,6 +40,7 @@ class Right:
         return f"{self.account}: {self.verb} {self.resource} {self.name}".rstrip()
 
 
+_MESH = "no service mesh is on the test cluster; tests/apiserver/test_breaker_mesh.py uses it"
 _OTHERS = (
     "neither Argo Rollouts nor KEDA is on the test cluster; tests/apiserver/test_owners.py uses it"
 )
@@ -54,6 +55,10 @@ EXCEPTIONS: Mapping[Right, str] = {
     Right(RELEASE, "get", "argoproj.io/rollouts"): _OTHERS,
     Right(RELEASE, "patch", "argoproj.io/rollouts/scale"): _OTHERS,
     Right(RELEASE, "patch", "keda.sh/scaledobjects"): _OTHERS,
+    Right(RELEASE, "create", "networking.istio.io/destinationrules"): _MESH,
+    Right(RELEASE, "delete", "networking.istio.io/destinationrules"): _MESH,
+    Right(RELEASE, "list", "networking.istio.io/destinationrules"): _MESH,
+    Right(RELEASE, "list", "linkerd.io/serviceprofiles"): _MESH,
     Right("firewatch-prometheus", "get", "nodes/metrics"): (
         "kubelets ask for it at each scrape, in requests of their own"
     ),

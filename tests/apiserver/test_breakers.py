@@ -1,18 +1,16 @@
 """Circuit breakers at a real API server: opened, tried, closed, and put back exactly."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
-from firewatch.api.resource import Object
 from firewatch.api.responses import APPROVED, UNDO
 from firewatch.cluster.client import KubernetesCluster
 from firewatch.cluster.kinds import AUTO_RESPONSE, CONFIG_MAP, DEPLOYMENT, POD, SERVICE
 from firewatch.respond.circuit.change import SYNCED_AT
-from tests.apiserver.killing import Mortal, survive
+from tests.apiserver.breaker_kills import kill_at_writes
+from tests.apiserver.killing import Mortal
 from tests.apiserver.town import (
     LABELS,
     MECHANISMS,
@@ -62,39 +60,7 @@ async def test_it_opens_tries_closes_and_puts_back(
 async def test_killed_before_and_after_a_write_it_ends_as_without(
     cluster: KubernetesCluster, namespaces: Callable[[], str], mechanism: str
 ) -> None:
-    async def end(die_at: float | None) -> tuple[object, int]:
-        town = await town_of(cluster, namespaces())
-        writes, calm = Mortal(cluster, die_at=die_at), town.episodes
-        await calm.response("break", actions=breaker(mechanism))
-        town.fails = is_bad(mechanism)
-        await town.serve(30)
-        town.episodes = replace(calm, cluster=writes)
-
-        async def cured() -> None:
-            town.fails = nobody
-            await town.until_closed()
-
-        for part in (partial(town.live, 1), cured):
-            await survive(town.episodes, writes, part)
-        assert die_at is None or writes.die_at is None, "it was not killed"
-        state = _timeless(await town.state())
-        events = await town.episodes.events("break")
-        return (state, events, writes.seen(POD, SERVICE, CONFIG_MAP, DEPLOYMENT)), len(
-            writes.writes
-        )
-
-    calm, count = await end(None)
-    step = 1 if os.environ.get("FIREWATCH_WHOLE_SWEEP") else 4
-    points = [number + part for number in range(count) for part in (0, 0.5)][::step]
-    for point in points:
-        found, _ = await end(point)
-        assert found == calm, f"killed at {point} of {count}"
-    print(f"{mechanism}: {len(points)} of {2 * count} kill points")
-
-
-def _timeless(state: Object) -> Object:
-    """Return a state without what differs from namespace to namespace."""
-    return {name: state[name] for name in ("selectors", "labels", "data", "specs")}
+    await kill_at_writes(cluster, lambda: town_of(cluster, namespaces()), mechanism)
 
 
 async def test_pods_that_mount_the_flag_are_to_see_it_at_once(

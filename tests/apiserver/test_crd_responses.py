@@ -89,7 +89,7 @@ BAD: list[tuple[Any, str]] = [
     ),
     (breaker(kind="Rollout"), "circuitBreaker is for Deployments and StatefulSets"),
     (breaker(mechanism="flag"), "mechanisms flag, fallback and shed need the field of that name"),
-    (breaker(mechanism="mesh"), "spec.actions[0].circuitBreaker.mechanism"),
+    (breaker(mechanism="sabotage"), "spec.actions[0].circuitBreaker.mechanism"),
     (
         breaker(flag={"configMap": "c", "key": "k", "open": "on", "halfOpen": "on"}),
         "halfOpen must differ from open",

@@ -38,6 +38,7 @@ from firewatch.cluster.lease import LEASE_SECONDS, Candidate
 from firewatch.cluster.status import write_status
 from firewatch.metrics import Metrics
 from firewatch.respond.circuit.change import SYNCED_AT
+from firewatch.respond.circuit.mesh import ACCRUAL
 from firewatch.respond.finalizer import add_finalizer, remove_finalizer
 from firewatch.settings import MANAGED_BY
 from tests.apiserver.conftest import ROOT, Kubectl
@@ -341,6 +342,8 @@ FIELDS: list[tuple[Kind, Object, list[Object]]] = [
         SERVICE,
         {"spec": {"selector": {"app": "lite"}}},
         [
+            {"metadata": {"annotations": {ACCRUAL: "consecutive", "other": "y"}}},
+            {"metadata": {"annotations": {ACCRUAL: "x"}}, "spec": {"selector": {"app": "lite"}}},
             {"spec": {"selector": {"app": "lite"}, "externalIPs": ["192.0.2.1"]}},
             {"spec": {"selector": {"app": "lite"}}, "metadata": {"labels": {"a": "b"}}},
             {"spec": {"type": "ExternalName", "externalName": "elsewhere.example"}},
@@ -384,9 +387,10 @@ async def test_of_what_a_circuit_breaker_changes_one_field_is_written(
         with pytest.raises(ForbiddenError, match="only what it has made"):
             await operator.write(Write(Verb.MERGE, kind, namespace, "x", further))
     await operator.write(Write(Verb.MERGE, kind, namespace, "x", change))
-    if kind is POD:
-        synced = {"metadata": {"annotations": {SYNCED_AT: "x"}}}
-        await operator.write(Write(Verb.MERGE, kind, namespace, "x", synced))
+    noted = {POD: SYNCED_AT, SERVICE: ACCRUAL}.get(kind)
+    for value in ("x", None) if noted else ():
+        note_it = {"metadata": {"annotations": {noted: value}}}
+        await operator.write(Write(Verb.MERGE, kind, namespace, "x", note_it))
     with pytest.raises(ForbiddenError, match="only what it has made"):
         await operator.write(Write(Verb.DELETE, kind, namespace, "x", None))
 

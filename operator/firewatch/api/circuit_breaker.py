@@ -19,6 +19,7 @@ class Mechanism(StrEnum):
 
     AUTO = "auto"
     FLAG = "flag"
+    MESH = "mesh"
     ISOLATE = "isolate"
     FALLBACK = "fallback"
     ROLLBACK = "rollback"
@@ -121,7 +122,8 @@ class CircuitBreaker(
     """
 
     mechanism: Mechanism = Mechanism.AUTO
-    """``flag``: the application is told by a key of a ConfigMap. ``isolate``: pods that fail leave the
+    """``flag``: the application is told by a key of a ConfigMap. ``mesh``: Istio or Linkerd is told to leave
+    out pods that fail, where their proxies are in the target's pods. ``isolate``: pods that fail leave the
     Service, at most half of those that are ready. ``fallback``: the Service selects other pods.
     ``rollback``: the last rollout is undone, which stays so when the breaker closes. ``shed``: fewer
     replicas. ``auto``: the first of these that can work, in this order; flag, fallback and shed only if

@@ -49,6 +49,8 @@ HORIZONTAL_POD_AUTOSCALER = Kind(
     "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"
 )
 SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
+DESTINATION_RULE = Kind("networking.istio.io/v1", "DestinationRule", "destinationrules")
+SERVICE_PROFILE = Kind("linkerd.io/v1alpha2", "ServiceProfile", "serviceprofiles")
 POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 JOB = Kind("batch/v1", "Job", "jobs")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
@@ -172,6 +174,8 @@ RIGHTS: tuple[Right, ...] = (
     Right(Scope.BREAKERS, POD, ("list", "patch")),
     Right(Scope.BREAKERS, CONFIG_MAP, ("get", "list", "patch")),
     Right(Scope.BREAKERS, REPLICA_SET, ("list",)),
+    Right(Scope.BREAKERS, DESTINATION_RULE, ("list", "create", "delete")),
+    Right(Scope.BREAKERS, SERVICE_PROFILE, ("list",)),
     Right(Scope.BREAKERS, DEPLOYMENT, ("patch",)),
     Right(Scope.BREAKERS, POD_DISRUPTION_BUDGET, ("list",)),
     # Credentials of a Prometheus that people run, and the token of its Alertmanager's webhook.

@@ -210,6 +210,7 @@ def _lookout(
         wanted=responder.spec.circuit_breaker or CircuitBreaker(),
         record=record,
         now=context.clock(),
+        absent=context.absent,
     )
 
 

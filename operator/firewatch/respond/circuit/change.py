@@ -6,26 +6,37 @@ from collections.abc import Iterable
 
 from firewatch.api.circuit import Change
 from firewatch.api.resource import Object
+from firewatch.cluster.apply import delete
 from firewatch.cluster.client import Cluster, Verb, Write
-from firewatch.cluster.errors import ClusterError, ConflictError, InvalidError
+from firewatch.cluster.errors import ClusterError, ConflictError, InvalidError, NotFoundError
 from firewatch.cluster.kinds import (
     BREAKER_KINDS,
     CONFIG_MAP,
     DEPLOYMENT,
+    DESTINATION_RULE,
     POD,
     REPLICA_SET,
     SERVICE,
+    Kind,
 )
 from firewatch.respond.circuit.levers import as_text, patch_of
+from firewatch.respond.circuit.mesh import WHOLE
 from firewatch.respond.circuit.rollback import TEMPLATE
-from firewatch.respond.circuit.see import find_field, lasting_template, present_replica_set
+from firewatch.respond.circuit.see import (
+    find_field,
+    is_managed,
+    lasting_template,
+    present_replica_set,
+)
 from firewatch.respond.circuit.shed import REPLICAS
+from firewatch.settings import MANAGED_BY
 
 _log = logging.getLogger(__name__)
 
 SYNCED_AT = "monitoring.freeagentics.io/synced-at"
 """Annotation of a pod: changing it has kubelet look after the pod's files."""
-_KINDS = (*BREAKER_KINDS, SERVICE, POD, CONFIG_MAP)
+_KINDS = (*BREAKER_KINDS, SERVICE, POD, CONFIG_MAP, DESTINATION_RULE)
+_ANNOTATIONS = "/metadata/annotations/"
 
 
 async def write_change(
@@ -34,10 +45,13 @@ async def write_change(
     """Write what a change announces; ``ConflictError`` if the field is another by now."""
     kind = next(each for each in _KINDS if each.kind == change.kind)
     subresource = "scale" if change.field == REPLICAS else ""
+    if change.field == WHOLE:
+        await _write_whole(cluster, namespace, change, dry_run=dry_run)
+        return
     if change.field == TEMPLATE:
         patch = await _template_patch(cluster, namespace, change)
-    elif kind is CONFIG_MAP:
-        patch = await _key_patch(cluster, namespace, change)
+    elif kind is CONFIG_MAP or change.field.startswith(_ANNOTATIONS):
+        patch = await _read_patch(cluster, kind, namespace, change)
     else:
         patch = [*patch_of(change)]
     write = Write(
@@ -59,17 +73,47 @@ async def hurry_kubelet(cluster: Cluster, namespace: str, pods: Iterable[str], a
             _log.info("pod %s/%s takes its time with its files: %s", namespace, name, error)
 
 
-async def _key_patch(cluster: Cluster, namespace: str, change: Change) -> list[Object]:
-    """Return the patch that writes a key of a ConfigMap.
+async def _read_patch(cluster: Cluster, kind: Kind, namespace: str, change: Change) -> list[Object]:
+    """Return the patch that writes a key of a ConfigMap, or an annotation.
 
     Any text may stand there, and the API server compares texts as it writes them, not as they are.
     """
-    live = await cluster.get(CONFIG_MAP, namespace, change.name)
+    live = await _find(cluster, kind, namespace, change.name)
     value = find_field(live, change.field)
     if (None if value is None else as_text(value)) != change.written:
-        raise ConflictError(f"{change.field} of ConfigMap {change.name} is another by now")
+        raise ConflictError(f"{change.field} of {change.kind} {change.name} is another by now")
     uid, _, write = patch_of(change)
-    return [uid, _same(live), write]
+    has_none = change.field.startswith(_ANNOTATIONS) and "annotations" not in live["metadata"]
+    first = [{"op": "add", "path": "/metadata/annotations", "value": {}}] if has_none else []
+    return [uid, _same(live), *first, write]
+
+
+async def _find(cluster: Cluster, kind: Kind, namespace: str, name: str) -> Object:
+    """Return an object; of Services there is a right to list them only."""
+    if kind is not SERVICE:
+        return await cluster.get(kind, namespace, name)
+    found = await cluster.list(kind, namespace, fields={"metadata.name": name})
+    if not found:
+        raise NotFoundError(f"Service {name} is gone")
+    return found[0]
+
+
+async def _write_whole(cluster: Cluster, namespace: str, change: Change, *, dry_run: bool) -> None:
+    """Make an object of ours, or delete it."""
+    if change.intended is not None:
+        body = {
+            "apiVersion": DESTINATION_RULE.api_version,
+            "kind": DESTINATION_RULE.kind,
+            "metadata": {"name": change.name, "namespace": namespace, "labels": {**MANAGED_BY}},
+            "spec": json.loads(change.intended),
+        }
+        write = Write(Verb.CREATE, DESTINATION_RULE, namespace, change.name, body, dry_run=dry_run)
+        await cluster.write(write)
+        return
+    found = await cluster.list(DESTINATION_RULE, namespace)
+    for live in found:
+        if live["metadata"]["name"] == change.name and is_managed(live):
+            await delete(cluster, DESTINATION_RULE, live)
 
 
 async def _template_patch(cluster: Cluster, namespace: str, change: Change) -> list[Object]:

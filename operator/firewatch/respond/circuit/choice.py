@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from firewatch.api.circuit import BreakerRecord
 from firewatch.api.circuit_breaker import CircuitBreaker, Mechanism
-from firewatch.respond.circuit import fallback, flag, isolate, rollback, shed
+from firewatch.respond.circuit import fallback, flag, isolate, mesh, rollback, shed
 from firewatch.respond.circuit.levers import Lever
 from firewatch.respond.circuit.plan import Obstacle, Plan, all_ready, nothing_lost, service_gone
 from firewatch.respond.circuit.world import World
@@ -29,6 +29,7 @@ class Way(NamedTuple):
 
 WAYS: Mapping[Mechanism, Way] = {
     Mechanism.FLAG: Way(flag.plan, flag.wanted_in, find_lost=flag.find_lost),
+    Mechanism.MESH: Way(mesh.plan, mesh.wanted_in, find_lost=mesh.find_lost),
     Mechanism.ISOLATE: Way(
         isolate.plan, isolate.wanted_in, isolate.tried, isolate.serving, service_gone
     ),

@@ -1,7 +1,7 @@
 """What a breaker has to know, read from the API server and from Prometheus."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from firewatch.api.circuit import BreakerRecord, Phase
@@ -9,16 +9,20 @@ from firewatch.api.circuit_breaker import CircuitBreaker, Mechanism
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import Key, Object, parse_duration
 from firewatch.cluster.client import Cluster
+from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.find import find
 from firewatch.cluster.kinds import (
     BREAKER_KINDS,
     CONFIG_MAP,
+    DESTINATION_RULE,
     POD,
     POD_DISRUPTION_BUDGET,
     REPLICA_SET,
     SERVICE,
+    SERVICE_PROFILE,
     Kind,
 )
+from firewatch.respond.absent import AbsentKinds
 from firewatch.respond.circuit.measure import Counting, build_queries, counters, since
 from firewatch.respond.circuit.see import Objects, build_world
 from firewatch.respond.circuit.world import World
@@ -54,6 +58,7 @@ class Lookout:
     record: BreakerRecord | None
     """Of the breaker that is not over, if there is one."""
     now: datetime
+    absent: AbsentKinds = field(default_factory=AbsentKinds)
 
     async def look(self) -> World:
         """Return how things stand; ``ForbiddenError`` if something may not be read."""
@@ -69,6 +74,7 @@ class Lookout:
         (
             (pods, services, replica_sets, budgets),
             (fallback, flag_maps, names),
+            (destination_rules, service_profiles),
         ) = await asyncio.gather(
             asyncio.gather(
                 self._list(POD),
@@ -81,6 +87,7 @@ class Lookout:
                 self._flag_maps(),
                 self._config_maps(wanted=is_planning and is_deployment and rolls_back),
             ),
+            asyncio.gather(self._of_mesh(DESTINATION_RULE), self._of_mesh(SERVICE_PROFILE)),
         )
         return Objects(
             kind=subject.kind,
@@ -91,6 +98,8 @@ class Lookout:
             replica_sets=replica_sets,
             fallback=fallback,
             flag_maps=flag_maps,
+            destination_rules=destination_rules,
+            service_profiles=service_profiles,
             config_maps=names,
             budgets=budgets,
             scaled_by=subject.scaled_by,
@@ -99,6 +108,18 @@ class Lookout:
 
     async def _list(self, kind: Kind, *, wanted: bool = True) -> list[Object]:
         return await self.cluster.list(kind, self.subject.namespace) if wanted else []
+
+    async def _of_mesh(self, kind: Kind) -> list[Object] | None:
+        """Return the objects of a kind of a mesh; None where that is not installed, or not asked for."""
+        is_asked = self.wanted.mechanism in (Mechanism.AUTO, Mechanism.MESH)
+        is_held = self.record is not None and self.record.mechanism is Mechanism.MESH
+        if self.absent.has(kind, self.now) or not (is_asked or is_held):
+            return None
+        try:
+            return await self._list(kind)
+        except NotFoundError:
+            self.absent.note(kind, self.now)
+            return None
 
     async def _fallback(self) -> Object | None:
         if self.wanted.fallback is None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 from firewatch.api.circuit import Change
@@ -12,14 +13,26 @@ from firewatch.api.resource import Object
 from firewatch.api.restart import RESTARTED_AT
 from firewatch.respond.circuit.fallback import SERVES
 from firewatch.respond.circuit.levers import Lever, Seen, as_text, lever_of, parts_of, pointer
+from firewatch.respond.circuit.mesh import (
+    ACCRUAL,
+    ISTIO,
+    LINKERD,
+    WHOLE,
+    accrual_of,
+    is_about,
+    rule_of,
+)
 from firewatch.respond.circuit.rollback import TEMPLATE
 from firewatch.respond.circuit.shed import REPLICAS
-from firewatch.respond.circuit.world import Backend, ConfigMap, Pod, Revision, Service, World
+from firewatch.respond.circuit.world import Backend, ConfigMap, Mesh, Pod, Revision, Service, World
 from firewatch.respond.managers import last_writer
 from firewatch.respond.selecting import budgets_of, selects
+from firewatch.settings import MANAGED_BY
 
 _HASH = "pod-template-hash"
 _REVISION = "deployment.kubernetes.io/revision"
+_ISTIO_MARK, _LINKERD_MARK = "sidecar.istio.io/status", "linkerd.io/proxy-version"
+"""Annotations of pods in which there is a proxy of theirs."""
 _UNKNOWN = "unknown"
 """What a Deployment has whose pod template no ReplicaSet has yet."""
 
@@ -45,6 +58,10 @@ class Objects:
     fallback: Object | None = None
     flag_maps: Sequence[Object] = ()
     """ConfigMaps of which a key is held, or may be."""
+    destination_rules: Sequence[Object] | None = None
+    """Istio's; None if there is no such kind."""
+    service_profiles: Sequence[Object] | None = None
+    """Linkerd's, likewise."""
     config_maps: frozenset[str] | None = None
     """Names of those of the namespace; None if they were not read."""
     budgets: Sequence[Object] = ()
@@ -67,6 +84,7 @@ def build_world(objects: Objects, wanted: CircuitBreaker, held: Iterable[Change]
         scaled_by=objects.scaled_by,
         kept_by=objects.kept_by,
         fallback=_backend(objects.fallback, live) if objects.fallback else None,
+        mesh=_mesh(objects, live),
         config_map=_config_map(objects.flag_maps, wanted),
         revisions=_revisions(objects.target, objects, live) if objects.target else (),
         disruptions_allowed=_allowed(objects.target, objects.budgets) if objects.target else None,
@@ -132,6 +150,49 @@ def _service(live: Object) -> Service:
         selector=spec.get("selector") or {},
         ports=frozenset(each for each in targets if isinstance(each, str)),
     )
+
+
+def _mesh(objects: Objects, pods: Iterable[Object]) -> Mesh | None:
+    """Return the mesh whose proxy is in a pod of the target."""
+    if objects.target is None:
+        return None
+    selector = objects.target["spec"].get("selector") or {}
+    mine = [pod["metadata"] for pod in pods if selects(selector, _labels(pod))]
+    marks = {mark for each in mine for mark in each.get("annotations") or {}}
+    rules, profiles = objects.destination_rules, objects.service_profiles
+    services = [each["metadata"] for each in objects.services]
+    if _ISTIO_MARK in marks and rules is not None:
+        return Mesh(ISTIO, dict(_taken_at_istio(services, rules)))
+    if _LINKERD_MARK in marks and profiles is not None:
+        return Mesh(LINKERD, dict(_taken_at_linkerd(services, profiles)))
+    return None
+
+
+def _taken_at_istio(
+    services: Iterable[Object], rules: Iterable[Object]
+) -> Iterator[tuple[str, str]]:
+    for rule, service in product(rules, services):
+        name, host = rule["metadata"]["name"], str(rule["spec"].get("host", ""))
+        is_ours = name == rule_of(service["name"]).name and is_managed(rule)
+        if not is_ours and is_about(host, service["name"], service["namespace"]):
+            yield service["name"], f"DestinationRule {name}"
+
+
+def _taken_at_linkerd(
+    services: Iterable[Object], profiles: Iterable[Object]
+) -> Iterator[tuple[str, str]]:
+    hosts = {str(each["metadata"]["name"]) for each in profiles}
+    for service in services:
+        for host in hosts:
+            if is_about(host, service["name"], service["namespace"]):
+                yield service["name"], f"ServiceProfile {host}"
+        if ACCRUAL in (service.get("annotations") or {}):
+            yield service["name"], f"the annotation {ACCRUAL}"
+
+
+def is_managed(live: Object) -> bool:
+    """Tell whether an object is one that the operator has made."""
+    return MANAGED_BY.items() <= _labels(live).items()
 
 
 def _config_map(found: Iterable[Object], wanted: CircuitBreaker) -> ConfigMap | None:
@@ -267,7 +328,11 @@ def _seen(
     yield from _seen_of_target(objects)
     around = (*objects.services, *filter(_is_live, objects.pods), *objects.flag_maps)
     there = {(each["kind"], each["metadata"]["name"]): each for each in around}
+    rules = {each["metadata"]["name"]: each for each in objects.destination_rules or ()}
     for lever in {*_offered(objects, wanted), *map(lever_of, held)}:
+        if lever.field == WHOLE:
+            yield lever, _see_whole(rules.get(lever.name))
+            continue
         live = there.get((lever.kind, lever.name))
         if live is not None:
             value = find_field(live, lever.field)
@@ -290,12 +355,22 @@ def _offered(objects: Objects, wanted: CircuitBreaker) -> Iterator[Lever]:
     """Yield what may be held: selectors of Services, labels by which they select, and the flag."""
     for service in objects.services:
         yield Lever("Service", service["metadata"]["name"], pointer("spec", "selector"))
+    for service in objects.services:
+        name = service["metadata"]["name"]
+        yield accrual_of(name)
+        if objects.destination_rules is not None:
+            yield rule_of(name)
     keys = {key for each in objects.services for key in each["spec"].get("selector") or {}}
     for pod in objects.pods:
         for key in {*keys, SERVES}:
             yield Lever("Pod", pod["metadata"]["name"], pointer("metadata", "labels", key))
     if wanted.flag:
         yield Lever("ConfigMap", wanted.flag.config_map, pointer("data", wanted.flag.key))
+
+
+def _see_whole(live: Object | None) -> Seen:
+    """Return an object as one that comes and goes: whichever it is, there is no other of its name."""
+    return Seen("", None if live is None else as_text(live["spec"]))
 
 
 def find_field(live: Object, path: str) -> Any:

@@ -79,6 +79,16 @@ class Revision:
     """What it needs and there is not any more, or cannot be told; empty if it can be gone back to."""
 
 
+@dataclass(frozen=True)
+class Mesh:
+    """The service mesh whose proxies are in the pods of a target."""
+
+    name: str
+    """``Istio`` or ``Linkerd``."""
+    taken: Mapping[str, str] = field(default_factory=dict)
+    """What of somebody else's says already how the mesh treats a Service, by name of that."""
+
+
 class Traffic(NamedTuple):
     """What a pod has answered within some time."""
 
@@ -100,6 +110,7 @@ class World:
     kept_by: str = ""
     """What keeps it as it should be, as Argo CD, for people; empty if nothing is recognised."""
     fallback: Backend | None = None
+    mesh: Mesh | None = None
     config_map: ConfigMap | None = None
     revisions: tuple[Revision, ...] = ()
     """The newest first; the first one is the present one."""
