@@ -18,6 +18,7 @@ from firewatch.respond.circuit.plan import Obstacle, Plan
 from firewatch.respond.circuit.world import (
     Backend,
     ConfigMap,
+    Mesh,
     Pod,
     Revision,
     Service,
@@ -98,9 +99,10 @@ def plan(world: World, wanted: CircuitBreaker) -> Plan:
 
 
 def test_each_mechanism_says_what_it_would_do() -> None:
-    found = {each: plan(WORLD, breaker(each)) for each in WAYS}
+    found = {each: plan(replace(WORLD, mesh=Mesh("Istio")), breaker(each)) for each in WAYS}
     assert {mechanism: each.does for mechanism, each in found.items()} == {
         Mechanism.FLAG: "set key breaker of ConfigMap api to 'on'",
+        Mechanism.MESH: "have Istio leave out pods of Service api that fail",
         Mechanism.ISOLATE: "take api-1 out of Service api",
         Mechanism.FALLBACK: "lead Service api to Deployment api-lite",
         Mechanism.ROLLBACK: "roll Deployment api back to revision 6",
