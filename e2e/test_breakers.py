@@ -21,7 +21,9 @@ def shop(testbed: Testbed) -> Iterator[Shop]:
     found = Shop(testbed, NAMESPACE)
     found.set_up()
     yield found
-    testbed.kubectl.delete("namespace", NAMESPACE, wait=False)
+    # The namespace stays: with it the operator's rights in it would go, in the middle of the session.
+    kinds = "deployments,services,configmaps,aresp,apol,mstack"
+    testbed.kubectl.run("delete", kinds, "--all", "-n", NAMESPACE)
 
 
 @pytest.mark.parametrize("mechanism", ["flag", "isolate", "rollback"])
