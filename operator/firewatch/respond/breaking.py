@@ -17,7 +17,8 @@ from firewatch.api.resource import parse_duration
 from firewatch.api.responses import State
 from firewatch.respond.circuit import episode
 from firewatch.respond.circuit.automaton import Pace, opened
-from firewatch.respond.circuit.episode import News, Step, Wish, begin, go_on
+from firewatch.respond.circuit.choice import is_offered
+from firewatch.respond.circuit.episode import News, Step, Wish, begin, go_on, share_of
 from firewatch.respond.circuit.plan import Plan
 from firewatch.respond.decide import WATCH_SECONDS
 from firewatch.respond.idle import dry_runs, may_begin
@@ -38,12 +39,6 @@ BREAKER_SCHEMA = 1
 RECHECK_SECONDS = 10.0
 """How often it is looked again at whether a breaker can open while its alert fires."""
 _LEAST_SECONDS = 0.2
-_GIVEN: dict[Mechanism, str] = {
-    Mechanism.FLAG: "flag",
-    Mechanism.FALLBACK: "fallback",
-    Mechanism.SHED: "shed",
-}
-"""Mechanisms that need a field of their own in the spec."""
 _BAD = frozenset({episode.REWRITTEN, episode.RELEASED, episode.KEPT, episode.INEFFECTIVE})
 """Events of which somebody should know."""
 
@@ -107,7 +102,7 @@ def _span(text: str) -> timedelta:
 def _follow(
     draft: _Draft, situation: Situation, responder: Responder, record: BreakerRecord
 ) -> None:
-    """Go on with a breaker that is not over."""
+    """Go on with a breaker that is not over, or begin with one."""
     assert responder.world is not None
     wish = _wish(situation, responder, record)
     step = go_on(record, wish, responder.world, situation.now)
@@ -144,8 +139,8 @@ def _reasons_to_leave(
         yield f"AutoResponse {responder.name} is deleted, or may not act on this target any more"
     if wanted is None or wanted.mechanism not in (Mechanism.AUTO, mechanism):
         yield f"AutoResponse {responder.name} asks for another action by now"
-    elif (needed := _GIVEN.get(mechanism)) and getattr(wanted, needed) is None:
-        yield f"circuitBreaker.{needed} of AutoResponse {responder.name} is gone"
+    elif not is_offered(mechanism, wanted):
+        yield f"circuitBreaker.{mechanism} of AutoResponse {responder.name} is gone"
     is_begun = (
         record.in_force or record.circuit.openings > 1 or record.circuit.phase is not Phase.OPEN
     )
@@ -167,10 +162,11 @@ def _take(
         draft.views[name] = _over_view(responder, step)
         draft.waits.append(0.0)
         return
-    if step.write is not None and draft.pull is None:
+    if step.write is None:
+        draft.records[name] = after
+    elif draft.pull is None:
+        # What is to be written is announced right before it is, and not with what else is told.
         draft.pull = Pull(name, after, step.write)
-    # What is to be written is announced right before it is, and not with what else is told.
-    draft.records[name] = before if step.write is not None else after
     draft.views[name] = _view(after, responder)
     is_moving = step.write is not None or after != responder.breaker
     draft.waits.append(0.0 if is_moving else _wait(after, responder, situation))
@@ -192,21 +188,13 @@ def _wait(record: BreakerRecord, responder: Responder, situation: Situation) -> 
 
 def _try_to_open(draft: _Draft, situation: Situation, responder: Responder) -> None:
     """Open the breaker of a responder, if it may be and nothing else is written now."""
-    is_known = responder.breaker is not None or bool(responder.unreadable_breaker)
-    if not responder.breaks or is_known or not responder.fires:
+    if not responder.breaks or responder.has_breaker or not responder.fires:
         return
     draft.waits.append(RECHECK_SECONDS)
     plan = responder.plan
     if draft.pull is not None or not isinstance(plan, Plan) or not may_begin(situation, responder):
         return
-    record = _record(situation, responder, plan)
-    assert responder.world is not None
-    wish = _wish(situation, responder, record)
-    step = go_on(record, wish, responder.world, situation.now)
-    _take(draft, situation, responder, record, step)
-    if step.write is not None:
-        # Of what is not announced yet nothing is told.
-        draft.records.pop(responder.name)
+    _follow(draft, situation, responder, _record(situation, responder, plan))
 
 
 def _dry_run(situation: Situation, decision: Decision) -> Change | None:
@@ -286,8 +274,7 @@ def _phase_words(record: BreakerRecord, circuit: Circuit) -> Iterator[str]:
         again = f" for the {circuit.openings}. time" if circuit.openings > 1 else ""
         yield f"open{again} until {ends}"
     elif circuit.phase is Phase.HALF_OPEN:
-        share = (record.shares or [""])[0] or "a share of the traffic"
-        yield f"half-open: {share} is tried, until {ends} at least"
+        yield f"half-open: {share_of(record)} is tried, until {ends} at least"
     else:
         yield "it closes: what was changed is put back"
 

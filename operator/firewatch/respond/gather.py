@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-
-from pydantic import ValidationError
+from datetime import datetime
 
 from firewatch.api.circuit import BreakerRecord
 from firewatch.api.circuit_breaker import CircuitBreaker
@@ -13,8 +12,7 @@ from firewatch.api.lost_ledger import LostLedger
 from firewatch.api.resource import Key, Object
 from firewatch.api.responses import OPT_IN_LABEL, UNDO, Request, Tripped
 from firewatch.api.restart import RestartRecord
-from firewatch.cluster.errors import NotFoundError
-from firewatch.cluster.find import find
+from firewatch.cluster.find import find, find_all
 from firewatch.cluster.kinds import (
     HORIZONTAL_POD_AUTOSCALER,
     NAMESPACE,
@@ -34,7 +32,7 @@ from firewatch.respond.managers import last_writer
 from firewatch.respond.pausing import find_pause
 from firewatch.respond.registry import Entry, target_of
 from firewatch.respond.renewal import Renewal, find_renewal
-from firewatch.respond.report import read_ledger
+from firewatch.respond.report import read_ledger, read_record
 from firewatch.respond.signals import errors_since, judge
 from firewatch.respond.situation import Autoscaler, OpenBreaker, Responder, Situation, Target
 from firewatch.respond.sizes import granted_kind, is_extra, read_scale, size_of
@@ -154,16 +152,7 @@ def _breaker(entry: Entry, key: Key) -> tuple[BreakerRecord | None, str]:
     if entry.breaking != key:
         return None, ""
     raw = entry.live["status"]["breaker"]
-    if raw.get("schema") != BREAKER_SCHEMA:
-        return None, (
-            f"the record of its circuit breaker has schema {raw.get('schema')}, which this operator does"
-            " not know; nothing is changed until an operator that knows it runs"
-        )
-    try:
-        return BreakerRecord.model_validate(raw), ""
-    except ValidationError as error:
-        why = "the record of its circuit breaker cannot be read, so nothing is changed"
-        return None, f"{why}: {error}"
+    return read_record(raw, BreakerRecord, (BREAKER_SCHEMA,), "the record of its circuit breaker")
 
 
 async def _with_worlds(
@@ -202,11 +191,12 @@ def _lookout(
     if entry is None or (record is None and not may_open):
         return None
     is_meant = target is not None and (record is None or record.target.uid == target.uid)
+    since = errors_since(responder.signal, context.sources.known_to(entry))
     return Lookout(
         context.cluster,
         context.count,
         entry.source,
-        _subject(context, key, entry, target, live if is_meant else None),
+        _subject(key, target, live if is_meant else None, since=since),
         wanted=responder.spec.circuit_breaker or CircuitBreaker(),
         record=record,
         now=context.clock(),
@@ -215,14 +205,10 @@ def _lookout(
 
 
 def _subject(
-    context: RespondContext,
-    key: Key,
-    entry: Entry,
-    target: Target | None,
-    live: Object | None,
+    key: Key, target: Target | None, live: Object | None, *, since: datetime | None
 ) -> Subject:
     kind, name = target_of(key)
-    scaler, known = target.autoscaler if target else None, context.sources.known_to(entry)
+    scaler = target.autoscaler if target else None
     return Subject(
         namespace=key.namespace,
         kind=kind,
@@ -230,7 +216,7 @@ def _subject(
         live=live,
         scaled_by=f"{scaler.kind} {scaler.name}" if scaler else "",
         kept_by=str(find_keeper(live) or "") if live else "",
-        errors_since=errors_since(judge(entry.spec.trigger, known, context.clock()), known),
+        errors_since=since,
     )
 
 
@@ -291,11 +277,10 @@ async def _read_autoscalers(
 
 
 async def _scaled_objects(context: RespondContext, namespace: str) -> list[Object]:
-    try:
-        return await context.cluster.list(SCALED_OBJECT, namespace)
-    except NotFoundError:
+    found = await find_all(context.cluster, SCALED_OBJECT, namespace)
+    if found is None:
         context.absent.note(SCALED_OBJECT, context.clock())
-        return []
+    return found or []
 
 
 async def _opted_in(context: RespondContext, live: Object) -> bool:

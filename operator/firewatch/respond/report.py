@@ -1,15 +1,16 @@
 """What is written down about a target, and in which order: ledger, statuses, Events, finalizers."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from firewatch.api.conditions import bad, format_instant
 from firewatch.api.ledger import Ledger
-from firewatch.api.resource import Key, Object
+from firewatch.api.resource import Key, Object, Status
 from firewatch.api.responses import State
 from firewatch.cluster.errors import ClusterError
 from firewatch.cluster.kinds import AUTO_RESPONSE
@@ -37,6 +38,7 @@ from firewatch.respond.situation import (
 from firewatch.respond.status import next_status, split_records
 
 _log = logging.getLogger(__name__)
+_Record = TypeVar("_Record", bound=Status)
 
 
 def read_ledger(key: Key, entries: Iterable[Entry]) -> tuple[Ledger | None, str]:
@@ -48,15 +50,22 @@ def read_ledger(key: Key, entries: Iterable[Entry]) -> tuple[Ledger | None, str]
     if not keepers:
         return None, ""
     raw = keepers[0].live["status"]["ledger"]
-    if raw.get("schema") not in (LEDGER_SCHEMA, AUTOSCALER_SCHEMA):
+    return read_record(raw, Ledger, (LEDGER_SCHEMA, AUTOSCALER_SCHEMA), "the ledger")
+
+
+def read_record(
+    raw: Object, model: type[_Record], schemas: Collection[int], what: str
+) -> tuple[_Record | None, str]:
+    """Return a record of a status, or why it cannot be understood; ``what`` is its name for people."""
+    if raw.get("schema") not in schemas:
         return None, (
-            f"the ledger has schema {raw.get('schema')}, which this operator does not know;"
+            f"{what} has schema {raw.get('schema')}, which this operator does not know;"
             " nothing is changed until an operator that knows it runs"
         )
     try:
-        return Ledger.model_validate(raw), ""
+        return model.model_validate(raw), ""
     except ValidationError as error:
-        return None, f"the ledger cannot be read, so nothing is changed: {error}"
+        return None, f"{what} cannot be read, so nothing is changed: {error}"
 
 
 async def report(

@@ -87,10 +87,14 @@ class Responder:
         return choose(self.world, wanted) if self.world and wanted else None
 
     @property
+    def has_breaker(self) -> bool:
+        """Tell whether it has a circuit breaker that is not over, be it understood or not."""
+        return self.breaker is not None or bool(self.unreadable_breaker)
+
+    @property
     def has_begun(self) -> bool:
         """Tell whether there is something beside a claim that was begun for it and is not over."""
-        is_breaking = self.breaker is not None or bool(self.unreadable_breaker)
-        return self.restart is not None or is_breaking
+        return self.restart is not None or self.has_breaker
 
     @property
     def may_write(self) -> bool:

@@ -10,6 +10,7 @@ from firewatch.api.resource import Object
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.kinds import CONFIG_MAP, SERVICE, Kind
 from firewatch.respond.circuit.choice import WAYS, choose, is_offered
+from firewatch.respond.circuit.episode import share_of
 from firewatch.respond.circuit.look import Lookout, Subject
 from firewatch.respond.circuit.plan import Obstacle, Plan
 from firewatch.respond.circuit.world import Traffic, World
@@ -34,8 +35,7 @@ def _share(ratio: float | None) -> str:
 
 
 def _next(record: BreakerRecord) -> str:
-    circuit = record.circuit
-    share = (record.shares or [""])[0] or "a share of the traffic"
+    circuit, share = record.circuit, share_of(record)
     if record.ends:
         return "all is put back"
     if record.gave_up and circuit.phase is Phase.OPEN:

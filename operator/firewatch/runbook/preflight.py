@@ -8,8 +8,8 @@ from firewatch.api.resource import Object
 from firewatch.api.responses import OPT_IN_LABEL, AutoResponseSpec
 from firewatch.api.restart import RESTARTED_AT
 from firewatch.cluster.client import Cluster
-from firewatch.cluster.errors import ForbiddenError, NotFoundError
-from firewatch.cluster.find import find
+from firewatch.cluster.errors import ForbiddenError
+from firewatch.cluster.find import find, find_all
 from firewatch.cluster.kinds import (
     AUTOSCALER_KINDS,
     HORIZONTAL_POD_AUTOSCALER,
@@ -100,7 +100,7 @@ async def gather(cluster: Cluster, response: Object) -> Scene:
     wanted, name = spec["target"].get("kind", "Deployment"), spec["target"]["name"]
     kind = granted_kind(await gather_settings(cluster), wanted)
     scalers = await cluster.list(HORIZONTAL_POD_AUTOSCALER, namespace)
-    scaled_objects = await _list(cluster, SCALED_OBJECT, namespace)
+    scaled_objects = await find_all(cluster, SCALED_OBJECT, namespace) or []
     found = find_autoscaler(kind, name, scalers, scaled_objects)
     scaler = next(
         (
@@ -131,13 +131,6 @@ async def _budgets(cluster: Cluster, response: Object) -> list[Object]:
     try:
         return await cluster.list(POD_DISRUPTION_BUDGET, response["metadata"]["namespace"])
     except ForbiddenError:
-        return []
-
-
-async def _list(cluster: Cluster, kind: Kind, namespace: str) -> list[Object]:
-    try:
-        return await cluster.list(kind, namespace)
-    except NotFoundError:  # not installed
         return []
 
 

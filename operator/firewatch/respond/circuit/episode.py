@@ -228,13 +228,17 @@ def _ending(record: BreakerRecord, why: str) -> BreakerRecord:
 def _phase_news(record: BreakerRecord) -> tuple[News, ...]:
     circuit = record.circuit
     if circuit.phase is Phase.HALF_OPEN:
-        share = record.shares[0] or "a share of the traffic"
-        message = f"{share} is tried with real traffic"
+        message = f"{share_of(record)} is tried with real traffic"
         return (News(HALF_OPENED, message, circuit.since),)
     event, again = OPENED, ""
     if circuit.openings > 1:
         event, again = REOPENED, f", for the {circuit.openings}. time"
     return (News(event, f"{record.does}{again}; until {circuit.ends_at}", circuit.since),)
+
+
+def share_of(record: BreakerRecord) -> str:
+    """Return in words what is tried, or is to be next."""
+    return next(iter(record.shares), "") or "a share of the traffic"
 
 
 def find_reading(record: BreakerRecord, world: World) -> Reading | None:

@@ -9,8 +9,7 @@ from firewatch.api.circuit_breaker import CircuitBreaker, Mechanism
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import Key, Object, parse_duration
 from firewatch.cluster.client import Cluster
-from firewatch.cluster.errors import NotFoundError
-from firewatch.cluster.find import find
+from firewatch.cluster.find import find, find_all
 from firewatch.cluster.kinds import (
     BREAKER_KINDS,
     CONFIG_MAP,
@@ -115,11 +114,10 @@ class Lookout:
         is_held = self.record is not None and self.record.mechanism is Mechanism.MESH
         if self.absent.has(kind, self.now) or not (is_asked or is_held):
             return None
-        try:
-            return await self._list(kind)
-        except NotFoundError:
+        found = await find_all(self.cluster, kind, self.subject.namespace)
+        if found is None:
             self.absent.note(kind, self.now)
-            return None
+        return found
 
     async def _fallback(self) -> Object | None:
         if self.wanted.fallback is None:

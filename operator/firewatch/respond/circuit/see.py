@@ -106,14 +106,19 @@ def _is_live(pod: Object) -> bool:
 
 def _backend(workload: Object, pods: Iterable[Object]) -> Backend:
     selector = workload["spec"].get("selector") or {}
-    mine = (pod for pod in pods if selects(selector, _labels(pod)))
     return Backend(
         kind=workload["kind"],
         name=workload["metadata"]["name"],
         selector=selector.get("matchLabels") or {},
-        pods=tuple(map(_pod, mine)),
+        pods=tuple(map(_pod, _pods_of(workload, pods))),
         is_simple=not selector.get("matchExpressions"),
     )
+
+
+def _pods_of(workload: Object, pods: Iterable[Object]) -> list[Object]:
+    """Return the pods that a workload knows as its own."""
+    selector = workload["spec"].get("selector") or {}
+    return [pod for pod in pods if selects(selector, _labels(pod))]
 
 
 def _pod(pod: Object) -> Pod:
@@ -156,9 +161,8 @@ def _mesh(objects: Objects, pods: Iterable[Object]) -> Mesh | None:
     """Return the mesh whose proxy is in a pod of the target."""
     if objects.target is None:
         return None
-    selector = objects.target["spec"].get("selector") or {}
-    mine = [pod["metadata"] for pod in pods if selects(selector, _labels(pod))]
-    marks = {mark for each in mine for mark in each.get("annotations") or {}}
+    mine = _pods_of(objects.target, pods)
+    marks = {mark for pod in mine for mark in pod["metadata"].get("annotations") or {}}
     rules, profiles = objects.destination_rules, objects.service_profiles
     services = [each["metadata"] for each in objects.services]
     if _ISTIO_MARK in marks and rules is not None:
@@ -216,7 +220,6 @@ def _revisions(target: Object, objects: Objects, pods: Sequence[Object]) -> tupl
     found = sorted(_owned(target, objects.replica_sets), key=_number, reverse=True)
     if not found or lasting_template(found[0]) != present:
         return ()  # the controller has yet to see what somebody has just written
-    apart = [a for n, a in enumerate(found) if not any(_is_renewed(a, b) for b in found[:n])]
     return tuple(
         Revision(
             replica_set=each["metadata"]["name"],
@@ -224,13 +227,18 @@ def _revisions(target: Object, objects: Objects, pods: Sequence[Object]) -> tupl
             began=_began(each, pods),
             lacking=_lacking(lasting_template(each), present, objects.config_maps),
         )
-        for each in apart
+        for each in _apart(found)
     )
 
 
-def _is_renewed(one: Object, other: Object) -> bool:
-    """Tell whether two ReplicaSets differ by nothing but by when their pods were renewed."""
-    return _apart_from_renewals(one) == _apart_from_renewals(other)
+def _apart(replica_sets: Iterable[Object]) -> Iterator[Object]:
+    """Yield those that differ from all before them by more than by when their pods were renewed."""
+    known: list[Object] = []
+    for each in replica_sets:
+        template = _apart_from_renewals(each)
+        if template not in known:
+            known.append(template)
+            yield each
 
 
 def _apart_from_renewals(replica_set: Object) -> Object:
@@ -352,11 +360,10 @@ def _seen_of_target(objects: Objects) -> Iterator[tuple[Lever, Seen]]:
 
 
 def _offered(objects: Objects, wanted: CircuitBreaker) -> Iterator[Lever]:
-    """Yield what may be held: selectors of Services, labels by which they select, and the flag."""
-    for service in objects.services:
-        yield Lever("Service", service["metadata"]["name"], pointer("spec", "selector"))
+    """Yield what may be held: what is told of Services, labels by which they select, and the flag."""
     for service in objects.services:
         name = service["metadata"]["name"]
+        yield Lever("Service", name, pointer("spec", "selector"))
         yield accrual_of(name)
         if objects.destination_rules is not None:
             yield rule_of(name)
