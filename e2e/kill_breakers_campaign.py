@@ -17,8 +17,8 @@ from e2e.cluster.progress import ConsoleProgress
 from e2e.host_operator import HostOperator
 from e2e.installation import Values, bring_up, install
 from e2e.killing import FOLDER, Life, run
-from e2e.kubectl import Object, wait_for
-from e2e.shop import BAD_RATIO, NAMESPACE, Shop
+from e2e.kubectl import Object
+from e2e.shop import NAMESPACE, Shop
 
 MECHANISMS = ("flag", "isolate", "fallback", "rollback", "shed")
 _EVENTS = ["BreakerOpened", "BreakerHalfOpen", "BreakerClosed"]
@@ -43,18 +43,16 @@ class Campaign:
         # Anew, so that what it has done counts against no limit.
         shop.kubectl.apply(self._response())
         life = Life(self.operator, environment)
-        pods = shop.pods()[:1] if self.mechanism == "isolate" else shop.pods()
         try:
-            self._break(pods)
+            bad = shop.make_trouble(self.mechanism)
             life.until("the breaker to be open", self._is_in_force)
-            if self.mechanism != "rollback":
-                shop.fail(0, *pods)
+            shop.mend(bad)
             life.until("the breaker to be over", self._is_over, seconds=120)
         finally:
             life.end()
         violations = [*self._violations(before)]
         shop.kubectl.delete("aresp", self.name, shop.namespace)
-        wait_for("the alert to resolve", lambda: not shop.query("ALERTS"), seconds=90)
+        shop.wait_calm()
         return life.deaths, violations
 
     def _response(self) -> Object:
@@ -65,32 +63,22 @@ class Campaign:
         found["spec"]["rails"] = {"cooldown": "1m"}
         return found
 
-    def _break(self, pods: list[str]) -> None:
-        if self.mechanism == "rollback":
-            self.shop.roll_out_badly()
-        else:
-            self.shop.fail(BAD_RATIO, *pods)
-
     def _is_in_force(self) -> bool:
-        status = self.shop.status(self.name)
-        return bool(status.get("breaker", {}).get("inForce")) or "BreakerClosed" in _events(status)
+        breaker = self.shop.status(self.name).get("breaker", {})
+        return bool(breaker.get("inForce")) or "BreakerClosed" in self.shop.history(self.name)
 
     def _is_over(self) -> bool:
         found = self.shop.kubectl.get("aresp", self.name, self.shop.namespace)
         assert found is not None
         owes = "breaker" in found["status"] or found["metadata"].get("finalizers")
-        return not owes and "BreakerClosed" in _events(found["status"])
+        return not owes and "BreakerClosed" in self.shop.history(self.name)
 
     def _violations(self, before: Object) -> Iterator[str]:
-        if (events := _events(self.shop.status(self.name))) != _EVENTS:
+        if (events := self.shop.history(self.name)) != _EVENTS:
             yield f"the history says {events}"
         self.shop.wait_rolled_out()
         if (after := self.shop.state()) != before:
             yield f"in the end there is {after}"
-
-
-def _events(status: Object) -> list[str]:
-    return [each["event"] for each in reversed(status.get("history", []))]
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 import json
 import re
 import urllib.parse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +103,24 @@ class Shop:
 
     # --- what goes wrong ---------------------------------------------------------------------
 
+    def make_trouble(self, mechanism: str) -> list[str]:
+        """Have happen what a mechanism is for; return the pods that somebody has to mend."""
+        if mechanism == "rollback":
+            self.roll_out_badly()
+            return []
+        bad = self.pods()[:1] if mechanism == "isolate" else self.pods()
+        self.fail(BAD_RATIO, *bad)
+        return bad
+
+    def mend(self, pods: Sequence[str]) -> None:
+        """Have pods fail no more."""
+        if pods:
+            self.fail(0, *pods)
+
+    def wait_calm(self) -> None:
+        """Wait until no alert is active any more."""
+        wait_for("the alert to resolve", lambda: not self.query("ALERTS"), seconds=90)
+
     def roll_out_badly(self) -> None:
         """Roll out a version of which every pod fails."""
         self._set_arguments(f"--error-ratio={BAD_RATIO}")
@@ -148,6 +167,10 @@ class Shop:
         status: Object = (found or {}).get("status", {})
         return status
 
+    def history(self, response: str) -> list[str]:
+        """Return the events of an AutoResponse, oldest first."""
+        return [each["event"] for each in reversed(self.status(response).get("history", []))]
+
     def state(self) -> Object:
         """Return all that a circuit breaker may change: it must be the same afterwards."""
         deployment = self.kubectl.get("deployment", TARGET, self.namespace)
@@ -157,12 +180,7 @@ class Shop:
         assert service is not None
         assert flags is not None
         pods = self.kubectl.list("pods", self.namespace, "app.kubernetes.io/part-of=freeagentics")
-        going = [pod for pod in pods if "deletionTimestamp" in pod["metadata"]]
-        labels = [
-            sorted(pod["metadata"]["labels"].items() - _of_replica_set(pod))
-            for pod in pods
-            if pod not in going
-        ]
+        labels = [_lasting(pod) for pod in pods if "deletionTimestamp" not in pod["metadata"]]
         return {
             "spec": deployment["spec"],
             "selector": service["spec"]["selector"],
@@ -171,7 +189,7 @@ class Shop:
         }
 
 
-def _of_replica_set(pod: Object) -> set[tuple[str, str]]:
-    """Return the label by which a ReplicaSet knows its pods: a rollout and its undoing change it."""
-    found = pod["metadata"]["labels"].get("pod-template-hash")
-    return {("pod-template-hash", found)} if found else set()
+def _lasting(pod: Object) -> list[tuple[str, str]]:
+    """Return a pod's labels without that of its ReplicaSet, which a rollout and its undoing change."""
+    labels: dict[str, str] = pod["metadata"]["labels"]
+    return sorted((name, value) for name, value in labels.items() if name != "pod-template-hash")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from e2e.audit import AuditLog
 from e2e.kubectl import NeverError, Object, wait_for
-from e2e.shop import BAD_RATIO, Shop, Visits
+from e2e.shop import Shop, Visits
 
 _SECOND = 1.0
 _PATIENCE = 240
@@ -75,40 +75,29 @@ class Run:
         wait_for("the AutoResponse to be Ready", self._is_ready)
         self._visits = shop.visits()
         self._began = time.monotonic()
-        self._make_trouble()
-        self._until_closed()
+        self._until_closed(shop.make_trouble(self.mechanism))
         if self.mechanism == "rollback":
             shop.wait_rolled_out()
         restored = self._is_restored(before)
         result = self._result(audit, restored=restored)
         shop.kubectl.delete("aresp", self.name, shop.namespace)
-        wait_for("the alert to resolve", lambda: not shop.query("ALERTS"), seconds=90)
+        shop.wait_calm()
         return result
 
     def _is_ready(self) -> bool:
         conditions = self.shop.status(self.name).get("conditions", [])
         return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
-    def _make_trouble(self) -> None:
-        if self.mechanism == "rollback":
-            self.shop.roll_out_badly()
-        else:
-            self.shop.fail(BAD_RATIO, *self._bad_pods())
-
-    def _bad_pods(self) -> list[str]:
-        pods = self.shop.pods()
-        return pods[:1] if self.mechanism == "isolate" else pods
-
-    def _until_closed(self) -> None:
+    def _until_closed(self, bad: list[str]) -> None:
         """Look every second; mend what fails once the breaker has been open for a while."""
-        bad, opened, is_mended = self._bad_pods(), 0.0, self.mechanism == "rollback"
+        opened, is_mended = 0.0, False
         for sample in self._look():
             if sample.state == OPEN and not opened:
                 opened = sample.at
             if opened and not is_mended and sample.at - opened >= _MEND_AFTER:
-                self.shop.fail(0, *bad)
+                self.shop.mend(bad)
                 is_mended = True
-            if "BreakerClosed" in self._events():
+            if "BreakerClosed" in self.shop.history(self.name):
                 return
         raise NeverError(f"{self.mechanism}: not closed after {_PATIENCE} s: {self.samples[-1]}")
 
@@ -128,10 +117,6 @@ class Run:
             self.samples.append(sample)
             self.show(sample)
             yield sample
-
-    def _events(self) -> list[str]:
-        history = self.shop.status(self.name).get("history", [])
-        return [each["event"] for each in reversed(history)]
 
     def _is_restored(self, before: Object) -> bool:
         try:
@@ -160,9 +145,9 @@ class Run:
             errors_open=_mean(is_open),
             half_open_s=round((times["BreakerHalfOpen"] - opened).total_seconds(), 1),
             closed_s=round((times["BreakerClosed"] - opened).total_seconds(), 1),
-            closed=True,
+            closed="BreakerClosed" in times,
             restored=restored,
-            events=self._events(),
+            events=self.shop.history(self.name),
             samples=self.samples,
         )
 
