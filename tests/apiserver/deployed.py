@@ -80,6 +80,8 @@ def operator_process(
         "FIREWATCH_TARGET_NAMESPACES": "*",
         "FIREWATCH_SOURCE_NAMESPACES": "*",
         "FIREWATCH_TARGET_BREAKERS": "true",
+        # What the tests before have done within the hour in their namespaces of the same API server.
+        "FIREWATCH_CLUSTER_ACTIONS_PER_HOUR": "10000",
         "FIREWATCH_RECEIVER": f"127.0.0.1:{receiver}",
         "FIREWATCH_RECEIVER_PORT": str(receiver),
         "FIREWATCH_HEALTH_PORT": str(health),

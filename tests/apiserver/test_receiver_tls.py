@@ -111,7 +111,7 @@ async def test_a_webhook_by_https_is_acted_on(
     operator: OperatorProcess, episodes: Episodes, authority: Authority
 ) -> None:
     await send_until(operator, episodes, client(authority))
-    assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4
+    assert (await episodes.spec(DEPLOYMENT))["replicas"] == 4, await episodes.status()
     assert await send(operator, episodes.namespace, client(authority), token="x") == 401
 
 
