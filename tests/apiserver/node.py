@@ -4,8 +4,10 @@ A pod object says where Prometheus listens.
 """
 
 import asyncio
+import shutil
+import tempfile
 from base64 import b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,12 +53,7 @@ class Node(ImaginedPod):
                 self._configure(live["data"][names.CONFIG_KEY])
             if names.slot_of_name("main", live["metadata"]["name"]) is not None:
                 wanted |= live["data"]
-        rules = self.folder / "rules"
-        for name, text in wanted.items():
-            (rules / name).write_text(text)
-        for path in rules.iterdir():
-            if path.name not in wanted:
-                path.unlink()
+        put_rules(self.folder, wanted)
 
     async def _sync_scrapes(self) -> None:
         """Write the jobs in the user's own words as they are in the stack's Secret."""
@@ -85,6 +82,20 @@ class Node(ImaginedPod):
         (self.folder / "prometheus.yml").write_text(here)
 
 
+def put_rules(folder: Path, files: Mapping[str, str]) -> None:
+    """Have the folder of rules hold these files, all at once, as kubelet changes a volume."""
+    rules = folder / "rules"
+    before = rules.resolve() if rules.is_symlink() else None
+    content = Path(tempfile.mkdtemp(prefix="rules-", dir=folder))
+    for name, text in files.items():
+        (content / name).write_text(text)
+    link = content.with_suffix(".link")
+    link.symlink_to(content.name)
+    link.replace(rules)
+    if before:
+        shutil.rmtree(before)
+
+
 def _status(*, ready: bool, restarts: int = 0) -> Object:
     container = {
         "name": names.PROMETHEUS,
@@ -109,7 +120,7 @@ def loopback(network: int, number: int) -> str:
 async def running_node(world: World, folder: Path, address: str) -> AsyncIterator[Node]:
     """Run a Prometheus on an address of its own, with its files kept in step."""
     program = binaries.ensure(["prometheus"], SilentProgress()) / "prometheus"
-    (folder / "rules").mkdir()
+    put_rules(folder, {})
     config = folder / "prometheus.yml"
     config.write_text(CONFIG)
     with (folder / "log").open("w") as log:

@@ -23,10 +23,19 @@ def threshold(**fields: Any) -> Object:
     return {"thresholds": [fields]}
 
 
+def slo(**fields: Any) -> Object:
+    return {"slos": [{"name": "a", "objective": 99.9, **fields}]}
+
+
+GAUGE = {"metric": 'up{job="a"}'}
+
+
 DEFAULTED: list[Object] = [
     POLICY,
     rule(record="a:b"),
     {"thresholds": [{"signal": "cpu", "above": 80}]},
+    slo(gauge=GAUGE),
+    slo(latency={"histogram": "a_seconds", "below": "500ms"}),
 ]
 
 
@@ -38,8 +47,8 @@ async def test_the_api_server_fills_in_the_models_defaults(
 
 
 BAD: list[tuple[Any, str]] = [
-    ({}, "set groups, thresholds, routes or inhibit"),
-    ({"groups": [], "thresholds": []}, "set groups, thresholds, routes or inhibit"),
+    ({}, "set groups, thresholds, slos, routes or inhibit"),
+    ({"groups": [], "thresholds": []}, "set groups, thresholds, slos, routes or inhibit"),
     (rule(alert="A", record="b"), "set exactly one of alert and record"),
     (rule(), "set exactly one of alert and record"),
     (rule(record="a:b", annotations={"a": "b"}), "a recording rule has no for"),
@@ -50,6 +59,15 @@ BAD: list[tuple[Any, str]] = [
     (rule(alert="A", labels={"a b": "c"}), "spec.groups[0].rules[0].labels"),
     ({"groups": [*POLICY["groups"], *POLICY["groups"]]}, "spec.groups[1]"),
     ({"thresholds": [{"signal": "cpu", "above": 101}]}, "spec.thresholds[0].above"),
+    (slo(), "set exactly one of events, latency and gauge"),
+    (slo(gauge=GAUGE, events={"total": "a", "bad": "b"}), "set exactly one of events"),
+    (slo(gauge=GAUGE, minRate=1), "minRate: a gauge has no events"),
+    (slo(gauge=GAUGE, by=["job", "window"]), "by: slo, slo_policy, window"),
+    (slo(gauge=GAUGE, labels={"severity": "info"}), "labels: slo, slo_policy, window"),
+    (slo(gauge=GAUGE, objective=100), "spec.slos[0].objective"),
+    (slo(gauge=GAUGE, window="3d"), "spec.slos[0].window"),
+    (slo(gauge={"metric": "up[5m]"}), "spec.slos[0].gauge.metric"),
+    ({"slos": [*slo(gauge=GAUGE)["slos"], *slo(gauge=GAUGE)["slos"]]}, "spec.slos[1]"),
     (threshold(signal="heat", above=1), "spec.thresholds[0].signal"),
     (threshold(signal="memory"), "above is needed"),
     (threshold(signal="disk"), "below is needed for the signal disk"),

@@ -49,6 +49,7 @@ RULE_CASES = {
     "runbook": EXAMPLES / "alertpolicy-runbook.yaml",
     "team": EXAMPLES / "alertpolicy-routes.yaml",
     "thresholds": EXAMPLES / "alertpolicy-thresholds.yaml",
+    "slos": EXAMPLES / "alertpolicy-slos.yaml",
     "tested": EXAMPLES / "alertpolicy-tests.yaml",
     **{path.stem: path for path in sorted(RULES.glob("*.yaml"))},
 }

@@ -11,7 +11,7 @@ from firewatch.api.conditions import Finding
 from firewatch.api.resource import ConditionStatus, Object
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build.checks import Fault
-from firewatch.build.lint.findings import Scrapes
+from firewatch.build.detection import Pace
 from firewatch.build.objects import Stack
 from firewatch.build.yaml_text import load_yaml
 from firewatch.cluster.status import dump_status
@@ -56,7 +56,7 @@ def alert(expr: str, name: str = "A") -> Object:
 
 
 def examined(live: Object, home: str = "shop") -> Examined:
-    found = examine(live, home, Scrapes())
+    found = examine(live, home, Pace())
     assert isinstance(found, Examined)
     return found
 
@@ -157,7 +157,7 @@ def test_a_policy_that_has_no_rules_of_its_own_waits_for_none() -> None:
 
 
 def test_a_spec_that_cannot_be_read_is_judged_at_once() -> None:
-    found = examine(policy({"alert": "A"}), "shop", Scrapes())
+    found = examine(policy({"alert": "A"}), "shop", Pace())
     assert isinstance(found, Judged)
     assert conditions(policy(), Outcome(found, Standing.WAITING))["Accepted"] == (
         "False",

@@ -86,12 +86,12 @@ def test_a_cpu_threshold_is_the_runbooks_rule_in_one_line() -> None:
                 "alert": "HighCPUUsage",
                 "expr": "100 * (1 - avg by (instance)"
                 ' (rate(node_cpu_seconds_total{mode="idle"}[5m]))) > 80',
-                "for": "5m",
+                "for": "4m",
                 "labels": {"firewatch_preset": "cpu_high", "severity": "warning"},
                 "annotations": {
                     "summary": "High CPU usage: {{ $labels.instance }}",
                     "description": 'The CPU was {{ printf "%.1f" $value }} % busy over the last 5m,'
-                    " above 80 % for 5m.",
+                    " above 80 % for 4m.",
                 },
             }
         ],

@@ -23,6 +23,7 @@ from firewatch.api.routes import Inhibition, PolicyRoute
 from firewatch.api.routing import TimeInterval
 from firewatch.api.rule_tests import RuleTests
 from firewatch.api.selection import StackRef
+from firewatch.api.slos import Slo
 from firewatch.api.thresholds import Threshold
 
 _BY_NAME: dict[str, JsonValue] = {
@@ -87,9 +88,10 @@ class AlertPolicySpec(
         Rule(
             "(has(self.groups) && size(self.groups) > 0)"
             " || (has(self.thresholds) && size(self.thresholds) > 0)"
+            " || (has(self.slos) && size(self.slos) > 0)"
             " || (has(self.routes) && size(self.routes) > 0)"
             " || (has(self.inhibit) && size(self.inhibit) > 0)",
-            "set groups, thresholds, routes or inhibit: an empty policy does nothing",
+            "set groups, thresholds, slos, routes or inhibit: an empty policy does nothing",
         )
     ),
 ):
@@ -110,6 +112,10 @@ class AlertPolicySpec(
     """Rule groups in Prometheus' own format."""
     thresholds: list[Threshold] = Field(default=[], max_length=64)
     """Alerts in short form."""
+    slos: list[Slo] = Field(default=[], max_length=16, json_schema_extra=_BY_NAME)
+    """Service level objectives: how good a service is to be, over weeks. Each brings its error budget as
+    a metric, and alerts when that is used up too fast.
+    """
     runbook_url: str | None = Field(default=None, min_length=1, max_length=1024)
     """Where it is written what to do; the annotation ``runbook_url`` of every alert that has none."""
     receivers: list[Receiver] = Field(default=[], max_length=16, json_schema_extra=_BY_NAME)
@@ -163,11 +169,22 @@ class RuleWarning(Status):
     """What could be better, and how."""
 
 
+class AlertDetection(Status):
+    """How long it takes until people are told of an alert."""
+
+    alert: str = Field(max_length=256)
+    """Name of the alert; of several of one name the slowest counts."""
+    within: str = Field(max_length=32)
+    """At most, from the first sample that shows it to the first message: a scrape, an evaluation, the
+    alert's ``for`` and the longest ``groupWait``.
+    """
+
+
 class RuleCounts(Status):
     """How many rules there are, and how many run."""
 
     total: int = Field(default=0, ge=0)
-    """Rules in this policy, thresholds included."""
+    """Rules in this policy, those of thresholds and objectives included."""
     loaded: int = Field(default=0, ge=0)
     """Rules that the server has confirmed."""
 
@@ -206,7 +223,12 @@ class AlertPolicyStatus(Status):
     left_out: list[LeftOut] = Field(default=[], max_length=20)
     """Receivers, routes and inhibitions that do not run, and why (the first 20)."""
     warnings: list[RuleWarning] = Field(default=[], max_length=20)
-    """Advice on the rules of ``groups`` (the first 20); ``firewatch lint`` says the same before they do."""
+    """Advice on the rules (the first 20); ``firewatch lint`` says the same before they run.
+    DetectionBudgetExceeded: people are told of the alert more than five minutes after the first sample
+    that shows it. WindowBeyondRetention: an objective is over more time than samples are kept for.
+    """
+    detection: list[AlertDetection] = Field(default=[], max_length=50)
+    """How long it takes until people are told of each alert, the slowest first (the first 50)."""
     tests: TestsStatus | None = None
     """The last run of ``spec.tests``."""
 

@@ -173,6 +173,18 @@ def parse_duration(text: str) -> float:
     )
 
 
+def format_duration(seconds: float) -> str:
+    """Return seconds as a Prometheus duration such as ``5m40s``; days only where they are whole."""
+    milliseconds = round(seconds * 1000)
+    if milliseconds and milliseconds % 86_400_000 == 0:
+        return f"{milliseconds // 86_400_000}d"
+    found = ""
+    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        amount, milliseconds = divmod(milliseconds, size)
+        found += f"{amount}{unit}" if amount else ""
+    return found or "0s"
+
+
 class ObjectRef(Model):
     """A reference to an object of the same namespace."""
 

@@ -146,8 +146,10 @@ class Threshold(
     """The time over which a rate is averaged; 5m when left out. At least four scrape intervals are
     sensible.
     """
-    for_: Duration = Field(default="5m", alias="for")
-    """How long it must last before the alert fires."""
+    for_: Duration = Field(default="4m", alias="for")
+    """How long it must last before the alert fires. With the default people are told within five
+    minutes.
+    """
     severity: Severity = Severity.WARNING
     """critical, warning or info."""
     file_systems: FileSystems | None = None

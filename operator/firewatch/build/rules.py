@@ -7,9 +7,11 @@ from typing import Any
 
 from firewatch.api.alerts import AlertPolicySpec, PrometheusRule, RuleGroup
 from firewatch.api.resource import Object
+from firewatch.api.slos import Slo
 from firewatch.build import names
 from firewatch.build.escalations import escalation_rules
 from firewatch.build.rule_text import render_rule_file
+from firewatch.build.slos import PERIOD_INTERVAL, build_period_rules, build_slo_rules
 from firewatch.build.thresholds import build_threshold_rule
 
 RESERVED_PREFIX = "firewatch:"
@@ -60,19 +62,36 @@ class RuleFile:
 
 
 def policy_groups(spec: AlertPolicySpec, policy: str = "") -> tuple[Group, ...]:
-    """Return the groups of a policy as written, after the one that its thresholds make.
+    """Return the groups of a policy as written, after those that its short forms make.
 
-    ``policy`` is its namespace and name, by which its escalations are known.
+    ``policy`` is its namespace and name, by which its objectives and escalations are known.
     """
-    groups = [_written(group) for group in spec.groups]
+    groups: list[Group] = []
     if spec.thresholds:
         rules = tuple(map(build_threshold_rule, spec.thresholds))
-        groups.insert(0, Group(THRESHOLDS_GROUP, {}, rules, reserved=True))
+        groups.append(Group(THRESHOLDS_GROUP, {}, rules, reserved=True))
+    for slo in spec.slos:
+        groups += _slo_groups(slo, policy)
+    groups += map(_written, spec.groups)
     if escalations := escalation_rules(spec, policy):
         groups.append(Group(ESCALATIONS_GROUP, {}, escalations, reserved=True))
     if spec.runbook_url:
         return tuple(_with_runbook(group, spec.runbook_url) for group in groups)
     return tuple(groups)
+
+
+def slo_period_group(slo: Slo) -> str:
+    """Return the name of the group that looks at the whole window of an objective."""
+    return f"{RESERVED_PREFIX}slo-period:{slo.name}"
+
+
+def _slo_groups(slo: Slo, policy: str) -> list[Group]:
+    often, seldom = build_slo_rules(slo, policy), build_period_rules(slo, policy)
+    interval = {"interval": PERIOD_INTERVAL}
+    return [
+        Group(f"{RESERVED_PREFIX}slo:{slo.name}", {}, often, reserved=True),
+        Group(slo_period_group(slo), interval, seldom, reserved=True),
+    ]
 
 
 def _with_runbook(group: Group, url: str) -> Group:

@@ -8,9 +8,9 @@ from functools import partial
 
 from firewatch.api.alerts import AlertPolicyStatus
 from firewatch.api.resource import Object
+from firewatch.api.stack import MonitoringStackStatus
 from firewatch.build import names
-from firewatch.build.lint.findings import Scrapes
-from firewatch.build.lint.rules import scrapes_of
+from firewatch.build.detection import Pace, pace_of
 from firewatch.build.rules import RuleFile, digest
 from firewatch.cluster.prometheus import PrometheusError
 from firewatch.reconcile.findings import read_status
@@ -49,13 +49,13 @@ async def judge_policies(
     The rule groups of a thousand policies are ten megabytes as data, and as much again as models, so
     that they are unpacked some at a time and gone afterwards.
     """
-    scrapes = scrapes_of(scene.stack.spec.metrics)
+    pace = _pace(scene)
     live_files = scene.slots.files()
     opinions: dict[str, Opinion] = {}
     new: list[str] = []
     lost: list[str] = []
     for uid, policy in scene.policies.items():
-        known = _recall(policy, memory.get(uid), scrapes, live_files)
+        known = _recall(policy, memory.get(uid), pace, live_files)
         if known:
             opinions[uid] = known
         elif uid not in scene.groups:
@@ -71,7 +71,7 @@ async def judge_policies(
         if time.monotonic() > end:
             break
         some = new[start : start + _AT_A_TIME]
-        opinions |= await _judge_new(scene, verdicts, scrapes, some)
+        opinions |= await _judge_new(scene, verdicts, pace, some)
     scene.groups.clear()
     for uid in memory.keys() - scene.policies.keys():
         del memory[uid]
@@ -79,12 +79,18 @@ async def judge_policies(
     return opinions
 
 
+def _pace(scene: Scene) -> Pace:
+    """Return the pace of the stack, with the retention that is in force."""
+    retention = read_status(MonitoringStackStatus, scene.live).retention
+    return pace_of(scene.stack.spec, retention.time if retention else "")
+
+
 def _recall(
-    policy: Object, judged: Judged | None, scrapes: Scrapes, files: Mapping[str, str]
+    policy: Object, judged: Judged | None, pace: Pace, files: Mapping[str, str]
 ) -> Opinion | None:
     """Return what is known about this very form of a policy, with its text from the live slot."""
     metadata = policy["metadata"]
-    if judged is None or (judged.generation, judged.scrapes) != (metadata["generation"], scrapes):
+    if judged is None or (judged.generation, judged.pace) != (metadata["generation"], pace):
         return None
     if not judged.digest:
         return Opinion(judged, None)
@@ -97,14 +103,14 @@ def _recall(
 
 
 async def _judge_new(
-    scene: Scene, verdicts: Verdicts, scrapes: Scrapes, uids: Sequence[str]
+    scene: Scene, verdicts: Verdicts, pace: Pace, uids: Sequence[str]
 ) -> dict[str, Opinion]:
     """Judge policies with the verdicts of their own status, else with those of a server."""
     opinions: dict[str, Opinion] = {}
     examined: dict[str, Examined] = {}
     for uid in uids:
         await asyncio.sleep(0)
-        found = examine(scene.take_whole(uid), scene.stack.namespace, scrapes)
+        found = examine(scene.take_whole(uid), scene.stack.namespace, pace)
         if isinstance(found, Judged):
             opinions[uid] = Opinion(found, None)
         else:

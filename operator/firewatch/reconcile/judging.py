@@ -7,6 +7,7 @@ from itertools import islice
 from pydantic import ValidationError
 
 from firewatch.api.alerts import (
+    AlertDetection,
     AlertPolicySpec,
     AlertPolicyStatus,
     RejectedRule,
@@ -17,7 +18,7 @@ from firewatch.api.resource import ConditionStatus, Object
 from firewatch.build import names
 from firewatch.build.checks import Fault, check_groups
 from firewatch.build.confine import confine_groups
-from firewatch.build.lint.findings import Scrapes
+from firewatch.build.detection import Pace, detection_warnings, find_detections
 from firewatch.build.lint.rules import lint_policy
 from firewatch.build.objects import Stack
 from firewatch.build.rules import (
@@ -34,6 +35,7 @@ from firewatch.reconcile.invalid import explain_invalid
 
 REJECTED_SHOWN = 50
 _WARNINGS_SHOWN = 20
+_DETECTIONS_SHOWN = 50
 BAD_EXPRESSION = "BadExpression"
 
 GOOD: Fault = ("", "")
@@ -57,8 +59,8 @@ class Judged:
     """The outcome of looking at a policy, small enough to be remembered."""
 
     generation: int
-    scrapes: Scrapes
-    """How often the stack scrapes, by which the windows of rules are judged."""
+    pace: Pace
+    """How fast the stack is, by which windows and times of rules are judged."""
     digest: str
     """Hash of the policy's rule file; empty if no rule is left."""
     total: int
@@ -67,6 +69,8 @@ class Judged:
     """How many rules are rejected; ``rejected`` holds the first 50."""
     warnings: tuple[RuleWarning, ...] = ()
     """Advice on the rules, the first 20."""
+    detection: tuple[AlertDetection, ...] = ()
+    """How long it takes until people are told of each alert, the slowest 50."""
     fault: Finding | None = None
     """Why the spec as a whole cannot be used."""
 
@@ -76,12 +80,13 @@ class Examined:
     """A policy that has been read and checked as far as that goes without a server."""
 
     generation: int
-    scrapes: Scrapes
+    pace: Pace
     file: str
     home: int
     groups: tuple[Group, ...]
     faults: Mapping[Place, Fault]
     warnings: tuple[RuleWarning, ...] = ()
+    detection: tuple[AlertDetection, ...] = ()
     confined: str = ""
     """The namespace that the rules are confined to, if any."""
 
@@ -118,12 +123,13 @@ class Examined:
         text = render_rules(groups, faults.keys())
         judged = Judged(
             generation=self.generation,
-            scrapes=self.scrapes,
+            pace=self.pace,
             digest=digest(text) if text else "",
             total=sum(len(group.rules) for group in self.groups),
             rejected=tuple(self._rejected(faults))[:REJECTED_SHOWN],
             left_out=len(faults),
             warnings=self.warnings,
+            detection=self.detection,
         )
         return judged, RuleFile(self.file, text, self.home)
 
@@ -145,11 +151,11 @@ class Examined:
                 yield Place(position, index), group
 
 
-def examine(live: Object, home: str, scrapes: Scrapes) -> Examined | Judged:
+def examine(live: Object, home: str, pace: Pace) -> Examined | Judged:
     """Read and check a policy; one that cannot be read at all is judged at once.
 
-    A policy of another namespace than ``home``, the stack's, is confined to its own. ``scrapes`` says
-    how often that stack scrapes.
+    A policy of another namespace than ``home``, the stack's, is confined to its own. ``pace`` is that
+    of the stack.
     """
     metadata = live["metadata"]
     namespace, name, generation = metadata["namespace"], metadata["name"], metadata["generation"]
@@ -157,19 +163,28 @@ def examine(live: Object, home: str, scrapes: Scrapes) -> Examined | Judged:
         spec = AlertPolicySpec.model_validate(live.get("spec", {}))
     except ValidationError as error:
         fault = bad(ACCEPTED, "InvalidSpec", explain_invalid(error))
-        return Judged(generation, scrapes, digest="", total=0, fault=fault)
+        return Judged(generation, pace, digest="", total=0, fault=fault)
     groups = policy_groups(spec, f"{namespace}/{name}")
     confined = "" if namespace == home else namespace
     return Examined(
         generation=generation,
-        scrapes=scrapes,
+        pace=pace,
         file=names.policy_file(namespace, name),
         home=names.policy_slot(namespace, name),
         groups=groups,
         faults=check_groups(groups, confined=bool(confined)),
-        warnings=(*islice(lint_policy(live.get("spec", {}), scrapes), _WARNINGS_SHOWN),),
+        warnings=(*islice(_warnings(live.get("spec", {}), spec, groups, pace), _WARNINGS_SHOWN),),
+        detection=(*find_detections(spec, groups, pace)[:_DETECTIONS_SHOWN],),
         confined=confined,
     )
+
+
+def _warnings(
+    raw: Object, spec: AlertPolicySpec, groups: Sequence[Group], pace: Pace
+) -> Iterator[RuleWarning]:
+    """Yield the advice on a policy: what concerns its purpose first."""
+    yield from detection_warnings(spec, groups, pace)
+    yield from lint_policy(raw, pace.scrapes)
 
 
 def is_loaded(live: Object, stack: Stack) -> bool:

@@ -106,6 +106,7 @@ def policy_status(
         rejected=[*rejected],
         left_out=[*left_out],
         warnings=[*judged.warnings] if judged else [],
+        detection=[*judged.detection] if judged else [],
         # The result of a run is kept until there is another: without it the tests would run again.
         tests=(tests or before.tests) if has_tests else None,
     )
