@@ -80,7 +80,8 @@ async def test_the_watchdog_of_a_stack_can_be_asked_for_and_is_pushed(tmp_path: 
         async with prometheus(tmp_path, address):
             await until(pulse, seconds=20)
             found = await pulse()
-            await until(has_come, seconds=20)
+            # An alert that fires before Prometheus has found whom to tell is told a minute later.
+            await until(has_come, seconds=90)
     assert found
     assert found.patience == timedelta(minutes=3, seconds=2)
     alert = parse_pushed(pushed[0], external={"cluster"}, now=found.since)
