@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from firewatch.api.alerts import AlertPolicySpec
+from firewatch.api.resource import parse_duration
 from firewatch.api.slos import Slo, Window
 from firewatch.build.confine import confine_groups, prove_confined
 from firewatch.build.rules import Group, policy_groups, render_rules
@@ -253,19 +254,14 @@ def test_those_of_another_namespace_see_only_their_own(tmp_path: Path) -> None:
 def test_each_alert_stands_for_the_same_part_of_the_budget(window: Window) -> None:
     """2 % in the shortest, 5 % in the next and 10 % in the others, whatever the window."""
     slo = Slo.model_validate({**REQUESTS, "window": window})
-    days = {"7d": 7, "14d": 14, "28d": 28, "30d": 30, "90d": 90}[window]
     (often, _) = groups_of(slo.model_dump(by_alias=True, exclude_none=True))
     burns = [rule for rule in often.rules if rule.alert == "ErrorBudgetBurn"]
     limits = [float(re.findall(r"> ([0-9.]+)", rule.expr)[0]) for rule in burns]
-    longs = [_minutes(rule.labels["long"]) for rule in burns]
+    longs = [parse_duration(rule.labels["long"]) for rule in burns]
     parts = [
-        limit / 0.001 * long / (days * 1440) for limit, long in zip(limits, longs, strict=True)
+        limit / 0.001 * long / parse_duration(window)
+        for limit, long in zip(limits, longs, strict=True)
     ]
     assert parts == pytest.approx([0.02, 0.05, 0.1, 0.1], rel=0.05)
     for rule in burns:
-        assert _minutes(rule.labels["short"]) * 10 < _minutes(rule.labels["long"]) * 1.5
-
-
-def _minutes(text: str) -> float:
-    units = {"d": 1440, "h": 60, "m": 1}
-    return sum(int(amount) * units[unit] for amount, unit in re.findall(r"(\d+)([dhm])", text))
+        assert parse_duration(rule.labels["short"]) * 10 < parse_duration(rule.labels["long"]) * 1.5

@@ -11,7 +11,7 @@ from firewatch.api.alerts import AlertPolicySpec
 from firewatch.api.resource import format_duration, parse_duration
 from firewatch.api.slos import Slo
 from firewatch.api.stack import MonitoringStackSpec
-from firewatch.build.detection import detection_warnings, find_detections, pace_of
+from firewatch.build.detection import detection_warnings, find_detections, pace_of, slowest
 from firewatch.build.rules import policy_groups
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -27,14 +27,15 @@ RUNBOOK = MonitoringStackSpec.model_validate(example("monitoringstack-runbook.ya
 def told(spec: Any, stack: MonitoringStackSpec = RUNBOOK) -> dict[str, str]:
     policy = AlertPolicySpec.model_validate(spec)
     found = find_detections(policy, policy_groups(policy), pace_of(stack))
-    return {each.alert: each.within for each in found}
+    return {each.alert: each.within for each in slowest(found)}
 
 
 def warned(
     spec: Any, stack: MonitoringStackSpec = RUNBOOK, kept: str = ""
 ) -> list[tuple[str, str]]:
     policy = AlertPolicySpec.model_validate(spec)
-    found = detection_warnings(policy, policy_groups(policy), pace_of(stack, kept))
+    pace = pace_of(stack, kept)
+    found = detection_warnings(policy, find_detections(policy, policy_groups(policy), pace), pace)
     return [(each.code, each.rule) for each in found]
 
 

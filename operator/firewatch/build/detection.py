@@ -38,9 +38,13 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class _Detection:
+class Detection:
     """What the time until an alert is told is made of."""
 
+    group: str
+    index: int
+    """Place of the alert's rule in its group."""
+    alert: str
     scrape: timedelta
     evaluation: timedelta
     hold: timedelta
@@ -48,9 +52,11 @@ class _Detection:
 
     @property
     def total(self) -> timedelta:
+        """Return the time at most."""
         return self.scrape + self.evaluation + self.hold + self.group_wait
 
     def __str__(self) -> str:
+        """Return its parts."""
         return (
             f"scrape {_text(self.scrape)} + evaluation {_text(self.evaluation)}"
             f" + for {_text(self.hold)} + group_wait {_text(self.group_wait)}"
@@ -70,30 +76,41 @@ def pace_of(spec: MonitoringStackSpec, kept: str = "") -> Pace:
     )
 
 
-def find_detections(
-    spec: AlertPolicySpec, groups: Iterable[Group], pace: Pace
-) -> list[AlertDetection]:
-    """Return how long it takes until each alert is told, the slowest first."""
-    slowest: dict[str, timedelta] = {}
-    for _, _, rule, found in _detections(spec, groups, pace):
-        slowest[rule.alert or ""] = max(found.total, slowest.get(rule.alert or "", _NONE))
-    ordered = sorted(slowest.items(), key=lambda item: (-item[1], item[0]))
+def find_detections(spec: AlertPolicySpec, groups: Iterable[Group], pace: Pace) -> list[Detection]:
+    """Return how long it takes until people are told of each alert of a policy."""
+    wait = max([pace.group_wait, *_waits(spec.routes)])
+    return [
+        _detection(group, index, rule, pace=pace, wait=wait)
+        for group in groups
+        # Escalations tell of alerts that have been told.
+        if group.name != ESCALATIONS_GROUP
+        for index, rule in enumerate(group.rules)
+        if rule.alert
+    ]
+
+
+def slowest(detections: Iterable[Detection]) -> list[AlertDetection]:
+    """Return the time of each alert by its name, the slowest first."""
+    times: dict[str, timedelta] = {}
+    for each in detections:
+        times[each.alert] = max(each.total, times.get(each.alert, _NONE))
+    ordered = sorted(times.items(), key=lambda item: (-item[1], item[0]))
     return [AlertDetection(alert=name, within=_text(total)) for name, total in ordered]
 
 
 def detection_warnings(
-    spec: AlertPolicySpec, groups: Iterable[Group], pace: Pace
+    spec: AlertPolicySpec, detections: Iterable[Detection], pace: Pace
 ) -> Iterator[RuleWarning]:
     """Yield the alerts that are told too late, and objectives over more time than there are samples of."""
-    for group, index, rule, found in _detections(spec, groups, pace):
-        if found.total > OBJECTIVE:
+    for each in detections:
+        if each.total > OBJECTIVE:
             yield RuleWarning(
-                group=group,
-                index=index,
-                rule=rule.alert or "",
+                group=each.group,
+                index=each.index,
+                rule=each.alert,
                 code="DetectionBudgetExceeded",
-                message=f"people are told up to {_text(found.total)} after the first sample that shows"
-                f" it ({found}); the objective is {_text(OBJECTIVE)}: shorten for, where false alarms"
+                message=f"people are told up to {_text(each.total)} after the first sample that shows"
+                f" it ({each}); the objective is {_text(OBJECTIVE)}: shorten for, where false alarms"
                 " allow it",
             )
     yield from _windows_beyond_retention(spec, pace)
@@ -113,22 +130,15 @@ def _windows_beyond_retention(spec: AlertPolicySpec, pace: Pace) -> Iterator[Rul
             )
 
 
-def _detections(
-    spec: AlertPolicySpec, groups: Iterable[Group], pace: Pace
-) -> Iterator[tuple[str, int, PrometheusRule, _Detection]]:
-    wait = max([pace.group_wait, *_waits(spec.routes)])
-    for group in groups:
-        if group.name == ESCALATIONS_GROUP:
-            continue  # they tell of alerts that have been told
-        for index, rule in enumerate(group.rules):
-            if rule.alert:
-                yield group.name, index, rule, _detection(group, rule, pace, wait)
-
-
-def _detection(group: Group, rule: PrometheusRule, pace: Pace, wait: timedelta) -> _Detection:
+def _detection(
+    group: Group, index: int, rule: PrometheusRule, *, pace: Pace, wait: timedelta
+) -> Detection:
     interval, offset = group.header.get("interval"), group.header.get("query_offset")
     scrapes = [pace.scrapes.of(use) for use in find_uses(rule.expr)]
-    return _Detection(
+    return Detection(
+        group=group.name,
+        index=index,
+        alert=rule.alert or "",
         scrape=max(scrapes, default=pace.scrapes.interval),
         evaluation=(_span(interval) if interval else pace.evaluation) + _span(offset),
         hold=_span(rule.for_),

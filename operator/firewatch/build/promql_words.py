@@ -3,17 +3,11 @@
 What an expression means, and whether it is one, only Prometheus says.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
-
-
-def quote(text: str) -> str:
-    """Return a text as a PromQL string: its escapes are Go's, of which JSON's are a part."""
-    return json.dumps(text, ensure_ascii=False)
 
 
 _WORD = re.compile(

@@ -8,7 +8,7 @@ Rates of all and of bad events are recorded once; everything else is made of the
 a month costs no more than the hour, and a ratio weighs each moment by its traffic.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ from firewatch.api.alerts import PrometheusRule
 from firewatch.api.resource import format_duration, parse_duration
 from firewatch.api.slos import Latency, Slo
 from firewatch.api.thresholds import Severity
-from firewatch.build.promql_words import quote
+from firewatch.build.promql import aggregate, equal, number, quote, selector
 
 ALERT = "ErrorBudgetBurn"
 DATA_MISSING = "SLODataMissing"
@@ -74,11 +74,11 @@ def build_slo_rules(slo: Slo, policy: str) -> tuple[PrometheusRule, ...]:
 
 def build_period_rules(slo: Slo, policy: str) -> tuple[PrometheusRule, ...]:
     """Return what is evaluated every ``PERIOD_INTERVAL``: how much of the error budget is left."""
-    ratio = f"max without (window) ({_ratio(slo, policy, slo.window)})"
+    ratio = f"max without (window) ({_recorded(slo, policy, RATIO, window=slo.window)})"
     return (
         _record(slo, policy, RATIO, _over(slo, policy, slo.window), window=slo.window.value),
-        _record(slo, policy, REMAINING, f"1 - {ratio} / {_budget(slo)}"),
-        _record(slo, policy, OBJECTIVE, f"vector({_percent(slo.objective)})"),
+        _record(slo, policy, REMAINING, f"1 - {ratio} / {_plain(_budget(slo))}"),
+        _record(slo, policy, OBJECTIVE, f"vector({_plain(1 - _budget(slo))})"),
     )
 
 
@@ -91,17 +91,17 @@ def _rates(slo: Slo, policy: str) -> Iterator[PrometheusRule]:
 def _indicator(slo: Slo) -> tuple[str, str]:
     """Return the expressions of bad and of all events per second."""
     if slo.gauge:
-        good = _group(slo, "avg", f"avg_over_time({slo.gauge.metric}[{_RATE}])")
+        good = aggregate("avg", f"avg_over_time({slo.gauge.metric}[{_RATE}])", by=slo.by)
         return f"1 - {good}", f"0 * {good} + 1"
     if slo.latency:
-        total = _sum(slo, f"{slo.latency.histogram}_count{_braces(_matchers(slo.latency))}")
-        fast = _sum(slo, f"{slo.latency.histogram}_bucket{_braces(_fast(slo.latency))}")
+        total = _rate_of(slo, selector(f"{slo.latency.histogram}_count", _matchers(slo.latency)))
+        fast = _rate_of(slo, selector(f"{slo.latency.histogram}_bucket", _fast(slo.latency)))
         # Scrapes may come between a bucket and the count, so that the difference is below 0.
         return f"clamp_min({total} - {fast}, 0)", total
     assert slo.events is not None  # a CEL rule, and the check of the model
-    total = _sum(slo, slo.events.total)
+    total = _rate_of(slo, slo.events.total)
     # Before the first bad event there may be no series of bad ones.
-    return f"{_sum(slo, slo.events.bad)} or 0 * {total}", total
+    return f"{_rate_of(slo, slo.events.bad)} or 0 * {total}", total
 
 
 def _ratios(slo: Slo, policy: str) -> Iterator[PrometheusRule]:
@@ -115,8 +115,7 @@ def _ratios(slo: Slo, policy: str) -> Iterator[PrometheusRule]:
 
 def _over(slo: Slo, policy: str, window: str) -> str:
     """Return the share of bad events over a window; 0 where there was no event."""
-    chosen = _braces(_identity(slo, policy))
-    bad, total = (f"avg_over_time({name}{chosen}[{window}])" for name in (BAD, ALL))
+    bad, total = (f"avg_over_time({_recorded(slo, policy, n)}[{window}])" for n in (BAD, ALL))
     return f"{bad} / ({total} > 0) or 0 * {total}"
 
 
@@ -125,10 +124,11 @@ def _burn_alerts(slo: Slo, policy: str) -> Iterator[PrometheusRule]:
         limit = pair.factor * _budget(slo)
         if limit >= 1:
             continue  # not even if everything is bad
+        above = f"> {_plain(limit)}"
         long, short = _text(_scaled(pair.long, slo)), _text(_scaled(pair.short, slo))
         burns = (
-            f"{_ratio(slo, policy, long)} > {limit.normalize():f}"
-            f" and ignoring (window) {_ratio(slo, policy, short)} > {limit.normalize():f}"
+            f"{_recorded(slo, policy, RATIO, window=long)} {above}"
+            f" and ignoring (window) {_recorded(slo, policy, RATIO, window=short)} {above}"
         )
         yield PrometheusRule(
             alert=ALERT,
@@ -149,8 +149,8 @@ def _guard(slo: Slo, policy: str, long: str) -> str:
     least = _MIN_RATE if slo.min_rate is None else slo.min_rate
     if slo.gauge or not least:
         return ""
-    total = f"avg_over_time({ALL}{_braces(_identity(slo, policy))}[{long}])"
-    return f" and ignoring (window) {total} >= {_number(least)}"
+    total = f"avg_over_time({_recorded(slo, policy, ALL)}[{long}])"
+    return f" and ignoring (window) {total} >= {number(least)}"
 
 
 def _annotations(slo: Slo, pair: _Pair, long: str) -> dict[str, str]:
@@ -159,9 +159,9 @@ def _annotations(slo: Slo, pair: _Pair, long: str) -> dict[str, str]:
     of_what = "of the time" if slo.gauge else "of the events"
     return {
         "summary": f"{slo.name}{f' ({places})' if places else ''}: the error budget is used up"
-        f" {pair.factor.normalize():f} times as fast as the objective allows",
+        f" {_plain(pair.factor)} times as fast as the objective allows",
         "description": f"{{{{ $value | humanizePercentage }}}} {of_what} of the last {long} were bad;"
-        f" the objective is {_number(slo.objective)} % good over {slo.window}. At this pace its whole"
+        f" the objective is {number(slo.objective)} % good over {slo.window}. At this pace its whole"
         f" error budget is gone within {hours}h.",
     }
 
@@ -171,7 +171,7 @@ def _guards(slo: Slo, policy: str) -> Iterator[PrometheusRule]:
     labels = {**slo.labels, **_named(slo, policy), "severity": Severity.WARNING.value}
     yield PrometheusRule(
         alert=DATA_MISSING,
-        expr=f"absent({ALL}{_braces(_identity(slo, policy))})",
+        expr=f"absent({_recorded(slo, policy, ALL)})",
         for_=_MISSING_FOR,
         labels=labels,
         annotations={
@@ -182,8 +182,8 @@ def _guards(slo: Slo, policy: str) -> Iterator[PrometheusRule]:
     )
     if slo.latency:
         buckets = f"{slo.latency.histogram}_bucket"
-        every = _group(slo, "count", f"{buckets}{_braces(_matchers(slo.latency))}")
-        wanted = _group(slo, "count", f"{buckets}{_braces(_fast(slo.latency))}")
+        every = aggregate("count", selector(buckets, _matchers(slo.latency)), by=slo.by)
+        wanted = aggregate("count", selector(buckets, _fast(slo.latency)), by=slo.by)
         yield PrometheusRule(
             alert=BUCKET_MISSING,
             expr=f"{every} unless {wanted}",
@@ -201,25 +201,17 @@ def _guards(slo: Slo, policy: str) -> Iterator[PrometheusRule]:
 def _record(
     slo: Slo, policy: str, name: str, expression: str, *, window: str = ""
 ) -> PrometheusRule:
-    labels = {**_named(slo, policy), **({"window": window} if window else {})}
-    return PrometheusRule(record=name, expr=expression, labels=labels)
+    return PrometheusRule(record=name, expr=expression, labels=_named(slo, policy, window=window))
 
 
-def _ratio(slo: Slo, policy: str, window: str) -> str:
-    return f"{RATIO}{_braces([*_identity(slo, policy), f'window={quote(window)}'])}"
-
-
-def _named(slo: Slo, policy: str) -> dict[str, str]:
-    """Return the labels that no objective of another policy has."""
-    return {"slo": slo.name, "slo_policy": policy}
-
-
-def _identity(slo: Slo, policy: str) -> list[str]:
-    return [f"{name}={quote(value)}" for name, value in _named(slo, policy).items()]
+def _named(slo: Slo, policy: str, *, window: str = "") -> dict[str, str]:
+    """Return the labels that no objective of another policy has, and the window if there is one."""
+    found = {"slo": slo.name, "slo_policy": policy}
+    return {**found, "window": window} if window else found
 
 
 def _matchers(latency: Latency) -> list[str]:
-    return [f"{name}={quote(value)}" for name, value in sorted(latency.match.items())]
+    return equal(latency.match)
 
 
 def _fast(latency: Latency) -> list[str]:
@@ -233,21 +225,7 @@ def _fast(latency: Latency) -> list[str]:
 
 
 def _seconds(latency: Latency) -> str:
-    return _number(parse_duration(latency.below))
-
-
-def _braces(matchers: Iterable[str]) -> str:
-    found = ",".join(matchers)
-    return f"{{{found}}}" if found else ""
-
-
-def _sum(slo: Slo, selector: str) -> str:
-    return _group(slo, "sum", f"rate({selector}[{_RATE}])")
-
-
-def _group(slo: Slo, operator: str, expression: str) -> str:
-    by = f" by ({', '.join(slo.by)})" if slo.by else ""
-    return f"{operator}{by} ({expression})"
+    return number(parse_duration(latency.below))
 
 
 def _scaled(minutes: int, slo: Slo) -> int:
@@ -265,9 +243,14 @@ def _budget(slo: Slo) -> Decimal:
     return 1 - Decimal(str(slo.objective)) / 100
 
 
-def _percent(objective: float) -> str:
-    return f"{(Decimal(str(objective)) / 100).normalize():f}"
+def _plain(value: Decimal) -> str:
+    return f"{value.normalize():f}"
 
 
-def _number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else repr(value)
+def _recorded(slo: Slo, policy: str, name: str, *, window: str = "") -> str:
+    """Return a recorded series of the objective."""
+    return selector(name, equal(_named(slo, policy, window=window)))
+
+
+def _rate_of(slo: Slo, series: str) -> str:
+    return aggregate("sum", f"rate({series}[{_RATE}])", by=slo.by)

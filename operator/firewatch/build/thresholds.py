@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from firewatch.api.alerts import PrometheusRule
 from firewatch.api.thresholds import FileSystems, Outcomes, Ratio, Requests, Signal, Threshold
 from firewatch.api.triggers import Preset
-from firewatch.build.promql_words import quote
+from firewatch.build.promql import aggregate, equal, number, quote, selector
 
 PRESET_LABEL = "firewatch_preset"
 _WINDOW = "5m"
@@ -110,12 +110,11 @@ def _failure_rate(threshold: Threshold) -> str:
 
 def _share(threshold: Threshold, wanted: Ratio, *, part: str, whole: str) -> str:
     share = f"100 * {part} / {whole} > {_limit(threshold)}"
-    return f"{share} and {whole} >= {_number(wanted.min_rate)}" if wanted.min_rate else share
+    return f"{share} and {whole} >= {number(wanted.min_rate)}" if wanted.min_rate else share
 
 
 def _sum(wanted: Ratio, expression: str) -> str:
-    by = f" by ({', '.join(wanted.by)})" if wanted.by else ""
-    return f"sum{by} ({expression})"
+    return aggregate("sum", expression, by=wanted.by)
 
 
 def _rate(metric: str, threshold: Threshold, matchers: Iterable[str] = ()) -> str:
@@ -123,9 +122,7 @@ def _rate(metric: str, threshold: Threshold, matchers: Iterable[str] = ()) -> st
 
 
 def _series(metric: str, threshold: Threshold, matchers: Iterable[str] = ()) -> str:
-    chosen = (f"{name}={quote(value)}" for name, value in sorted(threshold.match.items()))
-    found = ",".join([*matchers, *chosen])
-    return f"{metric}{{{found}}}" if found else metric
+    return selector(metric, [*matchers, *equal(threshold.match)])
 
 
 def _file_systems(wanted: FileSystems) -> list[str]:
@@ -149,11 +146,7 @@ def _window(threshold: Threshold) -> str:
 def _limit(threshold: Threshold) -> str:
     limit = threshold.below if threshold.signal is Signal.DISK else threshold.above
     assert limit is not None  # a CEL rule, and the check of the model
-    return _number(limit)
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else repr(value)
+    return number(limit)
 
 
 _GAUGES = frozenset({Signal.MEMORY, Signal.DISK})

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from pydantic import ValidationError
 
@@ -18,7 +18,7 @@ from firewatch.api.resource import ConditionStatus, Object
 from firewatch.build import names
 from firewatch.build.checks import Fault, check_groups
 from firewatch.build.confine import confine_groups
-from firewatch.build.detection import Pace, detection_warnings, find_detections
+from firewatch.build.detection import Pace, detection_warnings, find_detections, slowest
 from firewatch.build.lint.rules import lint_policy
 from firewatch.build.objects import Stack
 from firewatch.build.rules import (
@@ -166,6 +166,11 @@ def examine(live: Object, home: str, pace: Pace) -> Examined | Judged:
         return Judged(generation, pace, digest="", total=0, fault=fault)
     groups = policy_groups(spec, f"{namespace}/{name}")
     confined = "" if namespace == home else namespace
+    detections = find_detections(spec, groups, pace)
+    # What concerns the purpose of a policy comes first.
+    warnings = chain(
+        detection_warnings(spec, detections, pace), lint_policy(live.get("spec", {}), pace.scrapes)
+    )
     return Examined(
         generation=generation,
         pace=pace,
@@ -173,18 +178,10 @@ def examine(live: Object, home: str, pace: Pace) -> Examined | Judged:
         home=names.policy_slot(namespace, name),
         groups=groups,
         faults=check_groups(groups, confined=bool(confined)),
-        warnings=(*islice(_warnings(live.get("spec", {}), spec, groups, pace), _WARNINGS_SHOWN),),
-        detection=(*find_detections(spec, groups, pace)[:_DETECTIONS_SHOWN],),
+        warnings=(*islice(warnings, _WARNINGS_SHOWN),),
+        detection=(*slowest(detections)[:_DETECTIONS_SHOWN],),
         confined=confined,
     )
-
-
-def _warnings(
-    raw: Object, spec: AlertPolicySpec, groups: Sequence[Group], pace: Pace
-) -> Iterator[RuleWarning]:
-    """Yield the advice on a policy: what concerns its purpose first."""
-    yield from detection_warnings(spec, groups, pace)
-    yield from lint_policy(raw, pace.scrapes)
 
 
 def is_loaded(live: Object, stack: Stack) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from firewatch.api.alerts import AlertPolicySpec
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build.checks import check_groups
-from firewatch.build.detection import Pace, detection_warnings, pace_of
+from firewatch.build.detection import Pace, detection_warnings, find_detections, pace_of
 from firewatch.build.lint.rules import lint_policy
 from firewatch.build.rules import policy_groups, rule_name
 from firewatch.runbook.documents import Document
@@ -38,7 +38,7 @@ def _on_policy(document: Document, spec: AlertPolicySpec, pace: Pace) -> Iterato
         rule = f"{group.name}[{place.index}] {rule_name(group.rules[place.index])}"
         yield Advice(document.where, document.name, rule, reason, message)
     advice = (
-        *detection_warnings(spec, groups, pace),
+        *detection_warnings(spec, find_detections(spec, groups, pace), pace),
         *lint_policy(document.raw["spec"], pace.scrapes),
     )
     for found in advice:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from firewatch.api.circuit_breaker import Measure
 from firewatch.api.resource import Key
-from firewatch.build.promql_words import quote
+from firewatch.build.promql import quote
 from firewatch.respond.circuit.world import Traffic
 
 POD = "pod"
