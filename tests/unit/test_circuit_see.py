@@ -8,7 +8,7 @@ import pytest
 
 from firewatch.api.circuit_breaker import CircuitBreaker, Measure
 from firewatch.respond.circuit.levers import Lever
-from firewatch.respond.circuit.measure import build_queries, counters, since
+from firewatch.respond.circuit.measure import build_queries, counters, since, young
 from firewatch.respond.circuit.rollback import TEMPLATE
 from firewatch.respond.circuit.see import Objects, build_world
 from firewatch.respond.circuit.world import Traffic
@@ -234,3 +234,29 @@ class TestMeasure:
             "new": Traffic(3, 3),
             "again": Traffic(2, 1),
         }, "what was not scraped then may count from days ago"
+
+    def test_a_pod_is_scraped_some_time_after_it_has_started(self) -> None:
+        """Pods of a rollout were left out, and the breaker refused, if they were just older than the window."""
+        window_began = datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+        def pod(name: str, made: str, *started: str | None) -> Object:
+            states: list[Object] = [
+                {"running": {"startedAt": at}} if at else {"waiting": {}} for at in started
+            ]
+            return {
+                "metadata": {"name": name, "creationTimestamp": made},
+                "status": {"containerStatuses": [{"state": state} for state in states]},
+            }
+
+        assert young(
+            [
+                pod("within the window", NOON, "2026-11-29T12:00:03Z"),
+                pod("just before it", "2026-11-29T11:59:55Z", "2026-11-29T11:59:57Z"),
+                pod("its image came slowly", MORNING, "2026-11-29T11:59:57Z"),
+                pod("it does not run yet", NOON, None),
+                pod("old", MORNING, "2026-11-29T08:00:02Z"),
+                pod("one of its containers is old", MORNING, MORNING, NOON),
+                pod("it ran", MORNING, None),
+            ],
+            window_began,
+        ) == {"within the window", "just before it", "its image came slowly", "it does not run yet"}

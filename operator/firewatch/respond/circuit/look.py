@@ -22,7 +22,7 @@ from firewatch.cluster.kinds import (
     Kind,
 )
 from firewatch.respond.absent import AbsentKinds
-from firewatch.respond.circuit.measure import Counting, build_queries, counters, since
+from firewatch.respond.circuit.measure import Counting, build_queries, counters, since, young
 from firewatch.respond.circuit.see import Objects, build_world
 from firewatch.respond.circuit.world import World
 
@@ -156,21 +156,12 @@ class Lookout:
             return replace(world, unmeasured=found)
         present = counters(found.requests, found.errors)
         before = counters(found.requests_before, found.errors_before)
-        traffic = since(present, before, self._young(objects))
+        began = self.now - timedelta(seconds=parse_duration(measure.window))
+        traffic = since(present, before, young(objects.pods, began))
         if not traffic:
             why = f"{measure.metric} has no series with the labels namespace and pod here"
             return replace(world, unmeasured=why)
         return replace(world, traffic=traffic, counters=present)
-
-    def _young(self, objects: Objects) -> set[str]:
-        """Return the names of the pods that were not there when the window began."""
-        window = timedelta(seconds=parse_duration(self.wanted.measure.window))
-        places = (pod["metadata"] for pod in objects.pods)
-        return {
-            place["name"]
-            for place in places
-            if parse_time(place["creationTimestamp"]) > self.now - window
-        }
 
 
 def _is_due(record: BreakerRecord, now: datetime) -> bool:

@@ -1,10 +1,12 @@
 """What pods have answered, as their counters at Prometheus say (pure)."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from firewatch.api.circuit_breaker import Measure
-from firewatch.api.resource import Key
+from firewatch.api.conditions import parse_time
+from firewatch.api.resource import Key, Object
 from firewatch.build.promql import quote
 from firewatch.respond.circuit.world import Traffic
 
@@ -13,6 +15,8 @@ POD = "pod"
 Counts = Mapping[str, float]
 """Values of a counter by pod."""
 _NOTHING = Traffic(0, 0)
+_FIRST_SCRAPE = timedelta(minutes=1)
+"""How long after its start a program is scraped for the first time, at the latest."""
 
 
 class Queries(NamedTuple):
@@ -60,14 +64,30 @@ def since(
 ) -> dict[str, Traffic]:
     """Return what pods have answered since earlier counts.
 
-    ``young`` are the pods that were not there then, and began at nought. Of others without a count nothing
-    is told: they were not scraped, and what they count may be of days ago.
+    ``young`` are the pods that may not have been scraped by then, and began at nought. Of others without a
+    count nothing is told: they were not scraped, and what they count may be of days ago.
     """
     return {
         pod: _more(traffic, before.get(pod, _NOTHING))
         for pod, traffic in now.items()
         if pod in before or pod in young
     }
+
+
+def young(pods: Iterable[Object], moment: datetime) -> set[str]:
+    """Return the names of the pods whose programs may not have been scraped before a moment.
+
+    A program is scraped some time after it has started; until then it has no count to compare with.
+    """
+    return {pod["metadata"]["name"] for pod in pods if _started(pod) > moment - _FIRST_SCRAPE}
+
+
+def _started(pod: Object) -> datetime:
+    """Return when the first of a pod's containers that run started; when it was made, if none runs."""
+    statuses = pod.get("status", {}).get("containerStatuses") or ()
+    running = (each.get("state", {}).get("running") for each in statuses)
+    times = [state["startedAt"] for state in running if state and state.get("startedAt")]
+    return min(map(parse_time, times or [pod["metadata"]["creationTimestamp"]]))
 
 
 def _more(now: Traffic, before: Traffic) -> Traffic:
