@@ -21,6 +21,7 @@ from firewatch.cluster.kinds import (
     SERVICE,
     SERVICE_ACCOUNT,
 )
+from firewatch.respond.circuit.see import present_replica_set
 from firewatch.respond.circuit.world import Traffic
 from tests.apiserver.episodes import Episodes
 
@@ -52,6 +53,13 @@ class Town:
     """Whether a pod fails, by the pod."""
     pods: int = 4
     answered: dict[str, Traffic] = field(default_factory=dict)
+    rolled_out: str = ""
+    """ReplicaSet that the pods are of."""
+    cluster: Cluster = field(init=False)
+    """What does not die with the operator."""
+
+    def __post_init__(self) -> None:
+        self.cluster = self.episodes.cluster
 
     async def build(self) -> None:
         """Make all that there is, with a rollout that has just been."""
@@ -118,8 +126,31 @@ class Town:
         write = Write(Verb.MERGE, POD, namespace, name, {"status": status}, "status")
         await self.episodes.cluster.write(write)
 
+    async def roll_out(self) -> None:
+        """Have the pods be of the ReplicaSet whose template the Deployment has, as its controller does."""
+        namespace = self.episodes.namespace
+        live = await find(self.cluster, DEPLOYMENT, namespace, "api")
+        replica_sets = await self.cluster.list(REPLICA_SET, namespace)
+        name = present_replica_set(live, replica_sets) if live else self.rolled_out
+        owner = next((each for each in replica_sets if each["metadata"]["name"] == name), None)
+        if owner is None or name == self.rolled_out:
+            return
+        reference = {
+            "apiVersion": "apps/v1",
+            "kind": "ReplicaSet",
+            "name": name,
+            "uid": owner["metadata"]["uid"],
+            "controller": True,
+        }
+        body = {"metadata": {"ownerReferences": [reference]}}
+        for pod in await self.cluster.list(POD, namespace, {"app": "api"}):
+            name_of_pod = pod["metadata"]["name"]
+            await self.cluster.write(Write(Verb.MERGE, POD, namespace, name_of_pod, body))
+        self.rolled_out = name
+
     async def serve(self, seconds: int = 1) -> None:
         """Have the pods behind the Service answer what comes to it."""
+        await self.roll_out()
         cluster, namespace = self.episodes.cluster, self.episodes.namespace
         service = await find(cluster, SERVICE, namespace, "api")
         selector = (service or {}).get("spec", {}).get("selector") or {}

@@ -74,6 +74,8 @@ class Town:
     answered: dict[str, tuple[int, int]] = field(default_factory=dict)
     is_visible: bool = True
     writers: dict[Lever, str] = field(default_factory=dict)
+    behind: set[str] = field(default_factory=set)
+    """Pods that a rollout has not replaced yet: they have the new revision for as long."""
 
     def pass_time(self) -> None:
         """Answer a second's requests."""
@@ -87,12 +89,19 @@ class Town:
             failed = more if self.fails(self, name) else 0
             self.answered[name] = (requests + more, errors + failed)
 
+    def revision(self, name: str) -> str:
+        """Return the name of a pod's ReplicaSet."""
+        return "api-new" if name in self.behind else str(self.fields[_TEMPLATE])
+
     def _runs(self, name: str) -> bool:
         return bool(int(name.partition("-")[2]) < self.fields[_SCALE])
 
     def world(self) -> World:
         """Return what the operator sees."""
-        pods = {name: Pod(name, labels) for name, labels in self.labels.items()}
+        pods = {
+            name: Pod(name, labels, replica_set=self.revision(name))
+            for name, labels in self.labels.items()
+        }
         mine = tuple(p for n, p in pods.items() if n.startswith("api") and self._runs(n))
         other = tuple(pod for name, pod in pods.items() if name.startswith("lite"))
         counters = {name: Traffic(*each) for name, each in self.answered.items()}
@@ -258,7 +267,7 @@ def until(*, second: int, pods: str = "") -> Callable[[Town, str], bool]:
 
 def bad_revision(town: Town, name: str) -> bool:
     """Fail with the new revision."""
-    return name.startswith("api") and bool(town.fields[_TEMPLATE] == "api-new")
+    return name.startswith("api") and town.revision(name) == "api-new"
 
 
 def warmed_up(fails: Callable[[Town, str], bool]) -> Town:
@@ -335,6 +344,22 @@ def test_a_rollback_that_does_not_help_is_put_back() -> None:
     case.run()
     assert case.events[-1] == episode.TAKEN_BACK
     assert case.town.state() == Town().state()
+
+
+def test_a_rollback_is_tried_once_it_is_rolled_out() -> None:
+    """Pods of the bad revision that still answered made it look as if the one before failed as well."""
+    case = CASES["rollback"]()
+    case.town.behind = {"api-2", "api-3"}
+    case.open()
+    for _ in range(60):
+        case.second()
+    assert case.record is not None
+    assert case.record.circuit.counted is None
+    case.town.behind = set()
+    for _ in range(10):
+        case.second()
+    assert case.events == [episode.OPENED, episode.HALF_OPENED, episode.CLOSED]
+    assert case.town.fields[_TEMPLATE] == "api-old"
 
 
 @pytest.mark.parametrize("name", CASES)

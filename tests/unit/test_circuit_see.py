@@ -64,6 +64,7 @@ def pod(name: str, *, ready: bool = True, made: str = NOON, of: str = "new", **m
             "uid": f"p-{name}",
             "creationTimestamp": made,
             "labels": {"app": "api", "pod-template-hash": of},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": f"api-{of}", "controller": True}],
             **more,
         },
         "spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8000}]}]},
@@ -114,6 +115,12 @@ def test_the_target_and_its_pods() -> None:
     assert [each.name for each in world.target.ready] == ["api-1"]
     assert world.names == {"api-1", "api-2", "web-1"}
     assert world.target.is_simple
+
+
+def test_pods_are_of_replica_sets() -> None:
+    pods = [pod("a"), pod("b", of="old"), pod("c", ownerReferences=[])]
+    found = build_world(replace(OBJECTS, pods=pods), WANTED).target.pods
+    assert [each.replica_set for each in found] == ["api-new", "api-old", ""]
 
 
 def test_services_with_the_names_of_ports() -> None:

@@ -36,7 +36,7 @@ WAYS: Mapping[Mechanism, Way] = {
     Mechanism.FALLBACK: Way(
         fallback.plan, fallback.wanted_in, fallback.tried, fallback.serving, fallback.find_lost
     ),
-    Mechanism.ROLLBACK: Way(rollback.plan, rollback.wanted_in),
+    Mechanism.ROLLBACK: Way(rollback.plan, rollback.wanted_in, rollback.tried, rollback.serving),
     Mechanism.SHED: Way(shed.plan, shed.wanted_in),
 }
 """The least invasive first."""

@@ -1,6 +1,7 @@
 """``rollback`` (pure): the last rollout of a Deployment is undone, if the errors began with it.
 
-It goes back to the revision before, as ``kubectl rollout undo`` does, and all of the traffic tries that.
+It goes back to the revision before, as ``kubectl rollout undo`` does, and all of the traffic tries that
+once it is rolled out.
 If it is good it stays: rolling forward again would bring the errors back. If it is not, the rollout was
 not the cause, and is put back.
 """
@@ -11,7 +12,7 @@ from firewatch.api.circuit import BreakerRecord
 from firewatch.api.circuit_breaker import CircuitBreaker, Mechanism
 from firewatch.api.resource import parse_duration
 from firewatch.respond.circuit.levers import Lever, as_text
-from firewatch.respond.circuit.plan import Obstacle, Plan, find_too_little
+from firewatch.respond.circuit.plan import Obstacle, Plan, all_ready, find_too_little
 from firewatch.respond.circuit.world import Revision, World
 
 TEMPLATE = "/spec/template"
@@ -44,6 +45,21 @@ def wanted_in(
 ) -> dict[Lever, str | None]:
     """Return the template that it is to have, whatever the phase."""
     return {Lever("Deployment", world.target.name, TEMPLATE): as_text(record.revision)}
+
+
+def tried(record: BreakerRecord, world: World) -> list[str]:
+    """Return the pods that answer with the revision before, once no others do.
+
+    While it is being rolled out, pods of the revision after it answer as well, and fail.
+    """
+    is_done = all(pod.replica_set == record.revision for pod in world.target.ready)
+    return serving(record, world) if is_done else []
+
+
+def serving(record: BreakerRecord, world: World) -> list[str]:
+    """Return the pods that answer with the revision before."""
+    mine = {pod.name for pod in world.target.pods if pod.replica_set == record.revision}
+    return [name for name in all_ready(record, world) if name in mine]
 
 
 def _find_not_ours(world: World, who: str) -> Obstacle | None:

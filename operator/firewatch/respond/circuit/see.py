@@ -132,7 +132,14 @@ def _pod(pod: Object) -> Pod:
         is_ready=("Ready", "True") in ready,
         ports=frozenset(filter(None, ports)),
         config_maps=frozenset(_mounted(pod["spec"].get("volumes") or ())),
+        replica_set=_replica_set(pod),
     )
+
+
+def _replica_set(pod: Object) -> str:
+    owners = pod["metadata"].get("ownerReferences") or ()
+    found = (each for each in owners if each.get("controller") and each["kind"] == "ReplicaSet")
+    return next((str(each["name"]) for each in found), "")
 
 
 def _mounted(volumes: Iterable[Object]) -> Iterator[str]:

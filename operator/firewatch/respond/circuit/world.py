@@ -19,6 +19,8 @@ class Pod:
     """Names of the ports of its containers."""
     config_maps: frozenset[str] = frozenset()
     """Names of the ConfigMaps that are among its files."""
+    replica_set: str = ""
+    """Name of the ReplicaSet that it is of; empty if it is of none."""
 
 
 @dataclass(frozen=True)
