@@ -17,6 +17,7 @@ from e2e.cluster.images import (
     image_archive,
 )
 from e2e.cluster.interface import Backend, Cluster, ClusterError, Progress
+from e2e.debian_images import POSTGRES
 from e2e.images import PROJECT, example_app_image, operator_image
 from e2e.kubectl import Kubectl, Object
 from firewatch.build import versions
@@ -24,6 +25,7 @@ from firewatch.build import versions
 NAMESPACE = "firewatch"
 RELEASE = "firewatch"
 CHART = PROJECT / "charts" / "firewatch"
+_PUBLISHED_POSTGRES = "postgres:17"
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,17 @@ class Testbed:
         with progress.step(f"Loading the image of {component}"):
             self.backend.load_image(archive)
         return name
+
+    def postgres(self, progress: Progress) -> str:
+        """Return the image of a PostgreSQL server, likewise; it has the programs on its path."""
+        if named := os.environ.get("FIREWATCH_POSTGRES_IMAGE"):
+            return named
+        if self.cluster.pulls:
+            return _PUBLISHED_POSTGRES
+        archive = POSTGRES.archive(progress)
+        with progress.step("Loading the image of postgres"):
+            self.backend.load_image(archive)
+        return POSTGRES.reference
 
 
 def bring_up(progress: Progress) -> Testbed:

@@ -69,6 +69,7 @@ def stack(station: Station) -> Object:
         *("-o", "jsonpath={.items[0].spec.clusterIP}"),
     )
     pushgateway = f"{STACK}-pushgateway:9091"
+    wanted["spec"]["packs"] = {}
     wanted["spec"]["synthetic"] = {
         "probes": [
             {"name": "web", "targets": [f"http://{pushgateway}/-/ready"], "labels": {"team": "a"}},
@@ -174,6 +175,37 @@ def test_what_a_job_leaves_at_the_pushgateway_keeps_its_labels(station: Station)
 def test_an_exporter_of_ones_own_is_a_job_of_its_name(station: Station) -> None:
     series(station, 'up{job="shop"} == 1')
     series(station, '{__name__=~"freeagentics_.+",job="shop"}')
+
+
+def packs(station: Station) -> dict[str, Object]:
+    """Return the rows of the status by name."""
+    found = station.kubectl.get("mstack", STACK, NAMESPACE) or {}
+    return {row["name"]: row for row in found.get("status", {}).get("packs", [])}
+
+
+def test_packs_run_where_there_is_what_they_speak_of(station: Station) -> None:
+    wait_for("the API to be seen", lambda: packs(station)["api"]["running"], seconds=90)
+    rows = packs(station)
+    running = {name for name, row in rows.items() if row["running"]}
+    assert {"api", "kubernetes", "synthetic", "prometheus", "watchdog"} <= running
+    assert rows["node"]["message"] == "it needs exporters.node"
+
+    def evaluated() -> set[str]:
+        groups = station.prometheus(
+            "rules?type=alert&file[]=/etc/prometheus/config/packs.rules.yml"
+        )
+        rules = [rule for group in groups["groups"] for rule in group["rules"]]
+        assert all(rule["health"] == "ok" for rule in rules), rules
+        return {group["name"] for group in groups["groups"]}
+
+    wanted = {f"firewatch:pack:{name}" for name in running}
+    wait_for("the rules to be evaluated", lambda: evaluated() == wanted, seconds=90)
+
+
+def test_a_pack_tells_of_a_target_that_cannot_be_reached(station: Station) -> None:
+    failing = 'ALERTS{alertname="ProbeFailing",pack="synthetic",instance="pushgateway:1"}'
+    series(station, failing)
+    assert station.query('ALERTS{pack!=""} unless ALERTS{alertname="ProbeFailing"}') == []
 
 
 def squatter(image: str, *, declared: bool) -> Object:

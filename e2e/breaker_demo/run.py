@@ -41,6 +41,7 @@ class Result:
     """From the alert's firing, by Prometheus' own clock, to the API server's answer to the first write."""
     errors_before: float
     errors_open: float
+    """In the last third of the time that it is open: until a rollout is done, bad pods still answer."""
     half_open_s: float
     """From its opening to the first trial."""
     closed_s: float
@@ -142,7 +143,7 @@ class Run:
             mechanism=self.mechanism,
             firing_to_open_s=round((written - self._fired()).total_seconds(), 3),
             errors_before=_mean(calm_before),
-            errors_open=_mean(is_open),
+            errors_open=_mean(is_open[-max(1, len(is_open) // 3) :]),
             half_open_s=round((times["BreakerHalfOpen"] - opened).total_seconds(), 1),
             closed_s=round((times["BreakerClosed"] - opened).total_seconds(), 1),
             closed="BreakerClosed" in times,

@@ -20,6 +20,7 @@ ALERTMANAGER_IMAGE = f"{PREFIX}/alertmanager:{programs.ALERTMANAGER}"
 BLACKBOX_EXPORTER_IMAGE = f"{PREFIX}/blackbox-exporter:{programs.BLACKBOX_EXPORTER}"
 KUBE_STATE_METRICS_IMAGE = f"{PREFIX}/kube-state-metrics:{programs.KUBE_STATE_METRICS}"
 PUSHGATEWAY_IMAGE = f"{PREFIX}/pushgateway:{programs.PUSHGATEWAY}"
+POSTGRES_EXPORTER_IMAGE = f"{PREFIX}/postgres-exporter:{programs.POSTGRES_EXPORTER}"
 PROMETHEUS_ADAPTER_IMAGE = f"{PREFIX}/prometheus-adapter:{programs.PROMETHEUS_ADAPTER}"
 KEDA_IMAGE = f"{PREFIX}/keda:{programs.KEDA}"
 KEDA_ADAPTER_IMAGE = f"{PREFIX}/keda-metrics-apiserver:{programs.KEDA}"
@@ -63,6 +64,7 @@ _WHEN_ASKED = {
     BLACKBOX_EXPORTER_IMAGE: _Recipe(["blackbox_exporter"]),
     KUBE_STATE_METRICS_IMAGE: _Recipe(["kube-state-metrics"], directory="/"),
     PUSHGATEWAY_IMAGE: _Recipe(["pushgateway"], folder="/pushgateway"),
+    POSTGRES_EXPORTER_IMAGE: _Recipe(["postgres_exporter"]),
     PROMETHEUS_ADAPTER_IMAGE: _Recipe(["prometheus-adapter"], directory="/"),
     KEDA_IMAGE: _Recipe(["keda"], directory="/"),
     KEDA_ADAPTER_IMAGE: _Recipe(["keda-adapter"], directory="/"),

@@ -23,6 +23,7 @@ ALERTMANAGER = "0.34.2"
 BLACKBOX_EXPORTER = "0.28.0"
 KUBE_STATE_METRICS = "2.18.0"
 PUSHGATEWAY = "1.11.1"
+POSTGRES_EXPORTER = "0.19.1"
 ARGOCD = "3.2.12"
 """The last whose module has all that it is built of; those from 3.3 on lack a folder of theirs."""
 HELM4 = "v4.3.1"
@@ -113,6 +114,12 @@ RELEASES = (
         f"v{PUSHGATEWAY}",
         "h1:KKVSd7IP03oWdTrsiLjWzyO8Lvtu/Ie35dJYBEp19iA=",
         [_prometheus("pushgateway", ".", PUSHGATEWAY)],
+    ),
+    Release(
+        "github.com/prometheus-community/postgres_exporter",
+        f"v{POSTGRES_EXPORTER}",
+        "h1:5qEW78eJYYImZukEEw2iy//tNlTmhmt3mMc+AVGR6LU=",
+        [_prometheus("postgres_exporter", "./cmd/postgres_exporter", POSTGRES_EXPORTER)],
     ),
     Release(
         "helm.sh/helm/v4",

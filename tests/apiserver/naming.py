@@ -85,7 +85,7 @@ def metrics(kind: str) -> Object:
     }
 
 
-def exporters() -> Object:
+def exporters(kind: str) -> Object:
     def tls() -> Object:
         return {"ca": ref("ca.crt")}
 
@@ -98,9 +98,17 @@ def exporters() -> Object:
     }
     env = [{"name": "PASSWORD", "secretKeyRef": ref("password")}]
     own = {"name": "own", "image": "registry.invalid/exporter:1", "port": 9000, "env": env}
+    database = {
+        "name": "db",
+        "host": "db.invalid",
+        "username": ref("user"),
+        "password": ref("password"),
+        "ca": file(kind, "ca.crt"),
+    }
     return {
         "blackbox": {"modules": modules},
         "custom": [own],
+        "postgres": [database],
         "kubeStateMetrics": {"namespaces": [SOMEWHERE]},
     }
 
@@ -127,7 +135,7 @@ def stacks(namespace: str) -> Iterator[Object]:
             "imagePullSecrets": [{"name": SOMEWHERE}],
             "policies": {"namespaces": [SOMEWHERE]},
             "metrics": metrics(kind),
-            "exporters": exporters(),
+            "exporters": exporters(kind),
             "alerting": alerting,
         }
         yield ours("MonitoringStack", f"full-{number}", namespace, spec)

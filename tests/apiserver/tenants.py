@@ -170,7 +170,8 @@ def standing(kubectl: Kubectl, namespace: str = NEIGHBOUR) -> dict[str, Object]:
 def verdicts(kubectl: Kubectl, namespace: str = NEIGHBOUR) -> dict[str, Object]:
     """Return what is said about our resources of a namespace, without the words.
 
-    Fails while nothing is said about one of them, or about an earlier form of it.
+    Fails while nothing is said about one of them, or about an earlier form of it, or what is said will
+    change by itself.
     """
     items = json.loads(kubectl("get", "mstack,apol,aresp,rpol", "-n", namespace, "-o", "json"))
     found = {}
@@ -178,6 +179,7 @@ def verdicts(kubectl: Kubectl, namespace: str = NEIGHBOUR) -> dict[str, Object]:
         status = each["status"]
         assert status["observedGeneration"] == each["metadata"]["generation"], each
         conditions = {c["type"]: [c["status"], c["reason"]] for c in status["conditions"]}
+        assert ["Unknown", "Reloading"] not in conditions.values(), each
         name = f"{each['kind']}/{each['metadata']['name']}"
         found[name] = {"conditions": conditions, "stack": status.get("stack")}
     return found

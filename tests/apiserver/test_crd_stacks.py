@@ -13,6 +13,7 @@ from tests.apiserver.specs import CUSTOM, KEY, STACK, check_defaults, check_refu
 pytestmark = pytest.mark.usefixtures("crds")
 KIND = "MonitoringStack"
 
+POSTGRES: Object = {"name": "a", "host": "db", "username": KEY, "password": KEY}
 REDIS = {"name": "redis", "image": "redis-exporter:v1", "port": 9121}
 
 
@@ -41,6 +42,11 @@ def module(**fields: Any) -> Object:
     return {**STACK, "exporters": {"blackbox": {"modules": {"m": fields}}}}
 
 
+def postgres(*databases: Object) -> Object:
+    wanted = [{**POSTGRES, **fields} for fields in databases]
+    return {**STACK, "exporters": {"postgres": wanted}}
+
+
 def custom(**fields: Any) -> Object:
     return {**STACK, "exporters": {"custom": [{**REDIS, **fields}]}}
 
@@ -54,6 +60,9 @@ DEFAULTED: list[Object] = [
     {**STACK, "exporters": {"kubelet": {}, "kubeStateMetrics": {}}},
     {**STACK, "exporters": {"pushgateway": {"storage": {"size": 1}}}},
     {**STACK, "exporters": {"custom": [REDIS]}},
+    postgres({}, {"name": "b", "port": 6432, "sslMode": "disable"}),
+    {**STACK, "packs": {}},
+    {**STACK, "packs": {"node": {"cpuPercent": 80}, "watchdog": {"enabled": False}}},
     probe(),
     module(prober="http", http={"failIfBodyMatchesRegexp": ["a|b"]}),
     module(prober="dns", dns={"queryName": "a"}, timeout="2s"),
@@ -117,6 +126,19 @@ BAD: list[tuple[Any, str]] = [
     (relabeling(action="labeldrop", sourceLabels=["a"]), "nothing but regex"),
     (relabeling(action="keepequal", targetLabel="a", regex="b"), "nothing but sourceLabels"),
     (relabeling(action="labelmap", replacement="-"), "labelmap needs a replacement"),
+    (postgres({"host": "db:5432"}), "spec.exporters.postgres[0].host"),
+    (postgres({"database": "a b"}), "spec.exporters.postgres[0].database"),
+    (postgres({"sslMode": "prefer"}), "spec.exporters.postgres[0].sslMode"),
+    (
+        postgres({"sslMode": "require", "ca": {"secret": KEY}}),
+        "ca is for sslMode verify-ca and verify-full",
+    ),
+    (postgres({}, {"name": "b"}), "each database can be named once"),
+    (postgres({}, {}), "spec.exporters.postgres[1]"),
+    ({"exporters": {"postgres": [POSTGRES]}}, "exporters.postgres needs metrics"),
+    ({"packs": {}}, "packs needs metrics"),
+    ({**STACK, "packs": {"node": {"cpuPercent": 101}}}, "spec.packs.node.cpuPercent"),
+    ({**STACK, "packs": {"runbookUrl": "wiki"}}, "spec.packs.runbookUrl"),
     (remote(headers={"Authorization": "x"}), "for credentials use authorization"),
     (remote(url="https://me:secret@a/x"), "spec.metrics.remoteWrite[0].url"),
     (remote(queueConfig={"minShards": 3, "maxShards": 2}), "minShards may not be larger"),

@@ -74,7 +74,8 @@ async def test_every_exporter_is_admitted_and_a_second_pass_writes_nothing(
     live = await reading.get(MONITORING_STACK, "main")
     assert [row["name"] for row in live["status"]["components"]] == [
         *("prometheus", "node-exporter", "blackbox-exporter", "kube-state-metrics"),
-        *("pushgateway", "exporter-redis", "exporter-tls"),
+        *("pushgateway", "postgres-exporter-shop", "postgres-exporter-far"),
+        *("exporter-redis", "exporter-tls"),
     ]
     reading.recorder.written()
     for _ in range(2):
@@ -136,6 +137,54 @@ async def test_an_exporter_that_is_not_wanted_any_more_goes(reading: World) -> N
     assert not await reading.is_there(STATEFUL_SET, "main-pushgateway")
 
 
+async def test_packs_run_where_there_is_what_they_speak_of(reading: World) -> None:
+    reading.apply({**CLUSTER, "packs": {"watchdog": {"enabled": False}}})
+    await reading.go()
+    live = await reading.get(MONITORING_STACK, "main")
+    rows = {row["name"]: row for row in live["status"]["packs"]}
+    assert {name for name, row in rows.items() if row["running"]} == {"kubernetes", "prometheus"}
+    assert rows["kubernetes"]["message"] == ""
+    assert rows["watchdog"]["message"] == "it is turned off"
+    assert rows["node"]["message"] == "it needs exporters.node"
+    assert "freeagentics_requests_total has not been seen yet" in rows["api"]["message"]
+    config = await reading.get(CONFIG_MAP, "main-prometheus-config")
+    groups = yaml.safe_load(config["data"]["packs.rules.yml"])["groups"]
+    assert [group["name"] for group in groups] == [
+        "firewatch:pack:kubernetes",
+        "firewatch:pack:prometheus",
+    ]
+    reading.recorder.written()
+    await reading.go()
+    assert reading.recorder.written() == []
+
+
+async def test_an_exporter_starts_anew_when_its_password_changes(reading: World) -> None:
+    login = {"name": "login", "key": "password"}
+    database = {"name": "shop", "host": "db", "username": login, "password": login}
+    reading.apply({"metrics": {}, "exporters": {"postgres": [database]}})
+    await reading.go()
+    assert (await reading.conditions())["SecretsPresent"] == ("False", "SecretMissing")
+
+    async def revision() -> str:
+        (made,) = await reading.recorder.list(DEPLOYMENT, reading.namespace)
+        assert "hunter" not in json.dumps(made)
+        annotations = made["spec"]["template"]["metadata"]["annotations"]
+        return str(annotations["monitoring.freeagentics.io/config-revision"])
+
+    seen = [await revision()]
+    for password in ("hunter2", "hunter3"):
+        metadata = {"name": "login", "namespace": reading.namespace}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+        text = json.dumps({**secret, "stringData": {"password": password}})
+        reading.kubectl("apply", "-f", "-", text=text)
+        await reading.go()
+        seen.append(await revision())
+        await reading.go()
+        assert await revision() == seen[-1]
+    assert len({*seen}) == 3
+    assert (await reading.conditions())["SecretsPresent"] == ("True", "SecretsPresent")
+
+
 async def test_stacks_share_the_account_of_kube_state_metrics(reading: World) -> None:
     for name in ("one", "two"):
         reading.apply(CLUSTER, name)
@@ -163,7 +212,7 @@ async def test_all_pods_but_the_node_exporters_meet_the_strictest_pod_security(
         *await reading.recorder.list(DEPLOYMENT, reading.namespace),
         *await reading.recorder.list(STATEFUL_SET, reading.namespace),
     ]
-    assert len(workloads) == 6
+    assert len(workloads) == 8
     for workload in workloads:
         template = workload["spec"]["template"]
         # A claim's volume is added by the controller; the level says nothing about claims.

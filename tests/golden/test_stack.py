@@ -213,6 +213,7 @@ def test_every_flag_that_is_set_is_refused_in_extra_args(case: str) -> None:
         "blackbox-exporter": spec.exporters.blackbox,
         "kube-state-metrics": spec.exporters.kube_state_metrics,
         "pushgateway": spec.exporters.pushgateway,
+        "postgres-exporter": spec.exporters.postgres[0] if spec.exporters.postgres else None,
     }
     for item in building.stack_objects(case):
         if "template" not in item.get("spec", {}):

@@ -23,6 +23,8 @@ def derived(stack: str) -> list[str]:
         names.blackbox_config_name(stack),
         names.kube_state_metrics_name(stack),
         names.pushgateway_name(stack),
+        names.postgres_exporter_name(stack, "shop"),
+        names.custom_exporter_name(stack, "shop"),
         names.custom_exporter_name(stack, "x"),
         names.custom_exporter_name(stack, "a" * 24),
         *(names.rules_name(stack, slot) for slot in range(names.SLOTS)),

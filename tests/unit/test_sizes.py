@@ -48,7 +48,13 @@ def test_a_job_near_its_limit(samples: float, limit: int, before: int, used: int
 def test_the_limit_of_a_job_is_its_own_or_the_stacks() -> None:
     config = {
         "global": {"sample_limit": 10},
-        "scrape_configs": [{"job_name": "a"}, {"job_name": "b", "sample_limit": 20}],
+        "scrape_configs": [
+            {"job_name": "a"},
+            {"job_name": "b", "sample_limit": 20},
+            {"job_name": "c/1", "static_configs": [{"labels": {"job": "c"}}]},
+            {"job_name": "c/2", "sample_limit": 5, "static_configs": [{"labels": {"job": "c"}}]},
+            {"job_name": "d", "sample_limit": 0},
+        ],
     }
-    assert sample_limits(config) == {"a": 10, "b": 20}
+    assert sample_limits(config) == {"a": 10, "b": 20, "c": 5, "d": 0}
     assert sample_limits({}) == {}

@@ -4,7 +4,13 @@ import pytest
 
 from firewatch.api.stack import JobStatus
 from firewatch.cluster.prometheus import ScrapedTarget
-from firewatch.reconcile.targets import all_up, job_names, job_row, summarize_jobs
+from firewatch.reconcile.targets import (
+    all_up,
+    explain_databases,
+    job_row,
+    pools_by_job,
+    summarize_jobs,
+)
 
 REFUSED = ScrapedTarget(
     "http://b:1/metrics?token=hidden", 'Get "http://b:1/metrics?token=hidden": connection refused'
@@ -71,6 +77,26 @@ def test_the_sum_of_all_jobs() -> None:
     assert all_up([row(2, 2)])
 
 
-def test_jobs_are_those_of_the_configuration() -> None:
-    assert job_names({"scrape_configs": [{"job_name": "a"}, {"job_name": "b"}]}) == ["a", "b"]
-    assert job_names({}) == []
+def test_jobs_are_those_of_the_configuration_by_their_own_label() -> None:
+    plain = {"job_name": "a"}
+    probes = [
+        {"job_name": f"blackbox/{name}", "static_configs": [{"labels": {"job": "blackbox"}}]}
+        for name in "bc"
+    ]
+    several = {"job_name": "d", "static_configs": [{"labels": {"job": "e"}}, {"targets": []}]}
+    found = pools_by_job({"scrape_configs": [plain, *probes, several]})
+    assert found == {"a": [plain], "blackbox": probes, "d": [several]}
+    assert pools_by_job({}) == {}
+
+
+def test_a_database_that_lets_no_exporter_in_is_named_though_the_exporter_answers() -> None:
+    fine = job_row("postgres", 1, 1, down=(), before=None)
+    told = explain_databases(fine, ["db:5432/shop"])
+    assert told.message.startswith("db:5432/shop: the exporter cannot log in (pg_up is 0)")
+    assert "sslMode" in told.message
+    assert not all_up([told])
+    assert explain_databases(fine, []) == fine
+    assert job_row("postgres", 1, 1, down=(), before=told).message == ""
+    down = job_row("postgres", 2, 1, down=[LATE], before=None)
+    assert explain_databases(down, ["db:5432/shop"]) == down
+    assert explain_databases(row(1, 1), ["db:5432/shop"]) == row(1, 1)

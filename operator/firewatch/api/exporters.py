@@ -7,6 +7,7 @@ from pydantic import Field
 
 from firewatch.api.blackbox import ProbeModule
 from firewatch.api.metrics import RESERVED_JOBS
+from firewatch.api.postgres import PostgresExporter
 from firewatch.api.resource import Interval, Model, Name, Rule, SecretKeySelector, rules
 from firewatch.api.scraping import Scheme
 from firewatch.api.workload import Image, Storage, Workload
@@ -246,6 +247,24 @@ class Exporters(Model):
     """kubelet and cAdvisor of every node: the jobs ``kubelet`` and ``cadvisor``."""
     pushgateway: Pushgateway | None = None
     """Metrics left by short jobs, scraped as the job ``pushgateway``."""
+    postgres: list[PostgresExporter] = Field(
+        default=[],
+        max_length=16,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+            **rules(
+                Rule(
+                    "self.all(a, self.exists_one(b, b.host == a.host"
+                    " && b.port == a.port && b.database == a.database))",
+                    "each database can be named once",
+                )
+            ),
+        },
+    )
+    """PostgreSQL databases, scraped as the job ``postgres``, each with its own ``instance``:
+    ``host:port/database``.
+    """
     custom: list[CustomExporter] = Field(
         default=[],
         max_length=32,

@@ -19,6 +19,7 @@ from firewatch.api.workload import Storage, Workload
 
 RESERVED_JOBS = (
     *("prometheus", "node", "blackbox", "kube-state-metrics", "kubelet", "cadvisor", "pushgateway"),
+    *("postgres", "alertmanager"),
 )
 """Names of the jobs that a stack makes by itself."""
 

@@ -118,7 +118,8 @@ class ScrapeJob(
 
     name: str = Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]*$", min_length=1, max_length=63)
     """Name of the job; it becomes the label ``job``. The names of the stack's own jobs are taken:
-    prometheus, node, blackbox, kube-state-metrics, kubelet, cadvisor and pushgateway.
+    prometheus, node, blackbox, kube-state-metrics, kubelet, cadvisor, pushgateway,
+    postgres and alertmanager.
     """
     targets: list[Target] = Field(default=[], max_length=256)
     """Addresses to scrape, as ``host:port``; hosts are resolved in the stack's namespace."""

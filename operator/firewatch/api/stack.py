@@ -7,6 +7,7 @@ from pydantic import Field
 from firewatch.api.alerting import Alerting, AlertingStatus
 from firewatch.api.exporters import Exporters
 from firewatch.api.metrics import Metrics
+from firewatch.api.packs import Packs
 from firewatch.api.resource import (
     Column,
     Conditions,
@@ -24,7 +25,7 @@ from firewatch.api.workload import FREE, Registry
 
 _Component = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=63)]
 
-_SCRAPED = ("node", "blackbox", "kubeStateMetrics", "kubelet", "pushgateway", "custom")
+_SCRAPED = ("node", "blackbox", "kubeStateMetrics", "kubelet", "pushgateway", "postgres", "custom")
 
 
 class MonitoringStackSpec(
@@ -36,6 +37,10 @@ class MonitoringStackSpec(
                 f"exporters.{name} needs metrics: nothing would scrape it",
             )
             for name in _SCRAPED
+        ),
+        Rule(
+            "!has(self.packs) || has(self.metrics)",
+            "packs needs metrics: nothing would evaluate its rules",
         ),
         Rule(
             "!has(self.synthetic) || !has(self.synthetic.probes)"
@@ -75,6 +80,10 @@ class MonitoringStackSpec(
     """AlertPolicies of other namespaces that this stack runs; none when left out."""
     alerting: Alerting | None = None
     """Alertmanager."""
+    packs: Packs | None = None
+    """Alerting rules that come with Firewatch, by subject; none when left out. ``packs: {}`` has all of
+    whose subjects there is something, and ``status.packs`` says why others do not run.
+    """
     synthetic: Synthetic = Synthetic()
     """Checks from outside of the application."""
 
@@ -83,8 +92,9 @@ class ComponentStatus(Status):
     """One workload of the stack."""
 
     name: str = Field(max_length=64)
-    """The program: prometheus, node-exporter, blackbox-exporter, kube-state-metrics, pushgateway, or
-    exporter- and the name of an exporter of your own.
+    """The program: prometheus, node-exporter, blackbox-exporter, kube-state-metrics, pushgateway,
+    postgres-exporter- and the name of a database's exporter, or exporter- and the name of one of your
+    own.
     """
     ready: ConditionStatus
     """Whether every pod that should run is ready and up to date."""
@@ -107,6 +117,17 @@ class RulesStatus(Status):
     """AlertPolicies whose rules the server has confirmed."""
 
 
+class PackStatus(Status):
+    """A pack of alerting rules."""
+
+    name: str = Field(max_length=64)
+    """Name of the pack."""
+    running: bool
+    """Whether its rules run."""
+    message: str = Field(default="", max_length=512)
+    """Why they do not."""
+
+
 class JobStatus(Status):
     """A job of the stack's Prometheus; looked at every ten minutes, every half if some do not answer."""
 
@@ -121,7 +142,9 @@ class JobStatus(Status):
     limit_used: int = Field(default=0, ge=0)
     """How much of ``sampleLimit`` its largest target uses, in tens of percent, from 80 on."""
     message: str = Field(default="", max_length=512)
-    """One of the targets that do not answer, and why, in Prometheus' words."""
+    """One of the targets that do not answer, and why, in Prometheus' words; of the job ``postgres``
+    also the databases that let no exporter in.
+    """
 
 
 class MetricSize(Status):
@@ -171,7 +194,7 @@ class MonitoringStackStatus(Status):
     """
     components: list[ComponentStatus] = Field(
         default=[],
-        max_length=32,
+        max_length=64,
         json_schema_extra={
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["name"],
@@ -193,6 +216,15 @@ class MonitoringStackStatus(Status):
         },
     )
     """What is scraped (the first 64 jobs)."""
+    packs: list[PackStatus] = Field(
+        default=[],
+        max_length=32,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    )
+    """Packs of alerting rules, and why some do not run."""
     largest_metrics: list[MetricSize] = Field(default=[], max_length=10)
     """The ten metrics with the most series; looked at every ten minutes, and written when one grows
     or shrinks by a quarter.

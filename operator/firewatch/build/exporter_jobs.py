@@ -2,11 +2,13 @@
 
 from firewatch.api.exporters import CustomExporter, Kubelet
 from firewatch.api.metrics import Metrics
-from firewatch.api.resource import Object
+from firewatch.api.postgres import PostgresExporter
+from firewatch.api.resource import Object, parse_duration
 from firewatch.api.scraping import Scheme
 from firewatch.build import names
 from firewatch.build.cluster_scope import granted_kube_state_metrics, granted_kubelet
 from firewatch.build.objects import Stack
+from firewatch.build.postgres_exporter import instance
 from firewatch.build.probes import build_probe_jobs
 from firewatch.build.surroundings import Surroundings
 
@@ -26,6 +28,8 @@ _HARDLY_USED = (
 # One target tells of a whole cluster or node, for which the limit of a usual exporter is too low.
 _CLUSTER_SAMPLES = 1_000_000
 _NODE_SAMPLES = 200_000
+_TIMEOUT = "10s"
+"""Prometheus' own default."""
 _PLUGIN_INTERFACES = "container_network_.*;(cali|cilium|cni|lxc|nodelocaldns|tunl|veth).*"
 
 
@@ -34,7 +38,7 @@ def build_exporter_jobs(stack: Stack, metrics: Metrics, surroundings: Surroundin
     exporters = stack.spec.exporters
     jobs: list[Object] = []
     if exporters.node:
-        jobs.append(_node_job(stack))
+        jobs.append(_pods_job(stack, "node", names.NODE_EXPORTER))
     if state := granted_kube_state_metrics(stack, surroundings):
         name, port = names.kube_state_metrics_name(stack.name), names.KUBE_STATE_METRICS_PORT
         address = names.service_address(name, stack.namespace, port)
@@ -46,14 +50,32 @@ def build_exporter_jobs(stack: Stack, metrics: Metrics, surroundings: Surroundin
         name, port = names.pushgateway_name(stack.name), names.PUSHGATEWAY_PORT
         address = names.service_address(name, stack.namespace, port)
         jobs.append(_service_job("pushgateway", address, interval=gateway.interval))
+    if stack.spec.alerting:
+        jobs.append(_alertmanager_job(stack))
+    jobs += (_postgres_job(stack, each) for each in exporters.postgres)
     jobs += build_probe_jobs(stack, metrics.scrape_interval)
     return [*jobs, *(_custom_job(stack, each) for each in exporters.custom)]
 
 
-def _node_job(stack: Stack) -> Object:
-    labels = names.selector(stack.name, names.NODE_EXPORTER)
+def _alertmanager_job(stack: Stack) -> Object:
+    job = _pods_job(stack, names.ALERTMANAGER_JOB, names.ALERTMANAGER)
+    job["relabel_configs"] += [
+        {
+            # Its pods have a port for each other as well.
+            "source_labels": ["__meta_kubernetes_pod_container_port_name"],
+            "regex": "http",
+            "action": "keep",
+        },
+        {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+    ]
+    return job
+
+
+def _pods_job(stack: Stack, job: str, application: str) -> Object:
+    """Return a job whose targets are the pods of a program of the stack."""
+    labels = names.selector(stack.name, application)
     return {
-        "job_name": "node",
+        "job_name": job,
         "kubernetes_sd_configs": [
             {
                 "role": "pod",
@@ -87,7 +109,11 @@ def _service_job(name: str, address: str, *, interval: str | None) -> Object:
 
 
 def _every(interval: str | None) -> Object:
-    return {"scrape_interval": interval} if interval else {}
+    """Return an interval and its timeout, which left out is at most the stack's own interval."""
+    if not interval:
+        return {}
+    is_short = parse_duration(interval) < parse_duration(_TIMEOUT)
+    return {"scrape_interval": interval, "scrape_timeout": interval if is_short else _TIMEOUT}
 
 
 def _kubelet_jobs(kubelet: Kubelet) -> list[Object]:
@@ -143,6 +169,17 @@ def _hardly_used() -> list[Object]:
         # Slices of the system and sums over pods, which the containers' own series add up to.
         {"source_labels": ["id", "pod"], "regex": ".+;", "action": "drop"},
     ]
+
+
+def _postgres_job(stack: Stack, exporter: PostgresExporter) -> Object:
+    name = names.postgres_exporter_name(stack.name, exporter.name)
+    address = names.service_address(name, stack.namespace, names.POSTGRES_EXPORTER_PORT)
+    labels = {"job": names.POSTGRES_JOB, "instance": instance(exporter)}
+    return {
+        "job_name": f"{names.POSTGRES_JOB}/{exporter.name}",
+        **_every(exporter.interval),
+        "static_configs": [{"targets": [address], "labels": labels}],
+    }
 
 
 def _custom_job(stack: Stack, exporter: CustomExporter) -> Object:

@@ -65,6 +65,12 @@ def files_volume(refs: Iterable[FileRef]) -> Object | None:
     return {"name": "files", "projected": {"sources": sources}}
 
 
+def file_source(ref: FileRef, path: str) -> Object:
+    """Return the source of a volume that holds one key as a file; a pod waits until it is there."""
+    kind = "secret" if isinstance(ref, SecretKeySelector) else "configMap"
+    return {kind: {"name": ref.name, "items": [{"key": ref.key, "path": path}]}}
+
+
 def _relative(ref: FileRef) -> str:
     kind = "secret" if isinstance(ref, SecretKeySelector) else "configMap"
     return f"{kind}/{ref.name}/{ref.key}"

@@ -34,10 +34,13 @@ KUBE_STATE_METRICS = "kube-state-metrics"
 PUSHGATEWAY = "pushgateway"
 """Applications, as ``app.kubernetes.io/name`` and as the rows of the stack's status."""
 
+ALERTMANAGER_JOB = "alertmanager"
 PROMETHEUS_JOB = "prometheus"
 """Job by which a Prometheus scrapes itself."""
 BLACKBOX_JOB = "blackbox"
 """Label ``job`` of everything that is probed."""
+POSTGRES_JOB = "postgres"
+"""Label ``job`` of every database."""
 
 CONFIG_ANNOTATION = "monitoring.freeagentics.io/config-revision"
 RULES_ANNOTATION = "monitoring.freeagentics.io/rules-revision"
@@ -50,6 +53,7 @@ PROMETHEUS_PORT = 9090
 BLACKBOX_PORT = 9115
 KUBE_STATE_METRICS_PORT = 8080
 PUSHGATEWAY_PORT = 9091
+POSTGRES_EXPORTER_PORT = 9187
 SLOTS = 32
 """Rule ConfigMaps that a Prometheus pod mounts, whether they exist or not."""
 
@@ -67,6 +71,8 @@ REFUSED_KEY = "refused.yml"
 COMPLAINT_KEY = "refused.txt"
 """What promtool has against that one; empty if it has nothing."""
 WATCHDOG_KEY = "watchdog.rules.yml"
+POSTGRES_KEY = "postgres.rules.yml"
+PACKS_KEY = "packs.rules.yml"
 WEB_CONFIG_KEY = "web.yml"
 WEB_CONFIG_FLAG = "--web.config.file"
 """With this argument Prometheus serves HTTPS, or does not start."""
@@ -183,6 +189,17 @@ def kube_state_metrics_name(stack: str) -> str:
 def pushgateway_name(stack: str) -> str:
     """Return the name of Pushgateway's StatefulSet and Service."""
     return _derived(stack, PUSHGATEWAY)
+
+
+def postgres_exporter(name: str) -> str:
+    """Return the application of the exporter of a database."""
+    return f"postgres-exporter-{name}"
+
+
+def postgres_exporter_name(stack: str, name: str) -> str:
+    """Return the name of the Deployment and Service of the exporter of a database."""
+    # No exporter of the user's own can have a slash in its name.
+    return _derived(stack, f"{name}-{short_hash(f'{stack}/postgres/{name}')}")
 
 
 def custom_exporter(name: str) -> str:

@@ -12,11 +12,11 @@ from firewatch.build.objects import (
     http_probe,
     service,
 )
+from firewatch.build.own_rules import render_own_rules
 from firewatch.build.pods import Program
 from firewatch.build.scrape import render_prometheus_config
 from firewatch.build.stateful_sets import build_stateful_set
 from firewatch.build.surroundings import Surroundings
-from firewatch.build.watchdog import render_watchdog_rules
 from firewatch.build.web import render_web_config, serves_https, web_tls
 from firewatch.settings import PROMETHEUS_ROLE, RECEIVER_AUDIENCE
 
@@ -32,9 +32,10 @@ def _part(stack: Stack, name: str) -> Part:
 
 def build_prometheus(stack: Stack, metrics: Metrics, surroundings: Surroundings) -> list[Object]:
     """Return everything that Prometheus is made of, in the order in which it is applied."""
-    files = {names.CONFIG_KEY: render_prometheus_config(stack, metrics, surroundings)}
-    if stack.spec.alerting:
-        files[names.WATCHDOG_KEY] = render_watchdog_rules()
+    files = {
+        names.CONFIG_KEY: render_prometheus_config(stack, metrics, surroundings),
+        **render_own_rules(stack, surroundings),
+    }
     if tls := web_tls(metrics):
         files[names.WEB_CONFIG_KEY] = render_web_config(tls)
     port, https = names.PROMETHEUS_PORT, tls is not None

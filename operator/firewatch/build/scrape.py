@@ -9,6 +9,7 @@ from firewatch.build import names
 from firewatch.build.escalations import escalation_drop, origin_relabeling
 from firewatch.build.exporter_jobs import build_exporter_jobs
 from firewatch.build.objects import Stack
+from firewatch.build.own_rules import own_rule_files, render_own_rules
 from firewatch.build.raw_scrapes import raw_scrapes_path
 from firewatch.build.remote_write import build_remote_write
 from firewatch.build.retention import own_retention
@@ -30,7 +31,10 @@ def render_prometheus_config(stack: Stack, metrics: Metrics, surroundings: Surro
     """
     config: Object = {
         "global": _global(metrics),
-        "rule_files": _rule_files(stack),
+        "rule_files": [
+            f"{names.RULES_DIRECTORY}/*.yml",
+            *own_rule_files(render_own_rules(stack, surroundings)),
+        ],
         "scrape_configs": _scrape_configs(stack, metrics, surroundings),
         "alerting": _alerting(stack, metrics, surroundings),
         "storage": {"tsdb": {"retention": _retention(metrics, surroundings)}},
@@ -127,13 +131,6 @@ def _own_job(stack: Stack, metrics: Metrics, surroundings: Surroundings) -> Obje
         unusable = surroundings.missing | surroundings.no_certificates
         job |= self_scrape(stack, tls, unusable)
     return job
-
-
-def _rule_files(stack: Stack) -> list[str]:
-    files = [f"{names.RULES_DIRECTORY}/*.yml"]
-    if stack.spec.alerting:
-        files.append(f"{names.CONFIG_DIRECTORY}/{names.WATCHDOG_KEY}")
-    return files
 
 
 def _alertmanagers(stack: Stack, surroundings: Surroundings) -> list[Object]:

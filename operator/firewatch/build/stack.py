@@ -9,11 +9,14 @@ from firewatch.build.blackbox import build_blackbox
 from firewatch.build.cluster_scope import granted_kube_state_metrics
 from firewatch.build.custom_exporter import build_custom_exporter
 from firewatch.build.kube_state_metrics import build_kube_state_metrics
+from firewatch.build.mounted_files import FileRef, find_files
 from firewatch.build.node_exporter import build_node_exporter
 from firewatch.build.objects import Stack, shared_meta
 from firewatch.build.overrides import override_all
+from firewatch.build.postgres_exporter import build_postgres_exporter
 from firewatch.build.prometheus import build_prometheus
 from firewatch.build.pushgateway import build_pushgateway
+from firewatch.build.raw_scrapes import raw_scrapes_source
 from firewatch.build.surroundings import Surroundings
 from firewatch.settings import KUBE_STATE_METRICS_ROLE, PROMETHEUS_ROLE
 
@@ -25,6 +28,14 @@ def build_stack(stack: Stack, surroundings: Surroundings) -> list[Object]:
     """
     plain = build_plain(stack, surroundings)
     return [*override_all(stack.spec.overrides, plain).objects]
+
+
+def named_files(stack: Stack) -> frozenset[FileRef]:
+    """Return the keys of Secrets and ConfigMaps whose absence or change is to be noticed."""
+    spec = stack.spec
+    found = {*find_files(spec.metrics), *find_files(spec.exporters.postgres)}
+    source = raw_scrapes_source(spec.metrics)
+    return frozenset(found | ({source} if source else set()))
 
 
 def build_plain(stack: Stack, surroundings: Surroundings) -> list[Object]:
@@ -51,6 +62,8 @@ def _build_exporters(stack: Stack, surroundings: Surroundings) -> list[Object]:
         objects += build_kube_state_metrics(stack, state)
     if exporters.pushgateway:
         objects += build_pushgateway(stack, exporters.pushgateway)
+    for database in exporters.postgres:
+        objects += build_postgres_exporter(stack, database, surroundings)
     for exporter in exporters.custom:
         objects += build_custom_exporter(stack, exporter)
     return objects

@@ -1,6 +1,7 @@
 """What the objects of a stack depend on besides its own spec."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from firewatch.build.mounted_files import FileRef
 from firewatch.build.raw_scrapes import RawScrapes
@@ -21,8 +22,12 @@ class Surroundings:
     """Namespaces whose stacks may read cluster-scoped objects: ``clusterStacks`` of the chart."""
     missing: frozenset[FileRef] = frozenset()
     """Keys of Secrets and ConfigMaps that the stack names and that are not there."""
+    versions: Mapping[FileRef, str] = field(default_factory=dict)
+    """The ``resourceVersion`` of the objects that hold the keys which are there."""
     no_certificates: frozenset[FileRef] = frozenset()
     """Keys that should hold the certificates of Prometheus' own HTTPS, and hold something else."""
+    running_packs: frozenset[str] = frozenset()
+    """Packs that run already, or of whose subject something has been seen."""
     raw_scrapes: RawScrapes | None = None
     """Scrape jobs in Prometheus' own words; None if there are none, or not yet."""
     node_last_words: bool = True

@@ -1,12 +1,12 @@
-"""Whether the keys of Secrets and ConfigMaps that a stack names are there.
+"""Whether the keys of Secrets and ConfigMaps that a stack names are there, and whether they changed.
 
 Only their names are looked at and forgotten again; kubelet mounts the values.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from firewatch.api.conditions import Finding, bad, good
-from firewatch.api.resource import SecretKeySelector
+from firewatch.api.resource import Object, SecretKeySelector
 from firewatch.build.mounted_files import FileRef
 from firewatch.build.usable import describe
 from firewatch.cluster.client import Cluster
@@ -15,25 +15,25 @@ from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
 from firewatch.reconcile.findings import SECRETS_PRESENT
 
 
-async def gather_missing(
+async def gather_files(
     cluster: Cluster, namespace: str, wanted: Iterable[FileRef]
-) -> frozenset[FileRef]:
-    """Return the keys that are not there, or that hold nothing."""
+) -> dict[FileRef, str]:
+    """Return the keys that are there and hold something, with the version of what holds them."""
     by_object: dict[tuple[Kind, str], set[FileRef]] = {}
     for ref in wanted:
         kind = SECRET if isinstance(ref, SecretKeySelector) else CONFIG_MAP
         by_object.setdefault((kind, ref.name), set()).add(ref)
-    missing: set[FileRef] = set()
+    held: dict[FileRef, str] = {}
     for (kind, name), refs in by_object.items():
-        filled = await _filled_keys(cluster, kind, namespace, name)
-        missing |= {ref for ref in refs if ref.key not in filled}
-    return frozenset(missing)
+        if live := await find(cluster, kind, namespace, name):
+            version = live["metadata"].get("resourceVersion", "")  # what is a file has none
+            held |= dict.fromkeys(_filled(live, refs), version)
+    return held
 
 
-async def _filled_keys(cluster: Cluster, kind: Kind, namespace: str, name: str) -> frozenset[str]:
-    live = await find(cluster, kind, namespace, name) or {}
+def _filled(live: Object, refs: Iterable[FileRef]) -> Iterator[FileRef]:
     parts = (live.get("data") or {}, live.get("binaryData") or {})
-    return frozenset(key for data in parts for key, value in data.items() if value)
+    return (ref for ref in refs if any(part.get(ref.key) for part in parts))
 
 
 def secrets_present(wanted: Iterable[FileRef], missing: frozenset[FileRef]) -> Finding | None:

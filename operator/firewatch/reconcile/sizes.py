@@ -12,6 +12,7 @@ from firewatch.api.stack import JobStatus, MetricSize
 from firewatch.cluster.prometheus import PrometheusError
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.servers import Servers
+from firewatch.reconcile.targets import pools_by_job
 
 _EVERY = timedelta(minutes=10)
 _OFF = 1.25
@@ -85,12 +86,13 @@ async def gather_limits(
 
 
 def sample_limits(configuration: Object) -> Mapping[str, int]:
-    """Return the limits of samples that a prometheus.yml sets, by job (pure)."""
+    """Return the limits of samples that a prometheus.yml sets, by job (pure); 0 for none."""
     default = configuration.get("global", {}).get("sample_limit", 0)
-    return {
-        job["job_name"]: job.get("sample_limit", default)
-        for job in configuration.get("scrape_configs") or ()
+    limits = {
+        name: {pool.get("sample_limit", default) for pool in pools} - {0}
+        for name, pools in pools_by_job(configuration).items()
     }
+    return {name: min(found, default=0) for name, found in limits.items()}
 
 
 def used_percent(samples: float, limit: int, before: int) -> int:

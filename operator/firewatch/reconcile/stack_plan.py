@@ -7,20 +7,20 @@ from pydantic import ValidationError
 
 from firewatch.api.resource import Object
 from firewatch.api.stack import MonitoringStackSpec, MonitoringStackStatus
-from firewatch.build.mounted_files import FileRef, find_files
+from firewatch.build.mounted_files import FileRef
 from firewatch.build.objects import Stack
-from firewatch.build.raw_scrapes import raw_scrapes_source
 from firewatch.build.retention import RetentionInForce
-from firewatch.build.stack import build_shared, build_stack
+from firewatch.build.stack import build_shared, build_stack, named_files
 from firewatch.build.surroundings import Surroundings
 from firewatch.cluster.kinds import MONITORING_STACK, RETENTION_POLICY
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.findings import read_status
 from firewatch.reconcile.growing import gather_claims
 from firewatch.reconcile.last_words import gather_last_words
+from firewatch.reconcile.packs import running_packs
 from firewatch.reconcile.raw_scrapes import gather_raw_scrapes
 from firewatch.reconcile.retention_choice import choose_retention, policies_of
-from firewatch.reconcile.secrets import gather_missing
+from firewatch.reconcile.secrets import gather_files
 from firewatch.reconcile.volumes import Volume, smallest_capacity, volumes_of
 from firewatch.reconcile.web import gather_no_certificates
 
@@ -54,16 +54,17 @@ async def make_plan(context: Context, stack: Stack, live: Object) -> Plan:
     neighbours = await _neighbours(context, stack.namespace)
     claims = await gather_claims(context.cluster, stack)
     retention = await _gather_retention(context, stack, live, neighbours=neighbours, claims=claims)
-    files = frozenset(find_files(stack.spec.metrics))
-    if source := raw_scrapes_source(stack.spec.metrics):
-        files |= {source}
+    files = named_files(stack)
+    held = await gather_files(context.cluster, stack.namespace, files)
     surroundings = Surroundings(
         receiver=context.settings.receiver,
         receiver_authority=context.receiver_authority(),
         retention=retention,
         cluster_namespaces=context.settings.cluster_stack_namespaces,
-        missing=await gather_missing(context.cluster, stack.namespace, files),
+        missing=files - held.keys(),
+        versions=held,
         no_certificates=await gather_no_certificates(context.cluster, stack),
+        running_packs=running_packs(read_status(MonitoringStackStatus, live)),
         raw_scrapes=await gather_raw_scrapes(context.cluster, stack),
         node_last_words=await gather_last_words(context.cluster, stack),
     )

@@ -10,6 +10,7 @@ from firewatch.api.stack import (
     JobStatus,
     MetricSize,
     MonitoringStackStatus,
+    PackStatus,
     StackRetention,
     VolumeStatus,
 )
@@ -28,6 +29,7 @@ class Shown:
 
     rows: Sequence[ComponentStatus] = ()
     jobs: Sequence[JobStatus] = ()
+    packs: Sequence[PackStatus] = ()
     volumes: Sequence[VolumeStatus] = ()
     largest: Sequence[MetricSize] = ()
     url: str | None = None
@@ -51,6 +53,7 @@ async def report_stack(
         components=[*shown.rows],
         targets=summarize_jobs(shown.jobs),
         jobs=[*shown.jobs],
+        packs=[*shown.packs],
         volumes=[*shown.volumes],
         largest_metrics=[*shown.largest],
         prometheus_url=shown.url,

@@ -8,6 +8,7 @@ from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.stack import ComponentStatus, MonitoringStackStatus
 from firewatch.build import names
 from firewatch.build.left_out import find_left_out, refused_override
+from firewatch.build.packs.choose import ChosenPack, choose_packs
 from firewatch.build.web import prometheus_url
 from firewatch.cluster.kinds import MONITORING_STACK
 from firewatch.reconcile.children import Children
@@ -28,6 +29,7 @@ from firewatch.reconcile.findings import (
     STORAGE_READY,
     read_status,
 )
+from firewatch.reconcile.packs import gather_packs, is_behind
 from firewatch.reconcile.secrets import secrets_present
 from firewatch.reconcile.servers import Servers, gather_servers, running_version
 from firewatch.reconcile.sizes import gather_largest, gather_limits
@@ -80,7 +82,13 @@ class Standing:
         await report_stack(self.context, self.live, findings, replace(shown, confirmed=confirmed))
         is_told = all_up(shown.jobs) and (bool(shown.largest) or not servers.ready)
         soon = _next_pass(self.made, findings, is_told=is_told)
+        if is_behind(self._packs, shown.packs):
+            soon = 0.0
         return _SECRETS_SECONDS if soon is None and self.plan.files else soon
+
+    @property
+    def _packs(self) -> Sequence[ChosenPack]:
+        return choose_packs(self.plan.stack, self.plan.surroundings)
 
     @property
     def _key(self) -> Key:
@@ -114,6 +122,8 @@ class Standing:
         return Shown(
             rows=rows,
             jobs=jobs,
+            # What is seen while nothing is made must not be called running.
+            packs=await gather_packs([] if stack.spec.paused else servers.ready, self._packs),
             volumes=volume_rows(self.plan.volumes, self.refusals),
             largest=await gather_largest(self.context, self._key, servers, before.largest_metrics),
             url=prometheus_url(stack) if stack.spec.metrics else None,

@@ -8,16 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from firewatch.api.resource import Object, SecretKeySelector
-from firewatch.build.mounted_files import FileRef, find_files
+from firewatch.build.mounted_files import FileRef
 from firewatch.build.objects import Stack
 from firewatch.build.raw_scrapes import raw_scrapes_source
+from firewatch.build.stack import named_files
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.usable import describe
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
 from firewatch.reconcile.raw_scrapes import gather_raw_scrapes
-from firewatch.reconcile.secrets import gather_missing
+from firewatch.reconcile.secrets import gather_files
 from firewatch.runbook.without_cluster import WithoutCluster
 
 
@@ -51,16 +52,15 @@ def surround(stack: Stack, around: Surroundings, files: Given) -> Surroundings:
 
     A key is missing only where its object is given without it.
     """
-    source = raw_scrapes_source(stack.spec.metrics)
-    named = {*find_files(stack.spec.metrics), *([source] if source else [])}
-    held = [ref for ref in named if files.has(_kind(ref), stack.namespace, ref.name)]
+    held = [ref for ref in named_files(stack) if files.has(_kind(ref), stack.namespace, ref.name)]
     return asyncio.run(_surround(stack, around, files, held=held))
 
 
 async def _surround(
     stack: Stack, around: Surroundings, cluster: Cluster, *, held: Sequence[FileRef]
 ) -> Surroundings:
-    missing = await gather_missing(cluster, stack.namespace, held)
+    there = await gather_files(cluster, stack.namespace, held)
+    missing = frozenset(held) - there.keys()
     return replace(around, missing=missing, raw_scrapes=await gather_raw_scrapes(cluster, stack))
 
 
