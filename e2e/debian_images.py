@@ -2,7 +2,7 @@
 
 import hashlib
 import subprocess
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.buildah import NestedProgress, open_builder, run
@@ -23,16 +23,7 @@ _NO_PAPERS = (
     # mmdebstrap's copies of this machine's own.
     'rm -f "$1/etc/hostname" "$1/etc/resolv.conf"',
 )
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What an image is made of."""
-
-    packages: tuple[str, ...]
-    hooks: tuple[str, ...]
-    """Commands of mmdebstrap after unpacking; ``$1`` is the root."""
-    containerfile: str
+_CONTAINERFILE = "FROM scratch\nADD base.tar /\nENV PATH=/usr/local/bin:/usr/bin:/bin\n"
 
 
 @dataclass(frozen=True)
@@ -40,12 +31,16 @@ class DebianImage:
     """An image of Debian packages."""
 
     name: str
-    contents: Contents
+    packages: tuple[str, ...]
+    hooks: tuple[str, ...]
+    """Commands of mmdebstrap after unpacking; ``$1`` is the root."""
 
     @property
     def reference(self) -> str:
         """The image's full name; its tag tells the release and a hash of the contents."""
-        digest = hashlib.sha256(repr(astuple(self.contents)).encode()).hexdigest()
+        digest = hashlib.sha256(
+            repr((self.packages, self.hooks, _CONTAINERFILE)).encode()
+        ).hexdigest()
         return f"{PREFIX}/{self.name}:{_release()}-{digest[:8]}"
 
     @property
@@ -59,9 +54,9 @@ class DebianImage:
             if not builder.has(self.reference):
                 root = self._folder / "base.tar"
                 if not root.exists():
-                    _make_root(root, self.contents, step)
+                    _make_root(root, self, step)
                 containerfile = self._folder / "Containerfile"
-                write_atomically(containerfile, self.contents.containerfile)
+                write_atomically(containerfile, _CONTAINERFILE)
                 builder.build(self.reference, containerfile, self._folder, {})
         return self.reference
 
@@ -78,35 +73,29 @@ class DebianImage:
 
 PYTHON = DebianImage(
     "debian-python",
-    Contents(
-        (
-            *("base-files", "base-passwd", "ca-certificates", "coreutils", "dash", "findutils"),
-            *("grep", "python3", "python3-pip", "python3-venv", "sed"),
-        ),
-        (
-            *_USERS_AND_AUTHORITIES,
-            # The mount point of pip's configuration, so that mounting it leaves nothing behind.
-            'touch "$1/etc/pip.conf"',
-            *_NO_PAPERS,
-        ),
-        "FROM scratch\nADD base.tar /\nENV PATH=/usr/local/bin:/usr/bin:/bin\n",
+    (
+        *("base-files", "base-passwd", "ca-certificates", "coreutils", "dash", "findutils"),
+        *("grep", "python3", "python3-pip", "python3-venv", "sed"),
+    ),
+    (
+        *_USERS_AND_AUTHORITIES,
+        # The mount point of pip's configuration, so that mounting it leaves nothing behind.
+        'touch "$1/etc/pip.conf"',
+        *_NO_PAPERS,
     ),
 )
 POSTGRES = DebianImage(
     "postgres",
-    Contents(
-        (
-            *("base-files", "base-passwd", "ca-certificates", "coreutils", "dash", "grep"),
-            *("postgresql", "sed"),
-        ),
-        (
-            *_USERS_AND_AUTHORITIES,
-            # Programs of the one version in the release, found as in the published image.
-            'mkdir -p "$1/usr/local/bin"',
-            'cd "$1" && for each in usr/lib/postgresql/*/bin/*; do ln -s "/$each" usr/local/bin/; done',
-            *_NO_PAPERS,
-        ),
-        "FROM scratch\nADD base.tar /\nENV PATH=/usr/local/bin:/usr/bin:/bin\n",
+    (
+        *("base-files", "base-passwd", "ca-certificates", "coreutils", "dash", "grep"),
+        *("postgresql", "sed"),
+    ),
+    (
+        *_USERS_AND_AUTHORITIES,
+        # Programs of the one version in the release, found as in the published image.
+        'mkdir -p "$1/usr/local/bin"',
+        'cd "$1" && for each in usr/lib/postgresql/*/bin/*; do ln -s "/$each" usr/local/bin/; done',
+        *_NO_PAPERS,
     ),
 )
 
@@ -118,7 +107,7 @@ def _release() -> str:
     return values.get("VERSION_CODENAME", "stable").strip('"')
 
 
-def _make_root(archive: Path, contents: Contents, step: Step) -> None:
+def _make_root(archive: Path, image: DebianImage, step: Step) -> None:
     """Write a root file system, from the machine's own package sources."""
     programs = debian.ensure(["mmdebstrap"], NestedProgress(step))
     mmdebstrap = programs.path("mmdebstrap")
@@ -128,8 +117,8 @@ def _make_root(archive: Path, contents: Contents, step: Step) -> None:
     step.detail("unpacking packages")
     command = [
         *(str(mmdebstrap), "--mode=root", "--variant=extract", f"--hook-dir={hooks}"),
-        f"--include={','.join(contents.packages)}",
-        *(f"--extract-hook={hook}" for hook in contents.hooks),
+        f"--include={','.join(image.packages)}",
+        *(f"--extract-hook={hook}" for hook in image.hooks),
         *(_release(), str(temporary)),
         *_package_sources(),
     ]

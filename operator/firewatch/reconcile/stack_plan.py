@@ -9,6 +9,7 @@ from firewatch.api.resource import Object
 from firewatch.api.stack import MonitoringStackSpec, MonitoringStackStatus
 from firewatch.build.mounted_files import FileRef
 from firewatch.build.objects import Stack
+from firewatch.build.packs.choose import ChosenPack, choose_packs
 from firewatch.build.retention import RetentionInForce
 from firewatch.build.stack import build_shared, build_stack, named_files
 from firewatch.build.surroundings import Surroundings
@@ -47,6 +48,7 @@ class Plan:
     surroundings: Surroundings
     files: frozenset[FileRef]
     """Keys of Secrets and ConfigMaps that the stack names."""
+    packs: Sequence[ChosenPack]
 
 
 async def make_plan(context: Context, stack: Stack, live: Object) -> Plan:
@@ -70,7 +72,8 @@ async def make_plan(context: Context, stack: Stack, live: Object) -> Plan:
     )
     shared = build_shared(_siblings(stack, neighbours))
     objects = [*shared, *build_stack(stack, surroundings)]
-    return Plan(stack, objects, claims, volumes_of(objects, claims), surroundings, files)
+    packs = choose_packs(stack, surroundings)
+    return Plan(stack, objects, claims, volumes_of(objects, claims), surroundings, files, packs)
 
 
 async def _neighbours(context: Context, namespace: str) -> list[Object]:

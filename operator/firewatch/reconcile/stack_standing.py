@@ -8,7 +8,6 @@ from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.stack import ComponentStatus, MonitoringStackStatus
 from firewatch.build import names
 from firewatch.build.left_out import find_left_out, refused_override
-from firewatch.build.packs.choose import ChosenPack, choose_packs
 from firewatch.build.web import prometheus_url
 from firewatch.cluster.kinds import MONITORING_STACK
 from firewatch.reconcile.children import Children
@@ -82,13 +81,9 @@ class Standing:
         await report_stack(self.context, self.live, findings, replace(shown, confirmed=confirmed))
         is_told = all_up(shown.jobs) and (bool(shown.largest) or not servers.ready)
         soon = _next_pass(self.made, findings, is_told=is_told)
-        if is_behind(self._packs, shown.packs):
+        if is_behind(self.plan.packs, shown.packs):
             soon = 0.0
         return _SECRETS_SECONDS if soon is None and self.plan.files else soon
-
-    @property
-    def _packs(self) -> Sequence[ChosenPack]:
-        return choose_packs(self.plan.stack, self.plan.surroundings)
 
     @property
     def _key(self) -> Key:
@@ -123,7 +118,7 @@ class Standing:
             rows=rows,
             jobs=jobs,
             # What is seen while nothing is made must not be called running.
-            packs=await gather_packs([] if stack.spec.paused else servers.ready, self._packs),
+            packs=await gather_packs([] if stack.spec.paused else servers.ready, self.plan.packs),
             volumes=volume_rows(self.plan.volumes, self.refusals),
             largest=await gather_largest(self.context, self._key, servers, before.largest_metrics),
             url=prometheus_url(stack) if stack.spec.metrics else None,

@@ -30,6 +30,11 @@ def database_alerts(wanted: DatabasePack) -> Iterator[Alert]:
         "{{ $labels.instance }} has few connections left.",
         '{{ $value | printf "%.0f" }} percent of those that its server allows are in use.',
     )
+    yield from _transaction_alerts(wanted)
+    yield from _delay_alerts(wanted)
+
+
+def _transaction_alerts(wanted: DatabasePack) -> Iterator[Alert]:
     rolled_back = f"rate(pg_stat_database_xact_rollback{{{_JOB}}}[5m])"
     ended = f"(rate(pg_stat_database_xact_commit{{{_JOB}}}[5m]) + {rolled_back})"
     yield Alert(
@@ -48,6 +53,9 @@ def database_alerts(wanted: DatabasePack) -> Iterator[Alert]:
         "Transactions in {{ $labels.datname }} on {{ $labels.instance }} have blocked each other.",
         '{{ $value | printf "%.0f" }} were ended for it in the last ten minutes.',
     )
+
+
+def _delay_alerts(wanted: DatabasePack) -> Iterator[Alert]:
     yield Alert(
         "DatabaseStatementSlow",
         f"increase(pg_stat_statements_seconds_total{{{_JOB}}}[10m])"

@@ -137,9 +137,8 @@ def _pod(pod: Object) -> Pod:
 
 
 def _replica_set(pod: Object) -> str:
-    owners = pod["metadata"].get("ownerReferences") or ()
-    found = (each for each in owners if each.get("controller") and each["kind"] == "ReplicaSet")
-    return next((str(each["name"]) for each in found), "")
+    controller = _controller(pod)
+    return str(controller["name"]) if controller.get("kind") == "ReplicaSet" else ""
 
 
 def _mounted(volumes: Iterable[Object]) -> Iterator[str]:
@@ -259,12 +258,13 @@ def _apart_from_renewals(replica_set: Object) -> Object:
 def _owned(target: Object, replica_sets: Iterable[Object]) -> list[Object]:
     """Return the ReplicaSets of the target."""
     uid = target["metadata"]["uid"]
-    return [each for each in replica_sets if _owner(each) == uid]
+    return [each for each in replica_sets if _controller(each).get("uid") == uid]
 
 
-def _owner(live: Object) -> str:
+def _controller(live: Object) -> Object:
+    """Return the reference to what controls an object; empty if nothing does."""
     owners = live["metadata"].get("ownerReferences") or ()
-    return next((str(each["uid"]) for each in owners if each.get("controller")), "")
+    return next((each for each in owners if each.get("controller")), {})
 
 
 def _number(replica_set: Object) -> int:
