@@ -88,9 +88,13 @@ class Forger:
     def posts(self, count: int) -> Iterator[Post]:
         """Yield so many posts."""
         for number in range(count):
-            # Some at once, so that what they take is not taken for growth.
-            is_large = number < _LARGE_AT_FIRST or self._random.randrange(_ONE_IN) == 0
-            yield self._oversized() if is_large else self._random.choice(self._makers)()
+            if number < _LARGE_AT_FIRST:
+                # Bodies that are read, so that what they take is not taken for growth.
+                yield self._oversized()
+            elif self._random.randrange(_ONE_IN) == 0:
+                yield self._oversized() if self._toss() else self._oversized_without_token()
+            else:
+                yield self._random.choice(self._makers)()
 
     # Who they are not -----------------------------------------------------------------------------
 
@@ -230,9 +234,10 @@ class Forger:
         right = MALFORMED | {CLOSED}
         return Post("cut short", path, body[:-1], right, token, headers, hangs_up=True)
 
+    def _oversized_without_token(self) -> Post:
+        return Post("oversized", PUSH, _OVERSIZED, REFUSED | {CLOSED})
+
     def _oversized(self) -> Post:
-        if self._toss():
-            return Post("oversized", PUSH, _OVERSIZED, REFUSED | {CLOSED})
         return self._authentic("oversized", _OVERSIZED, MALFORMED | {CLOSED})
 
     # Parts ----------------------------------------------------------------------------------------
