@@ -99,6 +99,19 @@ def test_what_was_found_before_a_response_was_as_it_is_is_not_about_it() -> None
     assert sources.known_to(newer) == Source()
 
 
+def test_a_circuit_breaker_hears_of_nothing_before_the_source_has_been_asked() -> None:
+    wanted = SPEC.model_dump(by_alias=True, exclude_none=True) | {
+        "actions": [{"circuitBreaker": {}}]
+    }
+    breaking = replace(entry(1, FOUND), spec=AutoResponseSpec.model_validate(wanted))
+    sources = Sources()
+    sources.push(SOURCE, [ALERT], NOW)
+    assert sources.known_to(breaking) == Source(), "since when there are errors is not known"
+    assert sources.known_to(entry(1, FOUND)).pushed
+    sources.polled(SOURCE, SourceState(NOW - timedelta(seconds=1), error="refused"))
+    assert sources.known_to(breaking).pushed, "it will not become known"
+
+
 def remembering() -> Sources:
     """Return what a replica remembers that was pushed an alert, and then comes to lead."""
     sources = Sources()
