@@ -185,6 +185,35 @@ async def test_an_exporter_starts_anew_when_its_password_changes(reading: World)
     assert (await reading.conditions())["SecretsPresent"] == ("True", "SecretsPresent")
 
 
+async def test_a_database_is_left_out_while_its_exporter_would_log_the_password(
+    reading: World,
+) -> None:
+    login = {"name": "spaced", "key": "password"}
+    shop, far = (
+        {"name": name, "host": name, "username": {"name": "role", "key": "name"}, "password": key}
+        for name, key in (("shop", login), ("far", {"name": "role", "key": "password"}))
+    )
+    create = ("-n", reading.namespace, "create", "secret", "generic")
+    reading.kubectl(*create, "role", "--from-literal=name=r\n", "--from-literal=password=p-w\n")
+    reading.kubectl(*create, "spaced", "--from-literal=password=three hidden words")
+    reading.apply({"metrics": {}, "exporters": {"postgres": [shop, far]}})
+    await reading.go()
+    assert (await reading.conditions())["Accepted"] == ("False", "CredentialsRefused")
+    said = "exporters.postgres: shop is left out: key password of Secret spaced: with blanks"
+    assert (await reading.message()).startswith(said)
+    (made,) = await reading.recorder.list(DEPLOYMENT, reading.namespace)
+    assert made["metadata"]["labels"]["app.kubernetes.io/name"] == "postgres-exporter-far"
+    assert "shop:5432" not in json.dumps(await jobs(reading))
+
+    reading.kubectl("-n", reading.namespace, "delete", "secret", "spaced")
+    reading.kubectl(*create, "spaced", "--from-literal=password=one-word")
+    await reading.go()
+    assert (await reading.conditions())["Accepted"] == ("True", "Accepted")
+    assert len(await reading.recorder.list(DEPLOYMENT, reading.namespace)) == 2
+    stack = await reading.get(MONITORING_STACK, "main")
+    assert "hidden" not in json.dumps(stack)
+
+
 async def test_stacks_share_the_account_of_kube_state_metrics(reading: World) -> None:
     for name in ("one", "two"):
         reading.apply(CLUSTER, name)

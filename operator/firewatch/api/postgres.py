@@ -68,8 +68,8 @@ class PostgresExporter(
     username: SecretKeySelector
     """Name of the role."""
     password: SecretKeySelector
-    """Its password, without blanks: the exporter does not connect with such a one, and its log shows
-    it.
+    """Its password. With blanks in it the database is left out: the exporter would not connect, and
+    log it.
     """
     ssl_mode: SslMode = SslMode.VERIFY_FULL
     """How the connection is protected: ``disable``, ``require`` (TLS with any certificate),

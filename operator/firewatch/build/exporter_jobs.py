@@ -11,6 +11,7 @@ from firewatch.build.objects import Stack
 from firewatch.build.postgres_exporter import instance
 from firewatch.build.probes import build_probe_jobs
 from firewatch.build.surroundings import Surroundings
+from firewatch.build.usable import usable_databases
 
 _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -52,7 +53,7 @@ def build_exporter_jobs(stack: Stack, metrics: Metrics, surroundings: Surroundin
         jobs.append(_service_job("pushgateway", address, interval=gateway.interval))
     if stack.spec.alerting:
         jobs.append(_alertmanager_job(stack))
-    jobs += (_postgres_job(stack, each) for each in exporters.postgres)
+    jobs += (_postgres_job(stack, each) for each in usable_databases(stack, surroundings))
     jobs += build_probe_jobs(stack, metrics.scrape_interval)
     return [*jobs, *(_custom_job(stack, each) for each in exporters.custom)]
 

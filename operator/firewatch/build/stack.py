@@ -18,6 +18,7 @@ from firewatch.build.prometheus import build_prometheus
 from firewatch.build.pushgateway import build_pushgateway
 from firewatch.build.raw_scrapes import raw_scrapes_source
 from firewatch.build.surroundings import Surroundings
+from firewatch.build.usable import usable_databases
 from firewatch.settings import KUBE_STATE_METRICS_ROLE, PROMETHEUS_ROLE
 
 
@@ -62,7 +63,7 @@ def _build_exporters(stack: Stack, surroundings: Surroundings) -> list[Object]:
         objects += build_kube_state_metrics(stack, state)
     if exporters.pushgateway:
         objects += build_pushgateway(stack, exporters.pushgateway)
-    for database in exporters.postgres:
+    for database in usable_databases(stack, surroundings):
         objects += build_postgres_exporter(stack, database, surroundings)
     for exporter in exporters.custom:
         objects += build_custom_exporter(stack, exporter)

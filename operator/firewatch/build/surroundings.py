@@ -26,6 +26,8 @@ class Surroundings:
     """The ``resourceVersion`` of the objects that hold the keys which are there."""
     no_certificates: frozenset[FileRef] = frozenset()
     """Keys that should hold the certificates of Prometheus' own HTTPS, and hold something else."""
+    with_blanks: frozenset[FileRef] = frozenset()
+    """Keys with the credentials of databases that hold blanks."""
     running_packs: frozenset[str] = frozenset()
     """Packs that run already, or of whose subject something has been seen."""
     raw_scrapes: RawScrapes | None = None

@@ -1,12 +1,14 @@
-"""What of a stack's scrape jobs and remote writes goes into the configuration, and what does not.
+"""What of a stack's scrape jobs, remote writes and databases is made use of, and what is not.
 
-Prometheus takes all of its configuration or nothing, so that what it would stumble over is left out.
+Prometheus takes all of its configuration or nothing, so that what it would stumble over is left out;
+and so are credentials that a program would write into its log.
 """
 
 from collections.abc import Iterator
 
 from firewatch.api.http_client import HttpClient
 from firewatch.api.metrics import Metrics
+from firewatch.api.postgres import PostgresExporter
 from firewatch.api.remote_write import RemoteWrite
 from firewatch.api.resource import SecretKeySelector
 from firewatch.api.scraping import ScrapeJob
@@ -33,8 +35,15 @@ def usable_remotes(metrics: Metrics, surroundings: Surroundings) -> list[RemoteW
     return [each for each in metrics.remote_write if _tls_fault(each, surroundings) is None]
 
 
+def usable_databases(stack: Stack, surroundings: Surroundings) -> list[PostgresExporter]:
+    """Return the databases that get an exporter."""
+    databases = stack.spec.exporters.postgres
+    return [each for each in databases if _find_blanks(each, surroundings) is None]
+
+
 def find_unusable(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
     """Yield what is left out, and why."""
+    yield from _database_faults(stack, surroundings)
     metrics = stack.spec.metrics
     if metrics is None:
         return
@@ -47,6 +56,19 @@ def find_unusable(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
     for remote in metrics.remote_write:
         if missing := _tls_fault(remote, surroundings):
             yield "SecretMissing", f"remoteWrite: {remote.name} is left out: {missing}"
+
+
+def _database_faults(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
+    for database in stack.spec.exporters.postgres:
+        if ref := _find_blanks(database, surroundings):
+            why = "with blanks in it postgres_exporter does not connect, and logs it"
+            message = f"{database.name} is left out: {describe(ref)}: {why}; choose one without"
+            yield "CredentialsRefused", f"exporters.postgres: {message}"
+
+
+def _find_blanks(database: PostgresExporter, surroundings: Surroundings) -> FileRef | None:
+    credentials = (database.username, database.password)
+    return next((ref for ref in credentials if ref in surroundings.with_blanks), None)
 
 
 def _web_faults(metrics: Metrics, surroundings: Surroundings) -> Iterator[Fault]:

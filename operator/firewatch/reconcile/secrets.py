@@ -1,17 +1,20 @@
-"""Whether the keys of Secrets and ConfigMaps that a stack names are there, and whether they changed.
+"""Whether the keys of Secrets and ConfigMaps that a stack names are there and fit, and whether they changed.
 
-Only their names are looked at and forgotten again; kubelet mounts the values.
+What they hold is looked at and forgotten again; kubelet mounts it.
 """
 
 from collections.abc import Iterable, Iterator
 
 from firewatch.api.conditions import Finding, bad, good
+from firewatch.api.http_client import SecretOrConfigMap
 from firewatch.api.resource import Object, SecretKeySelector
 from firewatch.build.mounted_files import FileRef
+from firewatch.build.objects import Stack
 from firewatch.build.usable import describe
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.find import find
 from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
+from firewatch.cluster.trust import read_file
 from firewatch.reconcile.findings import SECRETS_PRESENT
 
 
@@ -29,6 +32,20 @@ async def gather_files(
             version = live["metadata"].get("resourceVersion", "")  # what is a file has none
             held |= dict.fromkeys(_filled(live, refs), version)
     return held
+
+
+async def gather_blanks(cluster: Cluster, stack: Stack) -> frozenset[FileRef]:
+    """Return the keys that hold a database's name of a role, or its password, with blanks inside.
+
+    postgres_exporter 0.19 takes the connection apart at blanks, and logs what it could not.
+    """
+    found = set()
+    for database in stack.spec.exporters.postgres:
+        for ref in (database.username, database.password):
+            text = await read_file(cluster, stack.namespace, SecretOrConfigMap(secret=ref))
+            if any(map(str.isspace, text.strip())):
+                found.add(ref)
+    return frozenset(found)
 
 
 def _filled(live: Object, refs: Iterable[FileRef]) -> Iterator[FileRef]:

@@ -21,7 +21,7 @@ from firewatch.reconcile.last_words import gather_last_words
 from firewatch.reconcile.packs import running_packs
 from firewatch.reconcile.raw_scrapes import gather_raw_scrapes
 from firewatch.reconcile.retention_choice import choose_retention, policies_of
-from firewatch.reconcile.secrets import gather_files
+from firewatch.reconcile.secrets import gather_blanks, gather_files
 from firewatch.reconcile.volumes import Volume, smallest_capacity, volumes_of
 from firewatch.reconcile.web import gather_no_certificates
 
@@ -66,6 +66,7 @@ async def make_plan(context: Context, stack: Stack, live: Object) -> Plan:
         missing=files - held.keys(),
         versions=held,
         no_certificates=await gather_no_certificates(context.cluster, stack),
+        with_blanks=await gather_blanks(context.cluster, stack),
         running_packs=running_packs(read_status(MonitoringStackStatus, live)),
         raw_scrapes=await gather_raw_scrapes(context.cluster, stack),
         node_last_words=await gather_last_words(context.cluster, stack),
