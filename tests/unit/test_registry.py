@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
 
 from firewatch.api.conditions import Finding, bad, good
 from firewatch.api.resource import Object
@@ -99,17 +102,20 @@ def test_what_was_found_before_a_response_was_as_it_is_is_not_about_it() -> None
     assert sources.known_to(newer) == Source()
 
 
-def test_a_circuit_breaker_hears_of_nothing_before_the_source_has_been_asked() -> None:
-    wanted = SPEC.model_dump(by_alias=True, exclude_none=True) | {
-        "actions": [{"circuitBreaker": {}}]
-    }
-    breaking = replace(entry(1, FOUND), spec=AutoResponseSpec.model_validate(wanted))
+@pytest.mark.parametrize(
+    "changes",
+    [{"actions": [{"circuitBreaker": {}}]}, {"recovery": {"onSilence": "release"}}],
+    ids=["since when there are errors is not known", "whether it is muted is not known"],
+)
+def test_what_a_push_does_not_say_is_asked_first(changes: dict[str, Any]) -> None:
+    wanted = SPEC.model_dump(by_alias=True, exclude_none=True) | changes
+    asking = replace(entry(1, FOUND), spec=AutoResponseSpec.model_validate(wanted))
     sources = Sources()
     sources.push(SOURCE, [ALERT], NOW)
-    assert sources.known_to(breaking) == Source(), "since when there are errors is not known"
+    assert sources.known_to(asking) == Source()
     assert sources.known_to(entry(1, FOUND)).pushed
     sources.polled(SOURCE, SourceState(NOW - timedelta(seconds=1), error="refused"))
-    assert sources.known_to(breaking).pushed, "it will not become known"
+    assert sources.known_to(asking).pushed, "it will not become known"
 
 
 def remembering() -> Sources:

@@ -230,6 +230,15 @@ class AutoResponseSpec(
         return self.recovery.on_silence is OnSilence.RELEASE
 
     @property
+    def awaits_poll(self) -> bool:
+        """Tell whether an alert counts only once its source has been asked.
+
+        A push says neither whether the alert is muted, nor when the errors began, by which a circuit
+        breaker chooses.
+        """
+        return self.heeds_silences or self.circuit_breaker is not None
+
+    @property
     def is_armed(self) -> bool:
         """Tell whether anything may be done for it, if need be after an approval."""
         return self.mode in (Mode.APPROVE, Mode.ENFORCE)

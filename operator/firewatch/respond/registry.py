@@ -268,8 +268,7 @@ class Sources:
         """
         source = self.get(entry.source)
         state = source.state if source.state and source.state.polled_at >= entry.since else None
-        if state is None and entry.spec.circuit_breaker is not None:
-            # It chooses by when the errors began, which a push does not say.
+        if state is None and entry.spec.awaits_poll:
             return Source()
         trigger = entry.spec.trigger
         # In a storm there are thousands that are for others.

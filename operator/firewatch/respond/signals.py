@@ -131,9 +131,7 @@ def heed_silences(source: Source) -> Source:
     told whether it is muted. Where Prometheus cannot be asked, it counts at once.
     """
     state = source.state
-    if state is None:
-        return Source()
-    if state.error:
+    if state is None or state.error:
         return source
     if state.muted_error:
         return Source(state, doubtful=state.muted.union(state.unlisted))
