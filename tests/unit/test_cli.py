@@ -135,7 +135,7 @@ def with_secret(metrics: dict[str, Any], *sources: dict[str, Any], show: str = "
     [
         {"stringData": {"jobs.yaml": JOBS}},
         {"data": {"jobs.yaml": b64encode(JOBS.encode()).decode()}},
-        {"data": {"jobs.yaml": "!"}, "stringData": {"jobs.yaml": JOBS}},
+        {"data": {"jobs.yaml": "IQ=="}, "stringData": {"jobs.yaml": JOBS}},
     ],
     ids=["stringData", "data", "both"],
 )
@@ -288,6 +288,10 @@ def changed(**fields: Any) -> str:
                 {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": [1]}
             ),
             "document 1: data: give it keys with texts",
+        ),
+        (
+            yaml.safe_dump(secret(data={"a": "IQ==", "b": "plain text"})),
+            "document 1: b: not base64; encode it, or put the text under stringData",
         ),
         ("kind: Pod\napiVersion: v1\n", "no resource of Firewatch is in these files"),
         (yaml.safe_dump_all([POLICY, POLICY]), "AlertPolicy a is in standard input, document 1"),

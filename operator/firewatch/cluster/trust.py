@@ -2,15 +2,12 @@
 
 import re
 import ssl
-from base64 import b64decode
 from dataclasses import dataclass
 from functools import lru_cache
 
-from firewatch.api.http_client import SecretOrConfigMap
 from firewatch.api.web import WebTlsConfig
 from firewatch.cluster.client import Cluster
-from firewatch.cluster.find import find
-from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
+from firewatch.cluster.files import place, read_file
 
 _CERTIFICATE = re.compile(
     r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----", re.ASCII
@@ -70,7 +67,7 @@ async def gather_trust(
     """
     pinned = tls.ca is None
     source = tls.ca or tls.cert
-    kind, name, key = _place(source)
+    kind, name, key = place(source)
     where = f"key {key} of {kind.kind} {name}"
     text = await read_file(cluster, namespace, source)
     if not text:
@@ -79,16 +76,6 @@ async def gather_trust(
     if context is None:
         return Trust(where, server_name, problem=f"{where} holds no certificate in PEM form")
     return Trust(where, server_name, pinned, context)
-
-
-async def read_file(cluster: Cluster, namespace: str, source: SecretOrConfigMap) -> str:
-    """Return the text of a key; empty if it is missing."""
-    kind, name, key = _place(source)
-    live = await find(cluster, kind, namespace, name) or {}
-    data, binary = live.get("data") or {}, live.get("binaryData") or {}
-    if kind is CONFIG_MAP and key in data:
-        return str(data[key])
-    return b64decode({**data, **binary}.get(key, "")).decode(errors="replace")
 
 
 def trusting(text: str, *, pinned: bool) -> ssl.SSLContext | None:
@@ -120,11 +107,3 @@ def _context(certificates: str, *, pinned: bool) -> ssl.SSLContext | None:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.check_hostname = False
     return context
-
-
-def _place(source: SecretOrConfigMap) -> tuple[Kind, str, str]:
-    """Return the kind and the name of the object, and the key in it."""
-    if source.secret:
-        return SECRET, source.secret.name, source.secret.key
-    assert source.config_map
-    return CONFIG_MAP, source.config_map.name, source.config_map.key

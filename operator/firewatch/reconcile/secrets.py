@@ -3,54 +3,59 @@
 What they hold is looked at and forgotten again; kubelet mounts it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from firewatch.api.conditions import Finding, bad, good
-from firewatch.api.http_client import SecretOrConfigMap
-from firewatch.api.resource import Object, SecretKeySelector
+from firewatch.api.resource import SecretKeySelector
 from firewatch.build.mounted_files import FileRef
 from firewatch.build.objects import Stack
 from firewatch.build.usable import describe
 from firewatch.cluster.client import Cluster
+from firewatch.cluster.files import content
 from firewatch.cluster.find import find
 from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
-from firewatch.cluster.trust import read_file
 from firewatch.reconcile.findings import SECRETS_PRESENT
+
+
+@dataclass(frozen=True)
+class HeldFile:
+    """What a key holds, and the ``resourceVersion`` of the object that it stands in."""
+
+    version: str
+    content: bytes
 
 
 async def gather_files(
     cluster: Cluster, namespace: str, wanted: Iterable[FileRef]
-) -> dict[FileRef, str]:
-    """Return the keys that are there and hold something, with the version of what holds them."""
+) -> dict[FileRef, HeldFile]:
+    """Return the keys that are there and hold something."""
     by_object: dict[tuple[Kind, str], set[FileRef]] = {}
     for ref in wanted:
         kind = SECRET if isinstance(ref, SecretKeySelector) else CONFIG_MAP
         by_object.setdefault((kind, ref.name), set()).add(ref)
-    held: dict[FileRef, str] = {}
+    held: dict[FileRef, HeldFile] = {}
     for (kind, name), refs in by_object.items():
-        if live := await find(cluster, kind, namespace, name):
-            version = live["metadata"].get("resourceVersion", "")  # what is a file has none
-            held |= dict.fromkeys(_filled(live, refs), version)
+        live = await find(cluster, kind, namespace, name) or {}
+        for ref in refs:
+            if found := content(kind, live, ref.key):
+                version = live["metadata"].get("resourceVersion", "")  # what is a file has none
+                held[ref] = HeldFile(version, found)
     return held
 
 
-async def gather_blanks(cluster: Cluster, stack: Stack) -> frozenset[FileRef]:
+def find_blanks(stack: Stack, held: Mapping[FileRef, HeldFile]) -> frozenset[FileRef]:
     """Return the keys that hold a database's name of a role, or its password, with blanks inside.
 
     postgres_exporter 0.19 takes the connection apart at blanks, and logs what it could not.
     """
-    found = set()
-    for database in stack.spec.exporters.postgres:
-        for ref in (database.username, database.password):
-            text = await read_file(cluster, stack.namespace, SecretOrConfigMap(secret=ref))
-            if any(map(str.isspace, text.strip())):
-                found.add(ref)
-    return frozenset(found)
+    databases = stack.spec.exporters.postgres
+    refs = {ref for each in databases for ref in (each.username, each.password)}
+    return frozenset(ref for ref in refs if ref in held and _has_blanks(held[ref]))
 
 
-def _filled(live: Object, refs: Iterable[FileRef]) -> Iterator[FileRef]:
-    parts = (live.get("data") or {}, live.get("binaryData") or {})
-    return (ref for ref in refs if any(part.get(ref.key) for part in parts))
+def _has_blanks(file: HeldFile) -> bool:
+    return any(map(str.isspace, file.content.decode(errors="replace").strip()))
 
 
 def secrets_present(wanted: Iterable[FileRef], missing: frozenset[FileRef]) -> Finding | None:

@@ -21,9 +21,9 @@ from firewatch.reconcile.last_words import gather_last_words
 from firewatch.reconcile.packs import running_packs
 from firewatch.reconcile.raw_scrapes import gather_raw_scrapes
 from firewatch.reconcile.retention_choice import choose_retention, policies_of
-from firewatch.reconcile.secrets import gather_blanks, gather_files
+from firewatch.reconcile.secrets import find_blanks, gather_files
 from firewatch.reconcile.volumes import Volume, smallest_capacity, volumes_of
-from firewatch.reconcile.web import gather_no_certificates
+from firewatch.reconcile.web import find_no_certificates
 
 
 def parse_stack(live: Object) -> Stack:
@@ -64,9 +64,9 @@ async def make_plan(context: Context, stack: Stack, live: Object) -> Plan:
         retention=retention,
         cluster_namespaces=context.settings.cluster_stack_namespaces,
         missing=files - held.keys(),
-        versions=held,
-        no_certificates=await gather_no_certificates(context.cluster, stack),
-        with_blanks=await gather_blanks(context.cluster, stack),
+        versions={ref: file.version for ref, file in held.items()},
+        no_certificates=find_no_certificates(stack, held),
+        with_blanks=find_blanks(stack, held),
         running_packs=running_packs(read_status(MonitoringStackStatus, live)),
         raw_scrapes=await gather_raw_scrapes(context.cluster, stack),
         node_last_words=await gather_last_words(context.cluster, stack),

@@ -1,30 +1,30 @@
 """The certificates of a Prometheus that serves HTTPS: whether they are some, and have the name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from firewatch.api.conditions import Finding, bad
 from firewatch.api.stack import JobStatus
 from firewatch.build import names
-from firewatch.build.mounted_files import FileRef, either
+from firewatch.build.mounted_files import FileRef
 from firewatch.build.objects import Stack
-from firewatch.build.web import server_name, web_tls
-from firewatch.cluster.client import Cluster
-from firewatch.cluster.trust import read_file, trusting
+from firewatch.build.web import certificates, server_name, web_tls
+from firewatch.cluster.trust import trusting
 from firewatch.reconcile.findings import ACCEPTED
+from firewatch.reconcile.secrets import HeldFile
 
 _REFUSED = "x509: "
 """What Go begins its verdict on a certificate with."""
 
 
-async def gather_no_certificates(cluster: Cluster, stack: Stack) -> frozenset[FileRef]:
+def find_no_certificates(stack: Stack, held: Mapping[FileRef, HeldFile]) -> frozenset[FileRef]:
     """Return the keys that are there and should hold certificates, but do not."""
     tls = web_tls(stack.spec.metrics)
-    found = set()
-    for source in filter(None, (tls.cert, tls.ca) if tls else ()):
-        text = await read_file(cluster, stack.namespace, source)
-        if text and trusting(text, pinned=False) is None:
-            found.add(either(source))
-    return frozenset(found)
+    refs = {ref for _, ref in certificates(tls)} if tls else set()
+    return frozenset(ref for ref in refs if ref in held and not _holds_certificates(held[ref]))
+
+
+def _holds_certificates(file: HeldFile) -> bool:
+    return trusting(file.content.decode(errors="replace"), pinned=False) is not None
 
 
 def explain_self_scrape(stack: Stack, jobs: Sequence[JobStatus]) -> list[Finding]:

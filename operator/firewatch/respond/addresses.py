@@ -5,7 +5,7 @@ is wrong names the Secret and its key, and never what stands there.
 """
 
 import ssl
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from email.utils import getaddresses
@@ -32,6 +32,7 @@ from firewatch.build.receivers import check_url
 from firewatch.build.references import find_parts
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import ForbiddenError
+from firewatch.cluster.files import content
 from firewatch.cluster.find import find
 from firewatch.cluster.kinds import MONITORING_STACK, SECRET
 from firewatch.cluster.trust import trusting
@@ -307,7 +308,7 @@ class Directory:
                 f"Firewatch may not read {_where(ref)}; add namespace {self.namespace} to"
                 " sources.namespaces of the chart"
             ) from None
-        data = b64decode((live.get("data") or {}).get(ref.key, ""))
+        data = content(SECRET, live, ref.key)
         value = data.decode(errors="replace").strip()
         if not value:
             raise AddressError(f"{_where(ref)} is missing; create it")

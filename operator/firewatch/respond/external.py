@@ -1,7 +1,7 @@
 """Sources that people run themselves: their address, their credentials, and who may send for them."""
 
 import hmac
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from functools import partial
 
 import aiohttp
@@ -10,10 +10,11 @@ from firewatch.api.alert_source import ExternalServer, ExternalSource
 from firewatch.api.resource import Key, SecretKeySelector
 from firewatch.cluster.alertmanager import Alertmanager
 from firewatch.cluster.client import Cluster
+from firewatch.cluster.files import content, read_file
 from firewatch.cluster.find import find
 from firewatch.cluster.kinds import SECRET
 from firewatch.cluster.prometheus import Prometheus, PrometheusError
-from firewatch.cluster.trust import Trust, read_file, trusting
+from firewatch.cluster.trust import Trust, trusting
 from firewatch.respond.registry import Registry
 from firewatch.respond.sender import Remembered
 
@@ -107,7 +108,7 @@ async def _secret(cluster: Cluster, namespace: str, ref: SecretKeySelector) -> s
 async def _content(cluster: Cluster, namespace: str, ref: SecretKeySelector) -> bytes:
     """Return what stands under a key of a Secret; nothing if either is not there."""
     live = await find(cluster, SECRET, namespace, ref.name) or {}
-    return b64decode((live.get("data") or {}).get(ref.key, ""))
+    return content(SECRET, live, ref.key)
 
 
 def _missing(ref: SecretKeySelector) -> str:

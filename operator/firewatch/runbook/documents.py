@@ -3,8 +3,9 @@
 import difflib
 import re
 import sys
-from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -135,6 +136,8 @@ def _parse_source(where: str, raw: dict[str, Any], namespace: str) -> Object | l
     for part, entries in maps.items():
         if not isinstance(entries, dict) or not all(isinstance(v, str) for v in entries.values()):
             return [f"{where}: {part}: give it keys with texts"]
+    if key := _find_unencoded(maps["data" if raw["kind"] == "Secret" else "binaryData"]):
+        return [f"{where}: {key}: not base64; encode it, or put the text under stringData"]
     written = {key: b64encode(text.encode()).decode() for key, text in maps["stringData"].items()}
     place = {"name": metadata["name"], "namespace": metadata.get("namespace") or namespace}
     return {
@@ -144,6 +147,16 @@ def _parse_source(where: str, raw: dict[str, Any], namespace: str) -> Object | l
         "data": maps["data"] | written,
         "binaryData": maps["binaryData"],
     }
+
+
+def _find_unencoded(entries: Mapping[str, str]) -> str | None:
+    """Return a key whose value the API server would refuse."""
+    for key, text in entries.items():
+        try:
+            b64decode("".join(text.splitlines()), validate=True)
+        except (Base64Error, ValueError):
+            return key
+    return None
 
 
 def _outer_problems(raw: dict[str, Any]) -> Iterator[str]:

@@ -18,7 +18,8 @@ from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
 from firewatch.reconcile.raw_scrapes import gather_raw_scrapes
-from firewatch.reconcile.secrets import gather_files
+from firewatch.reconcile.secrets import find_blanks, gather_files
+from firewatch.reconcile.web import find_no_certificates
 from firewatch.runbook.without_cluster import WithoutCluster
 
 
@@ -60,8 +61,13 @@ async def _surround(
     stack: Stack, around: Surroundings, cluster: Cluster, *, held: Sequence[FileRef]
 ) -> Surroundings:
     there = await gather_files(cluster, stack.namespace, held)
-    missing = frozenset(held) - there.keys()
-    return replace(around, missing=missing, raw_scrapes=await gather_raw_scrapes(cluster, stack))
+    return replace(
+        around,
+        missing=frozenset(held) - there.keys(),
+        no_certificates=find_no_certificates(stack, there),
+        with_blanks=find_blanks(stack, there),
+        raw_scrapes=await gather_raw_scrapes(cluster, stack),
+    )
 
 
 def find_unseen(stack: Stack, files: Given) -> str | None:
