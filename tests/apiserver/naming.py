@@ -113,6 +113,28 @@ def exporters(kind: str) -> Object:
     }
 
 
+def visualization(kind: str) -> Object:
+    """Return a Grafana that is led to Secrets in every way."""
+    client = {"clientId": "firewatch", "clientSecret": ref("secret")}
+    urls = {"authUrl": "https://login.invalid/a", "tokenUrl": "https://login.invalid/t"}
+    generic = {**client, **urls, "ca": file(kind, "ca.crt")}
+    mail = {"smarthost": "mail.invalid:587", "from": "fire@mail.invalid", "authUsername": "u"}
+    logs = {
+        "name": "logs",
+        "type": "loki",
+        "url": "http://logs.invalid",
+        "basicAuth": {"username": "u", "password": ref("password")},
+        "secureJsonData": {"httpHeaderValue1": ref("token")},
+    }
+    return {
+        "database": {"host": "db.invalid", "password": ref("password"), "ca": file(kind, "ca.crt")},
+        "admin": {"password": ref("password")},
+        "login": {"github": client, "google": client, "generic": generic},
+        "smtp": {**mail, "authPassword": ref("password")},
+        "dataSources": [logs],
+    }
+
+
 def smtp() -> Object:
     return {
         "smarthost": "mail.invalid:587",
@@ -137,6 +159,7 @@ def stacks(namespace: str) -> Iterator[Object]:
             "metrics": metrics(kind),
             "exporters": exporters(kind),
             "alerting": alerting,
+            "visualization": visualization(kind),
         }
         yield ours("MonitoringStack", f"full-{number}", namespace, spec)
 

@@ -52,12 +52,12 @@ class ImaginedPod(ABC):
             },
         }
         for item in (account, pod):
-            self._kubectl("apply", "-f", "-", text=json.dumps(item))
+            self.kubectl("apply", "-f", "-", text=json.dumps(item))
         self.patch_status(status)
 
     def patch_status(self, status: Object) -> None:
         address = {"podIP": self.address, "podIPs": [{"ip": self.address}]}
-        self._kubectl(
+        self.kubectl(
             *("patch", f"pod/{self.name}", "--subresource=status", "--type=merge"),
             *("-p", json.dumps({"status": {"phase": "Running", **address, **status}})),
         )
@@ -81,5 +81,5 @@ class ImaginedPod(ABC):
             return None
         return pod["metadata"].get("annotations")
 
-    def _kubectl(self, *arguments: str, text: str = "") -> None:
+    def kubectl(self, *arguments: str, text: str = "") -> None:
         self.world.kubectl("-n", self.world.namespace, *arguments, text=text)

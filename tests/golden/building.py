@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -15,6 +16,7 @@ from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build import names
 from firewatch.build.alertmanager_config import Notifications, render_notifications
 from firewatch.build.checks import check_groups
+from firewatch.build.grafana.data_sources import build_data_sources, data_source_files
 from firewatch.build.notifying import Contents, Sources
 from firewatch.build.objects import Stack
 from firewatch.build.policy_routes import RoutingPolicy
@@ -101,6 +103,17 @@ def notifications(case: str) -> Notifications | None:
     return render_notifications(found, found.spec.alerting, sources(found, policies), policies)
 
 
+def data_sources(case: str) -> str | None:
+    """Return Grafana's data sources; each credential is called after its Secret and key."""
+    found = stack(case)
+    wanted = found.spec.visualization
+    if wanted is None:
+        return None
+    refs = data_source_files(found, wanted)
+    held = {ref: f"${{{ref.name}}}/{ref.key}\n".encode() for ref in refs}
+    return build_data_sources(found, wanted, replace(SURROUNDINGS, contents=held)).text
+
+
 def routing_policy(case: str) -> RoutingPolicy:
     live = yaml.safe_load(RULE_CASES[case].read_text())
     spec = AlertPolicySpec.model_validate(live["spec"])
@@ -164,6 +177,8 @@ def everything() -> Iterator[tuple[Path, str]]:
         yield STACKS / f"{case}.prometheus.golden", configuration(objects)
         if serves_https(stack(case)):
             yield STACKS / f"{case}.web.golden", configuration(objects, names.WEB_CONFIG_KEY)
+        if text := data_sources(case):
+            yield STACKS / f"{case}.grafana.golden", text
         if told := notifications(case):
             yield STACKS / f"{case}.alertmanager.golden", told.config
         if stack(case).spec.exporters.blackbox:

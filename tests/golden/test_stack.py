@@ -89,6 +89,36 @@ def test_the_runbooks_prometheus_configuration_job_by_job() -> None:
             assert mine.get(field, default) == wanted.get(field, default)
 
 
+def test_the_runbooks_grafana_configuration_key_by_key() -> None:
+    _, runbook = runbook_block("Grafana Configuration")
+    objects = building.stack_objects("runbook")
+    (workload,) = (
+        each
+        for each in objects
+        if each["kind"] == "StatefulSet" and each["metadata"]["name"] == "freeagentics-grafana"
+    )
+    (container,) = workload["spec"]["template"]["spec"]["containers"]
+    env = {each["name"]: each["value"] for each in container["env"]}
+    wanted = {
+        f"GF_{section}_{key}".upper(): str(value).lower() if isinstance(value, bool) else str(value)
+        for section in ("server", "database", "security", "auth")
+        for key, value in runbook[section].items()
+    }
+    for name in ("GF_DATABASE_PASSWORD", "GF_SECURITY_ADMIN_PASSWORD"):
+        assert wanted.pop(name).startswith("${")
+        assert env[name].startswith("$__file{/etc/grafana/files/"), "by Secret only"
+    # Grafana 9.3 has moved the choice into the section of the provider.
+    wanted["GF_AUTH_GENERIC_OAUTH_AUTO_LOGIN"] = wanted.pop("GF_AUTH_OAUTH_AUTO_LOGIN")
+    assert {name: env[name] for name in wanted} == wanted
+    text = GOLDEN[building.STACKS / "runbook.grafana.golden"]
+    (source,) = (s for s in yaml.safe_load(text)["datasources"] if s["name"] == "Prometheus")
+    (theirs,) = runbook["datasources"]
+    # Inside a cluster the Service of this stack, not any host that is called prometheus.
+    assert theirs.pop("url") == "http://prometheus:9090"
+    assert source["url"] == "http://freeagentics-prometheus.monitoring.svc:9090"
+    assert {name: source[name] for name in theirs} == theirs
+
+
 def render(receiver: str = "1.2.3.4:9095", **metrics: Any) -> Any:
     spec = MonitoringStackSpec.model_validate({"metrics": metrics})
     assert spec.metrics
@@ -213,6 +243,7 @@ def test_every_flag_that_is_set_is_refused_in_extra_args(case: str) -> None:
         "blackbox-exporter": spec.exporters.blackbox,
         "kube-state-metrics": spec.exporters.kube_state_metrics,
         "pushgateway": spec.exporters.pushgateway,
+        "grafana": spec.visualization,
         "postgres-exporter": spec.exporters.postgres[0] if spec.exporters.postgres else None,
     }
     for item in building.stack_objects(case):

@@ -21,6 +21,7 @@ from firewatch.api.resource import (
 )
 from firewatch.api.selection import PolicySelection
 from firewatch.api.synthetic import Synthetic
+from firewatch.api.visualization import Visualization, VisualizationStatus
 from firewatch.api.workload import FREE, Registry
 
 _Component = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=63)]
@@ -80,6 +81,8 @@ class MonitoringStackSpec(
     """AlertPolicies of other namespaces that this stack runs; none when left out."""
     alerting: Alerting | None = None
     """Alertmanager."""
+    visualization: Visualization | None = None
+    """Grafana."""
     packs: Packs | None = None
     """Alerting rules that come with Firewatch, by subject; none when left out. ``packs: {}`` has all of
     whose subjects there is something, and ``status.packs`` says why others do not run.
@@ -92,7 +95,7 @@ class ComponentStatus(Status):
     """One workload of the stack."""
 
     name: str = Field(max_length=64)
-    """The program: prometheus, node-exporter, blackbox-exporter, kube-state-metrics, pushgateway,
+    """The program: prometheus, grafana, node-exporter, blackbox-exporter, kube-state-metrics, pushgateway,
     postgres-exporter- and the name of a database's exporter, or exporter- and the name of one of your
     own.
     """
@@ -191,6 +194,7 @@ class MonitoringStackStatus(Status):
     Ready (all of them). With ``alerting`` also RoutesAccepted (receivers and routes are understood),
     AlertmanagerLoaded (every pod confirms its settings), Notifying (Prometheus sends to Alertmanager
     and no receiver is known to fail) and, with ``selfTest``, ReceiversVerified (each took the last test message).
+    With ``visualization`` also GrafanaLoaded (every pod confirms its data sources).
     """
     components: list[ComponentStatus] = Field(
         default=[],
@@ -244,6 +248,8 @@ class MonitoringStackStatus(Status):
     """AlertPolicies of this stack."""
     alerting: AlertingStatus | None = None
     """How the notifications stand."""
+    visualization: VisualizationStatus | None = None
+    """How to get into Grafana."""
 
 
 MONITORING_STACK = CustomKind(
@@ -251,7 +257,7 @@ MONITORING_STACK = CustomKind(
     plural="monitoringstacks",
     singular="monitoringstack",
     short="mstack",
-    description="What monitoring runs in a namespace: Prometheus, its exporters, Alertmanager.",
+    description="What monitoring runs in a namespace: Prometheus, its exporters, Alertmanager, Grafana.",
     spec=MonitoringStackSpec,
     status=MonitoringStackStatus,
     columns=(

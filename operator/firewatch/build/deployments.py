@@ -12,10 +12,6 @@ def build_deployment(
     part: Part, wanted: Workload, program: Program, *, annotations: Mapping[str, str] | None = None
 ) -> Object:
     """Return a Deployment of one pod; ``annotations`` are those by which a new one is rolled out."""
-    template = pod_template(part, wanted, program)
-    if annotations:
-        metadata = template["metadata"]
-        metadata["annotations"] = {**metadata.get("annotations", {}), **annotations}
     spec: Object = {
         "replicas": 1,
         "revisionHistoryLimit": 2,
@@ -24,6 +20,6 @@ def build_deployment(
             "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
         },
         "selector": {"matchLabels": part.selector()},
-        "template": template,
+        "template": pod_template(part, wanted, program, annotations or {}),
     }
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": part.meta(), "spec": spec}

@@ -52,17 +52,20 @@ def build_exporter_jobs(stack: Stack, metrics: Metrics, surroundings: Surroundin
         address = names.service_address(name, stack.namespace, port)
         jobs.append(_service_job("pushgateway", address, interval=gateway.interval))
     if stack.spec.alerting:
-        jobs.append(_alertmanager_job(stack))
+        jobs.append(_servers_job(stack, names.ALERTMANAGER_JOB, names.ALERTMANAGER))
+    if stack.spec.visualization:
+        jobs.append(_servers_job(stack, names.GRAFANA_JOB, names.GRAFANA))
     jobs += (_postgres_job(stack, each) for each in usable_databases(stack, surroundings))
     jobs += build_probe_jobs(stack, metrics.scrape_interval)
     return [*jobs, *(_custom_job(stack, each) for each in exporters.custom)]
 
 
-def _alertmanager_job(stack: Stack) -> Object:
-    job = _pods_job(stack, names.ALERTMANAGER_JOB, names.ALERTMANAGER)
+def _servers_job(stack: Stack, job_name: str, application: str) -> Object:
+    """Return a job whose targets are the pods of a server of the stack."""
+    job = _pods_job(stack, job_name, application)
     job["relabel_configs"] += [
         {
-            # Its pods have a port for each other as well.
+            # Some have a port for each other as well, or a container without one.
             "source_labels": ["__meta_kubernetes_pod_container_port_name"],
             "regex": "http",
             "action": "keep",

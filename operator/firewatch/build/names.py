@@ -13,7 +13,8 @@ PART_OF_LABEL = "app.kubernetes.io/part-of"
 METRICS = "metrics"
 EXPORTERS = "exporters"
 ALERTING = "alerting"
-COMPONENTS = (METRICS, EXPORTERS, ALERTING)
+VISUALIZATION = "visualization"
+COMPONENTS = (METRICS, EXPORTERS, ALERTING, VISUALIZATION)
 """Components of a stack: what its pass makes and prunes."""
 
 RULES = "rules"
@@ -28,6 +29,7 @@ CHECKS = "checks"
 PROMETHEUS = "prometheus"
 NODE_EXPORTER = "node-exporter"
 ALERTMANAGER = "alertmanager"
+GRAFANA = "grafana"
 RULE_TESTS = "rule-tests"
 BLACKBOX_EXPORTER = "blackbox-exporter"
 KUBE_STATE_METRICS = "kube-state-metrics"
@@ -35,6 +37,7 @@ PUSHGATEWAY = "pushgateway"
 """Applications, as ``app.kubernetes.io/name`` and as the rows of the stack's status."""
 
 ALERTMANAGER_JOB = "alertmanager"
+GRAFANA_JOB = "grafana"
 PROMETHEUS_JOB = "prometheus"
 """Job by which a Prometheus scrapes itself."""
 BLACKBOX_JOB = "blackbox"
@@ -44,7 +47,9 @@ POSTGRES_JOB = "postgres"
 
 CONFIG_ANNOTATION = "monitoring.freeagentics.io/config-revision"
 RULES_ANNOTATION = "monitoring.freeagentics.io/rules-revision"
-"""On Prometheus' pods: a new value makes kubelet bring the files up to date at once."""
+"""On pods: a new value makes kubelet bring the files up to date at once."""
+SECRETS_ANNOTATION = "monitoring.freeagentics.io/secrets-revision"
+"""On the template of pods that read Secrets when they start: a new value renews them."""
 
 REPLICA_LABEL = "prometheus_replica"
 """External label that tells the servers of a stack apart."""
@@ -83,6 +88,11 @@ ALERTMANAGER_PORT = 9093
 ALERTMANAGER_DATA_DIRECTORY = "/alertmanager"
 ALERTMANAGER_CONFIG_DIRECTORY = "/etc/alertmanager/config"
 ALERTMANAGER_CONFIG_KEY = "alertmanager.yml"
+
+GRAFANA_PORT = 3000
+GRAFANA_FILES_DIRECTORY = "/etc/grafana/files"
+GRAFANA_SOURCES_DIRECTORY = "/etc/grafana/provisioning/datasources"
+GRAFANA_SOURCES_KEY = "firewatch.yaml"
 
 _LABEL_LIMIT = 63
 # A StatefulSet's name plus "-" and a hash of 10 characters is a label of its pods.
@@ -169,6 +179,31 @@ def alertmanager_config_name(stack: str) -> str:
 def alertmanager_url(stack: str, namespace: str) -> str:
     """Return the address of Alertmanager inside the cluster."""
     return f"http://{alertmanager_name(stack)}.{namespace}.svc:{ALERTMANAGER_PORT}"
+
+
+def grafana_name(stack: str) -> str:
+    """Return the name of Grafana's StatefulSet and of the Service that people use."""
+    return _derived(stack, "grafana")
+
+
+def grafana_pods_name(stack: str) -> str:
+    """Return the name of the headless Service of Grafana's pods."""
+    return _derived(stack, "grafana-pods")
+
+
+def grafana_sources_name(stack: str) -> str:
+    """Return the name of the Secret with Grafana's data sources."""
+    return _derived(stack, "grafana-sources")
+
+
+def grafana_keys_name(stack: str) -> str:
+    """Return the name of the Secret with what Firewatch makes up for Grafana, and then keeps."""
+    return _derived(stack, "grafana-keys")
+
+
+def grafana_url(stack: str, namespace: str) -> str:
+    """Return the address of Grafana inside the cluster."""
+    return f"http://{service_address(grafana_name(stack), namespace, GRAFANA_PORT)}"
 
 
 def blackbox_name(stack: str) -> str:

@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from firewatch.api.resource import Object
 from firewatch.api.workload import Workload
 from firewatch.build.objects import NOBODY, Part, container_security, pod_security, resources
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,13 @@ class Program:
     """Whether the pods keep apart where they can, if the block names no affinity."""
 
 
-def pod_template(part: Part, wanted: Workload, program: Program) -> Object:
-    """Return the pod template of a workload."""
+def pod_template(
+    part: Part, wanted: Workload, program: Program, annotations: Mapping[str, str] = _NONE
+) -> Object:
+    """Return the pod template of a workload; ``annotations`` are Firewatch's own."""
     metadata: Object = {"labels": {**wanted.pod_labels, **part.labels()}}
-    if wanted.pod_annotations:
-        metadata["annotations"] = {**wanted.pod_annotations}
+    if found := {**wanted.pod_annotations, **annotations}:
+        metadata["annotations"] = found
     return {"metadata": metadata, "spec": _pod(part, wanted, program)}
 
 

@@ -8,6 +8,9 @@ from firewatch.build.alertmanager import build_alertmanager
 from firewatch.build.blackbox import build_blackbox
 from firewatch.build.cluster_scope import granted_kube_state_metrics
 from firewatch.build.custom_exporter import build_custom_exporter
+from firewatch.build.grafana.data_sources import data_source_files
+from firewatch.build.grafana.files import settings_files
+from firewatch.build.grafana.workload import build_grafana
 from firewatch.build.kube_state_metrics import build_kube_state_metrics
 from firewatch.build.mounted_files import FileRef, find_files
 from firewatch.build.node_exporter import build_node_exporter
@@ -35,8 +38,11 @@ def named_files(stack: Stack) -> frozenset[FileRef]:
     """Return the keys of Secrets and ConfigMaps whose absence or change is to be noticed."""
     spec = stack.spec
     found = {*find_files(spec.metrics), *find_files(spec.exporters.postgres)}
-    source = raw_scrapes_source(spec.metrics)
-    return frozenset(found | ({source} if source else set()))
+    if source := raw_scrapes_source(spec.metrics):
+        found.add(source)
+    if wanted := spec.visualization:
+        found |= {*settings_files(stack.name, wanted).values(), *data_source_files(stack, wanted)}
+    return frozenset(found)
 
 
 def build_plain(stack: Stack, surroundings: Surroundings) -> list[Object]:
@@ -47,6 +53,8 @@ def build_plain(stack: Stack, surroundings: Surroundings) -> list[Object]:
     objects += _build_exporters(stack, surroundings)
     if stack.spec.alerting:
         objects += build_alertmanager(stack, stack.spec.alerting)
+    if stack.spec.visualization:
+        objects += build_grafana(stack, stack.spec.visualization, surroundings)
     return objects
 
 

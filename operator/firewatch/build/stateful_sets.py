@@ -1,5 +1,7 @@
 """StatefulSets of a stack: pods that may start at once, and volumes that outlive them."""
 
+from collections.abc import Mapping
+
 from firewatch.api.resource import Object
 from firewatch.api.workload import Storage, Workload
 from firewatch.build.objects import Part, volume_claim
@@ -14,8 +16,12 @@ def build_stateful_set(
     replicas: int,
     pods_name: str,
     storage: Storage | None,
+    annotations: Mapping[str, str] | None = None,
 ) -> Object:
-    """Return a StatefulSet whose headless Service is ``pods_name``."""
+    """Return a StatefulSet whose headless Service is ``pods_name``.
+
+    ``annotations`` are those by which new pods are rolled out.
+    """
     spec: Object = {
         "replicas": replicas,
         "serviceName": pods_name,
@@ -23,7 +29,7 @@ def build_stateful_set(
         "updateStrategy": {"type": "RollingUpdate"},
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
         "selector": {"matchLabels": part.selector()},
-        "template": pod_template(part, wanted, program),
+        "template": pod_template(part, wanted, program, annotations or {}),
     }
     if storage:
         spec["volumeClaimTemplates"] = [volume_claim(part, storage)]

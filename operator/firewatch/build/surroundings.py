@@ -24,6 +24,8 @@ class Surroundings:
     """Keys of Secrets and ConfigMaps that the stack names and that are not there."""
     versions: Mapping[FileRef, str] = field(default_factory=dict)
     """The ``resourceVersion`` of the objects that hold the keys which are there."""
+    contents: Mapping[FileRef, bytes] = field(default_factory=dict, repr=False)
+    """What the keys hold of which an object of the stack has a copy."""
     no_certificates: frozenset[FileRef] = frozenset()
     """Keys that should hold the certificates of Prometheus' own HTTPS, and hold something else."""
     with_blanks: frozenset[FileRef] = frozenset()

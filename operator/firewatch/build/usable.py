@@ -12,8 +12,9 @@ from firewatch.api.postgres import PostgresExporter
 from firewatch.api.remote_write import RemoteWrite
 from firewatch.api.resource import SecretKeySelector
 from firewatch.api.scraping import ScrapeJob
+from firewatch.api.visualization import DataSource, Visualization
 from firewatch.build.http_client import tls_files
-from firewatch.build.mounted_files import FileRef
+from firewatch.build.mounted_files import FileRef, find_files
 from firewatch.build.objects import Stack
 from firewatch.build.raw_scrapes import raw_scrapes_source
 from firewatch.build.scrape_jobs import is_foreign
@@ -41,9 +42,15 @@ def usable_databases(stack: Stack, surroundings: Surroundings) -> list[PostgresE
     return [each for each in databases if _find_blanks(each, surroundings) is None]
 
 
+def usable_data_sources(wanted: Visualization, surroundings: Surroundings) -> list[DataSource]:
+    """Return the user's data sources that Grafana is given."""
+    return [each for each in wanted.data_sources if not _missing_credentials(each, surroundings)]
+
+
 def find_unusable(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
     """Yield what is left out, and why."""
     yield from _database_faults(stack, surroundings)
+    yield from _data_source_faults(stack, surroundings)
     metrics = stack.spec.metrics
     if metrics is None:
         return
@@ -69,6 +76,19 @@ def _database_faults(stack: Stack, surroundings: Surroundings) -> Iterator[Fault
 def _find_blanks(database: PostgresExporter, surroundings: Surroundings) -> FileRef | None:
     credentials = (database.username, database.password)
     return next((ref for ref in credentials if ref in surroundings.with_blanks), None)
+
+
+def _data_source_faults(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
+    wanted = stack.spec.visualization
+    for source in wanted.data_sources if wanted else ():
+        if missing := _missing_credentials(source, surroundings):
+            message = f"{source.name} is left out: {missing[0]} is missing; create it"
+            yield "SecretMissing", f"visualization.dataSources: {message}"
+
+
+def _missing_credentials(source: DataSource, surroundings: Surroundings) -> list[str]:
+    refs = set(find_files(source))
+    return sorted(describe(ref) for ref in refs if ref in surroundings.missing)
 
 
 def _web_faults(metrics: Metrics, surroundings: Surroundings) -> Iterator[Fault]:

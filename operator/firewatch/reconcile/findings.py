@@ -16,6 +16,7 @@ SECRETS_PRESENT = "SecretsPresent"
 ROUTES_ACCEPTED = "RoutesAccepted"
 ALERTMANAGER_LOADED = "AlertmanagerLoaded"
 NOTIFYING = "Notifying"
+GRAFANA_LOADED = "GrafanaLoaded"
 ROUTED = "Routed"
 RECEIVERS_VERIFIED = "ReceiversVerified"
 NOTIFICATION_CONDITIONS = (

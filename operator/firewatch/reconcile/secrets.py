@@ -4,10 +4,11 @@ What they hold is looked at and forgotten again; kubelet mounts it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from firewatch.api.conditions import Finding, bad, good
 from firewatch.api.resource import SecretKeySelector
+from firewatch.build.grafana.data_sources import data_source_files
 from firewatch.build.mounted_files import FileRef
 from firewatch.build.objects import Stack
 from firewatch.build.usable import describe
@@ -23,7 +24,7 @@ class HeldFile:
     """What a key holds, and the ``resourceVersion`` of the object that it stands in."""
 
     version: str
-    content: bytes
+    content: bytes = field(repr=False)
 
 
 async def gather_files(
@@ -42,6 +43,13 @@ async def gather_files(
                 version = live["metadata"].get("resourceVersion", "")  # what is a file has none
                 held[ref] = HeldFile(version, found)
     return held
+
+
+def copied(stack: Stack, held: Mapping[FileRef, HeldFile]) -> dict[FileRef, bytes]:
+    """Return what the keys hold of which Grafana's data sources have a copy."""
+    wanted = stack.spec.visualization
+    refs = data_source_files(stack, wanted) if wanted else ()
+    return {ref: held[ref].content for ref in refs if ref in held}
 
 
 def find_blanks(stack: Stack, held: Mapping[FileRef, HeldFile]) -> frozenset[FileRef]:

@@ -31,6 +31,7 @@ from firewatch.reconcile.children import (
 )
 from firewatch.reconcile.context import NOTIFICATIONS, RULES, Context
 from firewatch.reconcile.findings import ACCEPTED, APPLIED, not_granted, read_status
+from firewatch.reconcile.grafana import keep_data_sources, keep_keys
 from firewatch.reconcile.growing import resize_volumes
 from firewatch.reconcile.invalid import explain_invalid
 from firewatch.reconcile.raw_scrapes import keep_raw_scrapes
@@ -70,24 +71,35 @@ async def reconcile_stack(context: Context, key: Key) -> float | None:
 
 
 async def _make(context: Context, stack: Stack, live: Object) -> float | None:
+    if not stack.spec.paused:
+        await keep_keys(context.cluster, stack)
     plan = await make_plan(context, stack, live)
     if stack.spec.paused:
         made = await observe_children(context, plan.objects)
         return await Standing(context, live, plan, made, refusals={}).tell()
     refusals = await resize_volumes(context.cluster, plan.volumes)
-    raw = plan.surroundings.raw_scrapes
     try:
-        fault = await keep_raw_scrapes(context.cluster, stack, raw, is_new=_is_new(live))
+        faults = await _keep_secrets(context, plan, is_new=_is_new(live))
         present = Present(
             plan.claims, refusals, read_status(MonitoringStackStatus, live).loaded_configuration
         )
         made = await apply_children(context, plan.objects, present, plain=_without_overrides(plan))
     except NamespaceEndsError:
         return None
-    if fault:
+    for fault in faults:
         made.blame(fault)
     await _prune(context, stack, plan.objects)
     return await Standing(context, live, plan, made, refusals).tell()
+
+
+async def _keep_secrets(context: Context, plan: Plan, *, is_new: bool) -> list[Finding]:
+    """Make the Secrets that pods mount, before these; return why one cannot be."""
+    cluster, stack, around = context.cluster, plan.stack, plan.surroundings
+    faults = [
+        await keep_raw_scrapes(cluster, stack, around.raw_scrapes, is_new=is_new),
+        await keep_data_sources(cluster, stack, around, is_new=is_new),
+    ]
+    return [fault for fault in faults if fault]
 
 
 def _is_new(live: Object) -> bool:

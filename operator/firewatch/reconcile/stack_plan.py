@@ -1,7 +1,7 @@
 """What is to be made of a MonitoringStack, from its spec and all that has a say in it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
@@ -21,7 +21,7 @@ from firewatch.reconcile.last_words import gather_last_words
 from firewatch.reconcile.packs import running_packs
 from firewatch.reconcile.raw_scrapes import gather_raw_scrapes
 from firewatch.reconcile.retention_choice import choose_retention, policies_of
-from firewatch.reconcile.secrets import find_blanks, gather_files
+from firewatch.reconcile.secrets import HeldFile, copied, find_blanks, gather_files
 from firewatch.reconcile.volumes import Volume, smallest_capacity, volumes_of
 from firewatch.reconcile.web import find_no_certificates
 
@@ -49,6 +49,8 @@ class Plan:
     files: frozenset[FileRef]
     """Keys of Secrets and ConfigMaps that the stack names."""
     packs: Sequence[ChosenPack]
+    held: Mapping[FileRef, HeldFile] = field(repr=False)
+    """What these keys hold."""
 
 
 async def make_plan(context: Context, stack: Stack, live: Object) -> Plan:
@@ -65,6 +67,7 @@ async def make_plan(context: Context, stack: Stack, live: Object) -> Plan:
         cluster_namespaces=context.settings.cluster_stack_namespaces,
         missing=files - held.keys(),
         versions={ref: file.version for ref, file in held.items()},
+        contents=copied(stack, held),
         no_certificates=find_no_certificates(stack, held),
         with_blanks=find_blanks(stack, held),
         running_packs=running_packs(read_status(MonitoringStackStatus, live)),
@@ -74,7 +77,8 @@ async def make_plan(context: Context, stack: Stack, live: Object) -> Plan:
     shared = build_shared(_siblings(stack, neighbours))
     objects = [*shared, *build_stack(stack, surroundings)]
     packs = choose_packs(stack, surroundings)
-    return Plan(stack, objects, claims, volumes_of(objects, claims), surroundings, files, packs)
+    volumes = volumes_of(objects, claims)
+    return Plan(stack, objects, claims, volumes, surroundings, files, packs, held)
 
 
 async def _neighbours(context: Context, namespace: str) -> list[Object]:

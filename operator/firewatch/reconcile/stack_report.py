@@ -14,6 +14,7 @@ from firewatch.api.stack import (
     StackRetention,
     VolumeStatus,
 )
+from firewatch.api.visualization import VisualizationStatus
 from firewatch.build.retention import RetentionInForce
 from firewatch.cluster.errors import absent_is_fine
 from firewatch.cluster.kinds import MONITORING_STACK
@@ -34,6 +35,7 @@ class Shown:
     largest: Sequence[MetricSize] = ()
     url: str | None = None
     retention: RetentionInForce | None = None
+    visualization: VisualizationStatus | None = None
     confirmed: str = ""
     """Hash of the configuration that Prometheus has confirmed last."""
 
@@ -44,7 +46,9 @@ async def report_stack(
     """Write the status of a stack."""
     before = read_status(MonitoringStackStatus, live)
     generation = live["metadata"]["generation"]
-    shown = shown or Shown(confirmed=before.loaded_configuration)
+    shown = shown or Shown(
+        confirmed=before.loaded_configuration, visualization=before.visualization
+    )
     status = MonitoringStackStatus(
         observed_generation=generation,
         conditions=merge_conditions(
@@ -61,6 +65,7 @@ async def report_stack(
         retention=StackRetention(**asdict(shown.retention)) if shown.retention else None,
         rules=before.rules,
         alerting=before.alerting,
+        visualization=shown.visualization,
     )
     with absent_is_fine():
         await write_status(context.cluster, MONITORING_STACK, live, status)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from firewatch.api.conditions import Finding, bad, good
 from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.stack import ComponentStatus, MonitoringStackStatus
+from firewatch.api.visualization import VisualizationStatus
 from firewatch.build import names
 from firewatch.build.left_out import find_left_out, refused_override
 from firewatch.build.web import prometheus_url
@@ -23,11 +24,13 @@ from firewatch.reconcile.findings import (
     ACCEPTED,
     APPLIED,
     AVAILABLE,
+    GRAFANA_LOADED,
     LOADED,
     NOTIFYING,
     STORAGE_READY,
     read_status,
 )
+from firewatch.reconcile.grafana import GrafanaStanding, gather_grafana
 from firewatch.reconcile.packs import gather_packs, is_behind
 from firewatch.reconcile.secrets import secrets_present
 from firewatch.reconcile.servers import Servers, gather_servers, running_version
@@ -48,7 +51,7 @@ _NOT_READY_SECONDS = 10.0
 # Secrets are never watched.
 _SECRETS_SECONDS = 60.0
 _TARGETS_SECONDS = 30.0
-_WATCHED = frozenset((STORAGE_READY, AVAILABLE, LOADED))
+_WATCHED = frozenset((STORAGE_READY, AVAILABLE, LOADED, GRAFANA_LOADED))
 """Conditions that become true by themselves, without an event that wakes the stack."""
 
 
@@ -68,7 +71,8 @@ class Standing:
         stack, paused = self.plan.stack, self.plan.stack.spec.paused
         servers = await gather_servers(self.context.cluster, self.context.session, stack)
         self._wake_rules(servers)
-        shown = await self._look(servers)
+        grafana = await self._gather_grafana()
+        shown = await self._look(servers, grafana)
         loaded, confirmed = await self._confirm(servers, shown.confirmed)
         findings = [
             *_plan_findings(self.plan, self.made),
@@ -76,6 +80,7 @@ class Standing:
             *self._findings(shown.rows, loaded),
             *told_of_notifications(self.context, stack, self.live),
             *([] if paused else await confirm_connection(stack, servers)),
+            *([grafana.finding] if grafana else []),
         ]
         findings = _in_order(findings, first=APPLIED if paused else None)
         await report_stack(self.context, self.live, findings, replace(shown, confirmed=confirmed))
@@ -96,7 +101,15 @@ class Standing:
             self.context.ready[key] = ready
             self.context.wake(Key(RULES, key.namespace, key.name))
 
-    async def _look(self, servers: Servers) -> Shown:
+    async def _gather_grafana(self) -> GrafanaStanding | None:
+        """Return how Grafana stands; None if there is none, or nothing may be done about it."""
+        stack, around = self.plan.stack, self.plan.surroundings
+        if stack.spec.visualization is None or stack.spec.paused:
+            return None
+        before = read_status(MonitoringStackStatus, self.live).visualization
+        return await gather_grafana(self.context, stack, around, self.plan.held, before=before)
+
+    async def _look(self, servers: Servers, grafana: GrafanaStanding | None) -> Shown:
         """Return what the status shows; the configuration confirmed last is that of before."""
         stack, made = self.plan.stack, self.made
         before = read_status(MonitoringStackStatus, self.live)
@@ -109,6 +122,7 @@ class Standing:
             versions={
                 names.PROMETHEUS: await running_version(servers),
                 names.ALERTMANAGER: told_version(self.context, stack, before.components),
+                names.GRAFANA: grafana.version if grafana else "",
             },
             repair=not stack.spec.paused,
         )
@@ -124,7 +138,12 @@ class Standing:
             url=prometheus_url(stack) if stack.spec.metrics else None,
             retention=self.plan.surroundings.retention,
             confirmed=before.loaded_configuration,
+            visualization=grafana.status if grafana else self._kept(before),
         )
+
+    def _kept(self, before: MonitoringStackStatus) -> VisualizationStatus | None:
+        """Return what the status says of a Grafana that is not looked at."""
+        return before.visualization if self.plan.stack.spec.visualization else None
 
     async def _confirm(self, servers: Servers, confirmed: str) -> tuple[Finding | None, str]:
         """Return whether Prometheus runs its configuration, and the one confirmed last."""
@@ -187,7 +206,8 @@ def _next_pass(result: Children, findings: Sequence[Finding], *, is_told: bool) 
         return _CHANGING_SECONDS
     if result.replacing:
         return _REPLACING_SECONDS
-    if any(each.type == NOTIFYING and each.reason == "NotConnected" for each in findings):
+    waiting = {(NOTIFYING, "NotConnected"), (GRAFANA_LOADED, "Reloading")}
+    if any((each.type, each.reason) in waiting for each in findings):
         return _CONNECTING_SECONDS
     watched = (each for each in findings if each.type in _WATCHED)
     settled = all(each.status is ConditionStatus.TRUE for each in watched)

@@ -18,7 +18,7 @@ from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import NotFoundError
 from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
 from firewatch.reconcile.raw_scrapes import gather_raw_scrapes
-from firewatch.reconcile.secrets import find_blanks, gather_files
+from firewatch.reconcile.secrets import copied, find_blanks, gather_files
 from firewatch.reconcile.web import find_no_certificates
 from firewatch.runbook.without_cluster import WithoutCluster
 
@@ -64,6 +64,7 @@ async def _surround(
     return replace(
         around,
         missing=frozenset(held) - there.keys(),
+        contents=copied(stack, there),
         no_certificates=find_no_certificates(stack, there),
         with_blanks=find_blanks(stack, there),
         raw_scrapes=await gather_raw_scrapes(cluster, stack),

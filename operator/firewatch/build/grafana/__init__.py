@@ -1,0 +1,1 @@
+"""Grafana: its settings, its data sources, and the workload."""

@@ -1,0 +1,94 @@
+"""The HTTP API of a stack's Grafana, as far as the operator asks it."""
+
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+
+from firewatch.cluster.http import NoAnswerError, fetch
+
+_ANSWER_LIMIT = 4 * 1024 * 1024
+_MOST_WORDS = 300
+
+
+class GrafanaError(Exception):
+    """Grafana did not answer, or not as expected; ``str()`` says why."""
+
+
+class CredentialsRefusedError(GrafanaError):
+    """Grafana does not take the administrator's name or password."""
+
+
+class ProvisioningRefusedError(GrafanaError):
+    """Grafana refuses a file; ``str()`` is its own verdict."""
+
+
+@dataclass(frozen=True)
+class ShownSource:
+    """A data source as Grafana shows it."""
+
+    name: str
+    settings: dict[str, Any]
+    """Its ``jsonData``."""
+
+
+@dataclass(frozen=True)
+class Grafana:
+    """One Grafana server."""
+
+    session: aiohttp.ClientSession
+    url: str
+    """Base URL, without a slash at the end."""
+    user: str
+    password: str = field(repr=False)
+
+    async def version(self) -> str:
+        """Return the version that it says it has; empty if it keeps that to itself."""
+        status, answer = await self._fetch("GET", "/api/health", proved=False)
+        if status != HTTPStatus.OK or not isinstance(answer, dict):
+            raise GrafanaError(f"/api/health: HTTP {status}")
+        return str(answer.get("version", ""))
+
+    async def data_sources(self) -> Sequence[ShownSource]:
+        """Return the data sources that it has."""
+        status, answer = await self._fetch("GET", "/api/datasources")
+        try:
+            return [ShownSource(str(each["name"]), dict(each["jsonData"] or {})) for each in answer]
+        except (KeyError, TypeError, ValueError):
+            raise GrafanaError(f"/api/datasources: HTTP {status}, not understood") from None
+
+    async def reload_data_sources(self) -> None:
+        """Have it read the file with its data sources; ``ProvisioningRefusedError`` if it is refused."""
+        status, answer = await self._fetch("POST", "/api/admin/provisioning/datasources/reload")
+        if status != HTTPStatus.OK:
+            said = answer.get("message") if isinstance(answer, dict) else None
+            raise ProvisioningRefusedError(str(said or f"HTTP {status}")[:_MOST_WORDS])
+
+    async def _fetch(self, method: str, path: str, *, proved: bool = True) -> tuple[int, Any]:
+        """Return the status and the JSON of an answer, None where it is none."""
+        headers = {}
+        if proved:
+            pair = f"{self.user}:{self.password}".encode()
+            headers["Authorization"] = f"Basic {b64encode(pair).decode()}"
+        try:
+            status, body = await fetch(
+                self.session,
+                method,
+                self.url + path,
+                limit=_ANSWER_LIMIT,
+                headers=headers,
+                # Not to whomever an answer may point to: the credentials are for this server alone.
+                allow_redirects=False,
+            )
+        except NoAnswerError as error:
+            raise GrafanaError(str(error)) from error
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise CredentialsRefusedError(f"HTTP {status}")
+        try:
+            return status, json.loads(body)
+        except (ValueError, RecursionError):
+            return status, None

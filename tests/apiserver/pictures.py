@@ -1,0 +1,106 @@
+"""A stand-in for Grafana in an imagined pod: it reads the data sources as Grafana's provisioning does.
+
+Grafana itself cannot be had where these tests run. What stands here is what its documentation says of
+``/api/datasources``, of ``/api/admin/provisioning/datasources/reload`` and of ``$`` in such a file.
+"""
+
+import asyncio
+from base64 import b64decode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+from aiohttp import web
+
+from firewatch.build import names
+from firewatch.cluster.kinds import SECRET, STATEFUL_SET
+from tests.apiserver.pods import ImaginedPod
+from tests.apiserver.world import World
+from tests.provisioning import as_grafana_reads
+
+
+@dataclass
+class PicturesNode(ImaginedPod):
+    """The Grafana pod of the stack ``main``."""
+
+    APPLICATION = names.GRAFANA
+    COMPONENT = names.VISUALIZATION
+
+    password: str = ""
+    """The administrator's, as its database has it."""
+    sources: list[Any] = field(default_factory=list)
+    """Data sources that it has."""
+    reloads: int = 0
+    refusal: str = ""
+    """What it says of every file, if anything."""
+
+    async def create_pod(self) -> None:
+        self.password = await self.generated_password()
+        self.create({"conditions": [{"type": "Ready", "status": "True"}]})
+        await self.renew()
+
+    async def renew(self) -> None:
+        """Give the pod the annotations of the template, as if it had just been made."""
+        workload = await self.world.get(STATEFUL_SET, "main-grafana")
+        found = workload["spec"]["template"]["metadata"]["annotations"]
+        for name, value in found.items():
+            self.kubectl("annotate", "--overwrite", f"pod/{self.name}", f"{name}={value}")
+
+    async def generated_password(self) -> str:
+        secret = await self.world.get(SECRET, "main-grafana-keys")
+        return b64decode(secret["data"]["admin-password"]).decode()
+
+    async def sync(self) -> None:
+        secret = await self.world.get(SECRET, "main-grafana-sources")
+        text = b64decode(secret["data"][names.GRAFANA_SOURCES_KEY])
+        (self.folder / names.GRAFANA_SOURCES_KEY).write_bytes(text)
+
+    async def health(self, _: web.Request) -> web.Response:
+        return web.json_response({"database": "ok", "version": "13.1.3"})
+
+    async def show(self, request: web.Request) -> web.Response:
+        if not self._is_admin(request):
+            return web.json_response({"message": "Invalid username or password"}, status=401)
+        hidden = [
+            {name: value for name, value in each.items() if name != "secureJsonData"}
+            for each in self.sources
+        ]
+        return web.json_response(hidden)
+
+    async def reload(self, request: web.Request) -> web.Response:
+        if not self._is_admin(request):
+            return web.json_response({"message": "Invalid username or password"}, status=401)
+        if self.refusal:
+            return web.json_response({"message": self.refusal}, status=500)
+        self.reloads += 1
+        text = (self.folder / names.GRAFANA_SOURCES_KEY).read_text()
+        self.sources = as_grafana_reads(yaml.safe_load(text))["datasources"]
+        return web.json_response({"message": "Datasources config reloaded"})
+
+    def _is_admin(self, request: web.Request) -> bool:
+        given = aiohttp.BasicAuth.decode(request.headers["Authorization"])
+        return (given.login, given.password) == ("admin", self.password)
+
+
+@asynccontextmanager
+async def running_pictures(world: World, folder: Path, address: str) -> AsyncIterator[PicturesNode]:
+    """Run the stand-in on an address of its own, with its files kept in step."""
+    node = PicturesNode(world, folder, address)
+    (folder / names.GRAFANA_SOURCES_KEY).write_text("datasources: []\n")
+    app = web.Application()
+    app.router.add_get("/api/health", node.health)
+    app.router.add_get("/api/datasources", node.show)
+    app.router.add_post("/api/admin/provisioning/datasources/reload", node.reload)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    kubelet = asyncio.create_task(node.keep_files())
+    try:
+        await web.TCPSite(runner, address, names.GRAFANA_PORT).start()
+        yield node
+    finally:
+        kubelet.cancel()
+        await runner.cleanup()
