@@ -28,7 +28,8 @@ from firewatch.cluster.kinds import (
 from firewatch.cluster.leading import LeadingCluster
 from firewatch.metrics import Metrics
 from firewatch.reconcile.alerts import reconcile_alerts
-from firewatch.reconcile.context import NOTIFICATIONS, RULES, Context
+from firewatch.reconcile.context import DASHBOARDS, NOTIFICATIONS, RULES, Context
+from firewatch.reconcile.dashboards import DashboardsReconciler
 from firewatch.reconcile.loop import Loop
 from firewatch.reconcile.notifications import NotificationsReconciler
 from firewatch.reconcile.responses import reconcile_response
@@ -196,6 +197,7 @@ def _stacks_loop(stacks: Context) -> Loop:
             ALERT_POLICY.kind: partial(reconcile_alerts, stacks),
             RULES: RulesReconciler(stacks).reconcile,
             NOTIFICATIONS: NotificationsReconciler(stacks).reconcile,
+            DASHBOARDS: DashboardsReconciler(stacks).reconcile,
             RETENTION_POLICY.kind: partial(reconcile_retention, stacks),
         },
         stacks.metrics,

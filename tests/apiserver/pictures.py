@@ -1,12 +1,14 @@
-"""A stand-in for Grafana in an imagined pod: it reads the data sources as Grafana's provisioning does.
+"""A stand-in for Grafana in an imagined pod: it reads files as Grafana's provisioning does.
 
 Grafana itself cannot be had where these tests run. What stands here is what its documentation says of
-``/api/datasources``, of ``/api/admin/provisioning/datasources/reload`` and of ``$`` in such a file.
+``/api/datasources``, ``/api/search``, ``/api/admin/provisioning/…/reload`` and of ``$`` in such a file.
 """
 
 import asyncio
+import json
+import shutil
 from base64 import b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +19,8 @@ import yaml
 from aiohttp import web
 
 from firewatch.build import names
-from firewatch.cluster.kinds import SECRET, STATEFUL_SET
+from firewatch.cluster.errors import NotFoundError
+from firewatch.cluster.kinds import CONFIG_MAP, SECRET, STATEFUL_SET
 from tests.apiserver.pods import ImaginedPod
 from tests.apiserver.world import World
 from tests.provisioning import as_grafana_reads
@@ -34,7 +37,10 @@ class PicturesNode(ImaginedPod):
     """The administrator's, as its database has it."""
     sources: list[Any] = field(default_factory=list)
     """Data sources that it has."""
+    dashboards: list[tuple[str, Any]] = field(default_factory=list)
+    """Dashboards that it has, each with its folder."""
     reloads: int = 0
+    """How often it has read its data sources."""
     refusal: str = ""
     """What it says of every file, if anything."""
 
@@ -58,6 +64,23 @@ class PicturesNode(ImaginedPod):
         secret = await self.world.get(SECRET, "main-grafana-sources")
         text = b64decode(secret["data"][names.GRAFANA_SOURCES_KEY])
         (self.folder / names.GRAFANA_SOURCES_KEY).write_bytes(text)
+        await self._sync_slots()
+
+    async def _sync_slots(self) -> None:
+        """Bring the directories of dashboards up to date: what has no ConfigMap is empty."""
+        name = "main-dashboards"
+        for number in (None, *range(names.DASHBOARD_SLOTS)):
+            here = self.folder / ("providers" if number is None else str(number))
+            shutil.rmtree(here, ignore_errors=True)
+            here.mkdir()
+            try:
+                live = await self.world.get(
+                    CONFIG_MAP, name if number is None else f"{name}-{number}"
+                )
+            except NotFoundError:
+                continue
+            for file, content in live.get("data", {}).items():
+                (here / file).write_text(content)
 
     async def health(self, _: web.Request) -> web.Response:
         return web.json_response({"database": "ok", "version": "13.1.3"})
@@ -81,6 +104,29 @@ class PicturesNode(ImaginedPod):
         self.sources = as_grafana_reads(yaml.safe_load(text))["datasources"]
         return web.json_response({"message": "Datasources config reloaded"})
 
+    async def search(self, request: web.Request) -> web.Response:
+        if not self._is_admin(request):
+            return web.json_response({"message": "Invalid username or password"}, status=401)
+        found = [
+            {"uid": each["uid"], "title": each["title"], "folderTitle": folder}
+            for folder, each in self.dashboards
+        ]
+        return web.json_response(found)
+
+    async def reload_dashboards(self, request: web.Request) -> web.Response:
+        if not self._is_admin(request):
+            return web.json_response({"message": "Invalid username or password"}, status=401)
+        self.dashboards = [*self._read_dashboards()]
+        return web.json_response({"message": "Dashboards config reloaded"})
+
+    def _read_dashboards(self) -> Iterator[tuple[str, Any]]:
+        for file in sorted((self.folder / "providers").glob("*.yaml")):
+            for provider in as_grafana_reads(yaml.safe_load(file.read_text()))["providers"]:
+                path = provider["options"]["path"]
+                number = path.removeprefix(f"{names.DASHBOARDS_DIRECTORY}/")
+                for dashboard in sorted((self.folder / number).glob("*.json")):
+                    yield provider["folder"], json.loads(dashboard.read_text())
+
     def _is_admin(self, request: web.Request) -> bool:
         given = aiohttp.BasicAuth.decode(request.headers["Authorization"])
         return (given.login, given.password) == ("admin", self.password)
@@ -91,9 +137,12 @@ async def running_pictures(world: World, folder: Path, address: str) -> AsyncIte
     """Run the stand-in on an address of its own, with its files kept in step."""
     node = PicturesNode(world, folder, address)
     (folder / names.GRAFANA_SOURCES_KEY).write_text("datasources: []\n")
+    (folder / "providers").mkdir()
     app = web.Application()
     app.router.add_get("/api/health", node.health)
     app.router.add_get("/api/datasources", node.show)
+    app.router.add_get("/api/search", node.search)
+    app.router.add_post("/api/admin/provisioning/dashboards/reload", node.reload_dashboards)
     app.router.add_post("/api/admin/provisioning/datasources/reload", node.reload)
     runner = web.AppRunner(app)
     await runner.setup()

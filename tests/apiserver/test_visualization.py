@@ -79,6 +79,8 @@ async def test_everything_that_can_be_set_is_admitted_and_a_second_pass_writes_n
         "user": "root",
         "password": "key password of Secret admin",
         "dataSources": 0,
+        "dashboards": 0,
+        "leftOut": [],
     }
     world.recorder.written()
     await world.go()

@@ -19,8 +19,8 @@ def load(path: Path) -> list[Object]:
 
 
 def runbook_block(heading: str) -> tuple[str, Object]:
-    """Return the YAML block below a heading of the runbook, as text and as data."""
-    pattern = rf"^#### {re.escape(heading)}\n```yaml\n(.*?)^```"
+    """Return the YAML or JSON block below a heading of the runbook, as text and as data."""
+    pattern = rf"^#### {re.escape(heading)}\n```(?:yaml|json)\n(.*?)^```"
     match = re.search(pattern, RUNBOOK.read_text(), re.MULTILINE | re.DOTALL)
     assert match, heading
     return match[1], yaml.safe_load(match[1])

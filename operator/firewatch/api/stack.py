@@ -194,7 +194,8 @@ class MonitoringStackStatus(Status):
     Ready (all of them). With ``alerting`` also RoutesAccepted (receivers and routes are understood),
     AlertmanagerLoaded (every pod confirms its settings), Notifying (Prometheus sends to Alertmanager
     and no receiver is known to fail) and, with ``selfTest``, ReceiversVerified (each took the last test message).
-    With ``visualization`` also GrafanaLoaded (every pod confirms its data sources).
+    With ``visualization`` also GrafanaLoaded (every pod confirms its data sources) and
+    DashboardsLoaded (every pod has its dashboards, and none is left out).
     """
     components: list[ComponentStatus] = Field(
         default=[],

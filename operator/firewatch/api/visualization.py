@@ -129,6 +129,21 @@ class DataSource(Model):
     """The plugin's credentials, as its documentation names them, each from a Secret."""
 
 
+FOLDER_PATTERN = r"^[^\s\x00-\x1f/\\]([^\x00-\x1f/\\]{0,98}[^\s\x00-\x1f/\\])?$"
+"""A title of a folder: Grafana has slashes between folders."""
+
+
+class InlineDashboard(Model):
+    """A dashboard that stands in this resource."""
+
+    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)
+    """Name of the entry."""
+    folder: str = Field(default="", pattern=f"^$|{FOLDER_PATTERN}", max_length=100)
+    """Title of the folder that it is in; the one above all when left out."""
+    json_: str = Field(alias="json", min_length=2, max_length=262_144)
+    """The dashboard, as Grafana exports it."""
+
+
 class Visualization(
     Workload,
     json_schema_extra=rules(
@@ -197,6 +212,20 @@ class Visualization(
     Alertmanager. One that is added or changed is there within a minute, without a restart.
     """
 
+    dashboards: list[InlineDashboard] = Field(
+        default=[],
+        max_length=32,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    )
+    """Dashboards. Those in ConfigMaps of this namespace with the label ``grafana_dashboard: "1"`` are
+    taken as well, from each key that ends with ``.json``, into the folder that their annotation
+    ``grafana_folder`` names. They come, change and go within a minute, without a restart, and cannot be
+    changed in Grafana's pages.
+    """
+
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
         if self.replicas > 1 and self.database is None:
@@ -204,6 +233,15 @@ class Visualization(
         if self.replicas > 1 and self.storage:
             raise ValueError("storage: it is for one replica; remove it")
         return self
+
+
+class DashboardLeftOut(Status):
+    """A dashboard that Grafana is not given."""
+
+    source: str = Field(max_length=512)
+    """Where it stands."""
+    message: str = Field(max_length=512)
+    """Why, and what to do."""
 
 
 class VisualizationStatus(Status):
@@ -217,3 +255,7 @@ class VisualizationStatus(Status):
     """Where its password stands, as name and key of a Secret."""
     data_sources: int = Field(default=0, ge=0)
     """Data sources that every Grafana pod has confirmed."""
+    dashboards: int = Field(default=0, ge=0)
+    """Dashboards that every Grafana pod has."""
+    left_out: list[DashboardLeftOut] = Field(default=[], max_length=20)
+    """Dashboards that Grafana is not given (the first 20)."""

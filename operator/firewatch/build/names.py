@@ -20,6 +20,9 @@ COMPONENTS = (METRICS, EXPORTERS, ALERTING, VISUALIZATION)
 RULES = "rules"
 """Component of the rule ConfigMaps, which are made and pruned by the pass over rules."""
 
+DASHBOARDS = "dashboards"
+"""Component of the ConfigMaps with dashboards, which are made and pruned by the pass over dashboards."""
+
 TESTS = "tests"
 """Component of the Jobs that run policies' unit tests, which the pass over rules makes and removes."""
 
@@ -93,6 +96,13 @@ GRAFANA_PORT = 3000
 GRAFANA_FILES_DIRECTORY = "/etc/grafana/files"
 GRAFANA_SOURCES_DIRECTORY = "/etc/grafana/provisioning/datasources"
 GRAFANA_SOURCES_KEY = "firewatch.yaml"
+PROVIDERS_DIRECTORY = "/etc/grafana/provisioning/dashboards"
+PROVIDERS_KEY = "firewatch.yaml"
+DASHBOARDS_DIRECTORY = "/etc/grafana/dashboards"
+DASHBOARD_SLOTS = 16
+"""ConfigMaps of dashboards that a Grafana pod mounts, whether they exist or not."""
+DASHBOARDS_ANNOTATION = "monitoring.freeagentics.io/dashboards-revision"
+"""On Grafana's pods: a new value makes kubelet bring the files up to date at once."""
 
 _LABEL_LIMIT = 63
 # A StatefulSet's name plus "-" and a hash of 10 characters is a label of its pods.
@@ -194,6 +204,22 @@ def grafana_pods_name(stack: str) -> str:
 def grafana_sources_name(stack: str) -> str:
     """Return the name of the Secret with Grafana's data sources."""
     return _derived(stack, "grafana-sources")
+
+
+def dashboards_name(stack: str) -> str:
+    """Return the name of the ConfigMap that says which directory of dashboards is which folder."""
+    return _derived(stack, "dashboards")
+
+
+def dashboard_slot_name(stack: str, slot: int) -> str:
+    """Return the name of a ConfigMap of dashboards."""
+    return _derived(stack, f"dashboards-{slot}")
+
+
+def slot_of_dashboards(stack: str, name: str) -> int | None:
+    """Return the slot that a ConfigMap's name stands for, or None if it is none of dashboards."""
+    found = (n for n in range(DASHBOARD_SLOTS) if dashboard_slot_name(stack, n) == name)
+    return next(found, None)
 
 
 def grafana_keys_name(stack: str) -> str:

@@ -13,6 +13,8 @@ from firewatch.cluster.http import NoAnswerError, fetch
 
 _ANSWER_LIMIT = 4 * 1024 * 1024
 _MOST_WORDS = 300
+_MOST_DASHBOARDS = 5000
+"""As many as it shows at a time."""
 
 
 class GrafanaError(Exception):
@@ -63,7 +65,23 @@ class Grafana:
 
     async def reload_data_sources(self) -> None:
         """Have it read the file with its data sources; ``ProvisioningRefusedError`` if it is refused."""
-        status, answer = await self._fetch("POST", "/api/admin/provisioning/datasources/reload")
+        await self._reload("datasources")
+
+    async def dashboards(self) -> frozenset[str]:
+        """Return the uids of the dashboards that it has."""
+        path = f"/api/search?type=dash-db&limit={_MOST_DASHBOARDS}"
+        status, answer = await self._fetch("GET", path)
+        try:
+            return frozenset(str(each["uid"]) for each in answer)
+        except (KeyError, TypeError):
+            raise GrafanaError(f"/api/search: HTTP {status}, not understood") from None
+
+    async def reload_dashboards(self) -> None:
+        """Have it read the folders and files of its dashboards; ``ProvisioningRefusedError`` if refused."""
+        await self._reload("dashboards")
+
+    async def _reload(self, what: str) -> None:
+        status, answer = await self._fetch("POST", f"/api/admin/provisioning/{what}/reload")
         if status != HTTPStatus.OK:
             said = answer.get("message") if isinstance(answer, dict) else None
             raise ProvisioningRefusedError(str(said or f"HTTP {status}")[:_MOST_WORDS])

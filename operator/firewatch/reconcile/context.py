@@ -8,6 +8,7 @@ import aiohttp
 
 from firewatch.api.conditions import Finding
 from firewatch.api.resource import Key, Object
+from firewatch.api.visualization import DashboardLeftOut
 from firewatch.cluster.client import Cluster
 from firewatch.metrics import Metrics
 from firewatch.reconcile.batches import Batches
@@ -21,6 +22,22 @@ RULES = "Rules"
 
 NOTIFICATIONS = "Notifications"
 """Kind of the keys for the notifications of one stack."""
+
+
+DASHBOARDS = "Dashboards"
+"""Kind of the keys for the dashboards of one stack."""
+
+
+@dataclass(frozen=True)
+class ToldDashboards:
+    """What the pass over a stack's dashboards has found about this form of it."""
+
+    uid: str
+    generation: int
+    finding: Finding
+    loaded: int
+    """Dashboards that every Grafana pod has."""
+    left_out: tuple[DashboardLeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,5 +82,7 @@ class Context:
     """Policies of stacks that say whom alerts are told, by the key of the notifications."""
     routed: dict[str, Routed] = field(default_factory=dict)
     """How the routes of policies stand, by uid."""
+    dashboards: dict[Key, ToldDashboards] = field(default_factory=dict)
+    """Findings about the dashboards of stacks, by the key of that pass."""
     told: dict[Key, Told] = field(default_factory=dict)
     """Findings about the notifications of stacks, by the key of that pass."""

@@ -17,6 +17,7 @@ ROUTES_ACCEPTED = "RoutesAccepted"
 ALERTMANAGER_LOADED = "AlertmanagerLoaded"
 NOTIFYING = "Notifying"
 GRAFANA_LOADED = "GrafanaLoaded"
+DASHBOARDS_LOADED = "DashboardsLoaded"
 ROUTED = "Routed"
 RECEIVERS_VERIFIED = "ReceiversVerified"
 NOTIFICATION_CONDITIONS = (

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from firewatch.api.conditions import Finding, bad, good, unknown
-from firewatch.api.resource import Object
-from firewatch.api.visualization import Visualization, VisualizationStatus
+from firewatch.api.visualization import VisualizationStatus
 from firewatch.build import names
 from firewatch.build.grafana import files
 from firewatch.build.grafana.data_sources import (
@@ -28,17 +27,18 @@ from firewatch.cluster.errors import ClusterError, ConflictError, UnreachableErr
 from firewatch.cluster.find import find
 from firewatch.cluster.grafana import (
     CredentialsRefusedError,
-    Grafana,
     GrafanaError,
     ProvisioningRefusedError,
 )
-from firewatch.cluster.kinds import POD, SECRET
+from firewatch.cluster.kinds import SECRET
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.findings import GRAFANA_LOADED, not_applied
+from firewatch.reconcile.grafana_pods import GrafanaPod, gather_grafana_pods
 from firewatch.reconcile.secrets import HeldFile
-from firewatch.reconcile.servers import is_ready, pod_url
 
+_LOADED = "Loaded"
 _PASSWORD_BYTES = 24
+_MADE_UP = (files.ADMIN_PASSWORD, files.SECRET_KEY)
 _PAUSES = (0.3, 0.7, 1.0)
 """Seconds between tries, while kubelet brings the file to the pod."""
 
@@ -70,9 +70,6 @@ async def keep_keys(cluster: Cluster, stack: Stack) -> None:
         return  # made in between
 
 
-_MADE_UP = (files.ADMIN_PASSWORD, files.SECRET_KEY)
-
-
 async def keep_data_sources(
     cluster: Cluster, stack: Stack, around: Surroundings, *, is_new: bool
 ) -> Finding | None:
@@ -99,30 +96,6 @@ async def keep_data_sources(
 
 
 @dataclass(frozen=True)
-class _Pod:
-    """A ready Grafana pod."""
-
-    pod: Object
-    api: Grafana
-
-    @property
-    def uid(self) -> str:
-        """Return the pod's uid."""
-        return str(self.pod["metadata"]["uid"])
-
-    @property
-    def settings(self) -> str:
-        """Return the hash of what it read when it started."""
-        annotations = self.pod["metadata"].get("annotations", {})
-        return str(annotations.get(names.SECRETS_ANNOTATION, ""))
-
-    async def has(self, wanted: DataSources) -> bool:
-        """Tell whether it has these data sources, and no older ones under their names."""
-        shown = {each.name: each.settings for each in await self.api.data_sources()}
-        return all(shown.get(name, {}).get(REVISION) == wanted.revision for name in wanted.names)
-
-
-@dataclass(frozen=True)
 class GrafanaStanding:
     """How a stack's Grafana stands."""
 
@@ -146,7 +119,7 @@ async def gather_grafana(
         return None
     ref = files.admin_password(stack.name, wanted)
     sources = build_data_sources(stack, wanted, around)
-    pods = await _gather_pods(context, stack, wanted, held.get(ref))
+    pods = await gather_grafana_pods(context, stack, held.get(ref))
     if any(pod.settings != settings_revision(stack, wanted, around) for pod in pods):
         message = "a Grafana pod is being renewed, since what it reads at its start has changed"
         finding = unknown(GRAFANA_LOADED, "Renewing", message)
@@ -162,32 +135,15 @@ async def gather_grafana(
     return GrafanaStanding(finding, status, await _version(pods))
 
 
-_LOADED = "Loaded"
-
-
-async def _gather_pods(
-    context: Context, stack: Stack, wanted: Visualization, password: HeldFile | None
-) -> list[_Pod]:
-    labels = names.selector(stack.name, names.GRAFANA)
-    text = password.content.decode(errors="replace").strip() if password else ""
-    return [
-        _Pod(
-            pod, Grafana(context.session, pod_url(pod, names.GRAFANA_PORT), wanted.admin.user, text)
-        )
-        for pod in await context.cluster.list(POD, stack.namespace, labels)
-        if "deletionTimestamp" not in pod["metadata"] and is_ready(pod)
-    ]
-
-
 async def _confirm(
-    context: Context, sources: DataSources, pods: Sequence[_Pod], *, password: str
+    context: Context, sources: DataSources, pods: Sequence[GrafanaPod], *, password: str
 ) -> Finding:
     """Return whether every ready pod has these data sources, and have it take them up."""
     if not pods:
         return unknown(GRAFANA_LOADED, "NoServer", "no Grafana pod is ready yet")
     try:
         for pause in (*_PAUSES, 0.0):
-            behind = [pod for pod in pods if not await pod.has(sources)]
+            behind = [pod for pod in pods if not await _has(pod, sources)]
             if not behind:
                 context.nudges.settle(pods, names.CONFIG_ANNOTATION)
                 message = "every Grafana pod confirms that it has these data sources"
@@ -217,7 +173,13 @@ async def _confirm(
     return unknown(GRAFANA_LOADED, "Reloading", message)
 
 
-async def _version(pods: Sequence[_Pod]) -> str:
+async def _has(pod: GrafanaPod, wanted: DataSources) -> bool:
+    """Tell whether a pod has these data sources, and no older ones under their names."""
+    shown = {each.name: each.settings for each in await pod.api.data_sources()}
+    return all(shown.get(name, {}).get(REVISION) == wanted.revision for name in wanted.names)
+
+
+async def _version(pods: Sequence[GrafanaPod]) -> str:
     found = []
     for pod in pods:
         try:

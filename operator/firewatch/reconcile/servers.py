@@ -167,6 +167,10 @@ class Nudges:
                 state.sent += 1
                 await _bump(cluster, server.pod, annotation, revision + suffix)
 
+    def is_nudged(self, server: InPod, annotation: str) -> bool:
+        """Tell whether the pod is being brought up to date."""
+        return (server.uid, annotation) in self._sent
+
     def patience_over(self, server: InPod, annotation: str, now: datetime) -> bool:
         """Tell whether the pod has been nudged so often that its files must be there by now."""
         state = self._sent.get((server.uid, annotation))

@@ -29,7 +29,7 @@ from firewatch.reconcile.children import (
     apply_children,
     observe_children,
 )
-from firewatch.reconcile.context import NOTIFICATIONS, RULES, Context
+from firewatch.reconcile.context import DASHBOARDS, NOTIFICATIONS, RULES, Context
 from firewatch.reconcile.findings import ACCEPTED, APPLIED, not_granted, read_status
 from firewatch.reconcile.grafana import keep_data_sources, keep_keys
 from firewatch.reconcile.growing import resize_volumes
@@ -52,6 +52,7 @@ async def reconcile_stack(context: Context, key: Key) -> float | None:
     """Make a stack as written and say how it stands."""
     context.wake(Key(RULES, key.namespace, ""))
     context.wake(Key(NOTIFICATIONS, key.namespace, key.name))
+    context.wake(Key(DASHBOARDS, key.namespace, key.name))
     try:
         live = await context.cluster.get(MONITORING_STACK, key.namespace, key.name)
     except NotFoundError:
@@ -144,7 +145,11 @@ def _parse(context: Context, live: Object) -> Stack | Finding:
 
 
 async def _prune(context: Context, stack: Stack, wanted: Sequence[Object]) -> None:
-    components = [*names.COMPONENTS, *([] if stack.spec.metrics else [names.RULES, names.TESTS])]
+    components = [
+        *names.COMPONENTS,
+        *([] if stack.spec.metrics else [names.RULES, names.TESTS]),
+        *([] if stack.spec.visualization else [names.DASHBOARDS]),
+    ]
     await prune(
         context.cluster,
         _PRUNED,

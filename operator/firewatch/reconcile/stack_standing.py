@@ -38,7 +38,7 @@ from firewatch.reconcile.sizes import gather_largest, gather_limits
 from firewatch.reconcile.stack_plan import Plan
 from firewatch.reconcile.stack_report import Shown, report_stack
 from firewatch.reconcile.targets import all_up, gather_jobs
-from firewatch.reconcile.telling import told_of_notifications, told_version
+from firewatch.reconcile.telling import told_of_dashboards, told_of_notifications, told_version
 from firewatch.reconcile.volumes import Refusals, storage_ready, volume_rows
 from firewatch.reconcile.web import explain_self_scrape
 from firewatch.reconcile.workloads import gather_rows
@@ -72,6 +72,7 @@ class Standing:
         servers = await gather_servers(self.context.cluster, self.context.session, stack)
         self._wake_rules(servers)
         grafana = await self._gather_grafana()
+        dashboards = told_of_dashboards(self.context, stack, self.live)
         shown = await self._look(servers, grafana)
         loaded, confirmed = await self._confirm(servers, shown.confirmed)
         findings = [
@@ -81,6 +82,7 @@ class Standing:
             *told_of_notifications(self.context, stack, self.live),
             *([] if paused else await confirm_connection(stack, servers)),
             *([grafana.finding] if grafana else []),
+            *([dashboards.finding] if dashboards and not paused else []),
         ]
         findings = _in_order(findings, first=APPLIED if paused else None)
         await report_stack(self.context, self.live, findings, replace(shown, confirmed=confirmed))
@@ -138,12 +140,19 @@ class Standing:
             url=prometheus_url(stack) if stack.spec.metrics else None,
             retention=self.plan.surroundings.retention,
             confirmed=before.loaded_configuration,
-            visualization=grafana.status if grafana else self._kept(before),
+            visualization=self._visualization(grafana, before),
         )
 
-    def _kept(self, before: MonitoringStackStatus) -> VisualizationStatus | None:
-        """Return what the status says of a Grafana that is not looked at."""
-        return before.visualization if self.plan.stack.spec.visualization else None
+    def _visualization(
+        self, grafana: GrafanaStanding | None, before: MonitoringStackStatus
+    ) -> VisualizationStatus | None:
+        """Return what the status says of Grafana; as before where it is not looked at."""
+        stack = self.plan.stack
+        told = told_of_dashboards(self.context, stack, self.live)
+        if grafana is None or told is None:
+            return before.visualization if stack.spec.visualization else None
+        found = {"dashboards": told.loaded, "left_out": [*told.left_out]}
+        return grafana.status.model_copy(update=found)
 
     async def _confirm(self, servers: Servers, confirmed: str) -> tuple[Finding | None, str]:
         """Return whether Prometheus runs its configuration, and the one confirmed last."""

@@ -12,6 +12,7 @@ from firewatch.api.visualization import Visualization
 from firewatch.build import names, versions
 from firewatch.build.grafana import files
 from firewatch.build.grafana.settings import build_settings
+from firewatch.build.grafana.slots import slot_directory
 from firewatch.build.mounted_files import file_source
 from firewatch.build.objects import (
     Part,
@@ -27,6 +28,7 @@ from firewatch.build.stateful_sets import build_stateful_set
 from firewatch.build.surroundings import Surroundings
 
 _REQUESTS = {"cpu": "100m", "memory": "256Mi"}
+_SLOTS = range(names.DASHBOARD_SLOTS)
 _DATA_DIRECTORY = "/var/lib/grafana"
 _RESET_COMMAND = (
     'exec grafana cli --homepath "$GF_PATHS_HOME" admin reset-admin-password'
@@ -88,11 +90,9 @@ def _program(part: Part, wanted: Visualization) -> Program:
             "livenessProbe": http_probe("/api/health", period=10, failures=6),
             "volumeMounts": [
                 *_mounts(),
-                {
-                    "name": "data-sources",
-                    "mountPath": names.GRAFANA_SOURCES_DIRECTORY,
-                    "readOnly": True,
-                },
+                _file_mount("data-sources", names.GRAFANA_SOURCES_DIRECTORY),
+                _file_mount("providers", names.PROVIDERS_DIRECTORY),
+                *(_file_mount(_slot(n), slot_directory(n)) for n in _SLOTS),
             ],
         },
         pod={
@@ -128,8 +128,22 @@ def _mounts() -> list[Object]:
     return [
         {"name": "data", "mountPath": _DATA_DIRECTORY},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
-        {"name": "files", "mountPath": names.GRAFANA_FILES_DIRECTORY, "readOnly": True},
+        _file_mount("files", names.GRAFANA_FILES_DIRECTORY),
     ]
+
+
+def _file_mount(name: str, path: str) -> Object:
+    return {"name": name, "mountPath": path, "readOnly": True}
+
+
+def _slot(number: int) -> str:
+    """Return the name of the volume of a slot of dashboards."""
+    return f"dashboards-{number}"
+
+
+def _optional(name: str, config_map: str) -> Object:
+    """Return the volume of a ConfigMap that need not be there when the pod starts."""
+    return {"name": name, "configMap": {"name": config_map, "optional": True}}
 
 
 def _volumes(stack: Stack, wanted: Visualization) -> list[Object]:
@@ -140,6 +154,8 @@ def _volumes(stack: Stack, wanted: Visualization) -> list[Object]:
         {"name": "files", "projected": {"sources": sources}},
         {"name": "data-sources", "secret": {"secretName": names.grafana_sources_name(stack.name)}},
     ]
+    volumes.append(_optional("providers", names.dashboards_name(stack.name)))
+    volumes += (_optional(_slot(n), names.dashboard_slot_name(stack.name, n)) for n in _SLOTS)
     if not wanted.storage:
         volumes.append({"name": "data", "emptyDir": {}})
     return volumes

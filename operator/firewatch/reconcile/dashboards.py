@@ -1,0 +1,284 @@
+"""A pass over the dashboards of a stack: gather, write, have them read, hand over how they stand.
+
+Dashboards are large and change seldom, so a pass looks at versions first, and reads them only where one
+has changed.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from pydantic import ValidationError
+
+from firewatch.api.conditions import Finding, bad, good, unknown
+from firewatch.api.resource import Key, Object
+from firewatch.api.visualization import DashboardLeftOut, Visualization
+from firewatch.build import names
+from firewatch.build.grafana.dashboards import Chosen, Source, choose_dashboards
+from firewatch.build.grafana.files import admin_password
+from firewatch.build.grafana.slots import (
+    SlotPlan,
+    Slots,
+    build_providers,
+    build_slot,
+    plan_slots,
+    read_slot,
+)
+from firewatch.build.objects import Stack
+from firewatch.cluster.apply import apply, delete
+from firewatch.cluster.errors import ClusterError, NotFoundError, UnreachableError
+from firewatch.cluster.grafana import GrafanaError
+from firewatch.cluster.kinds import CONFIG_MAP, MONITORING_STACK
+from firewatch.reconcile.context import Context, ToldDashboards
+from firewatch.reconcile.findings import DASHBOARDS_LOADED, not_applied
+from firewatch.reconcile.grafana_pods import GrafanaPod, gather_grafana_pods
+from firewatch.reconcile.secrets import gather_files
+from firewatch.reconcile.stack_plan import parse_stack
+
+LABEL = "grafana_dashboard"
+"""Label of ConfigMaps with dashboards, as of Grafana's usual charts."""
+FOLDER = "grafana_folder"
+"""Annotation with the folder of such a ConfigMap's dashboards."""
+
+_MARKED = {LABEL: ("1", "true")}
+_LOOK_SECONDS = 45.0
+"""ConfigMaps of users are not watched: what they change is there within a minute."""
+_UNCONFIRMED_SECONDS = 2.0
+_NO_SERVER_SECONDS = 10.0
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What has been written, and by which versions of everything."""
+
+    fingerprint: str
+    revision: str
+    uids: frozenset[str]
+    left_out: tuple[DashboardLeftOut, ...]
+    fault: Finding | None = None
+    """Why something could not be written."""
+
+
+@dataclass
+class DashboardsReconciler:
+    """Passes over the dashboards of stacks, and what they remember."""
+
+    context: Context
+    _made: dict[Key, _Made] = field(default_factory=dict)
+    _read: dict[Key, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    """Pods, by uid, that have been had read a revision, by stack."""
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Make the dashboards of a stack as written, and hand over how they stand."""
+        try:
+            live = await self.context.cluster.get(MONITORING_STACK, key.namespace, key.name)
+        except NotFoundError:
+            self._forget(key)
+            return math.inf
+        stack = self._usable(live)
+        if stack is None or stack.spec.visualization is None:
+            self._forget(key)
+            return None
+        made = await self._make(key, stack, stack.spec.visualization)
+        finding, pause = await self._confirm(key, stack, made)
+        self._tell(key, live, made, finding)
+        return pause
+
+    def _forget(self, key: Key) -> None:
+        for memory in (self._made, self._read, self.context.dashboards):
+            memory.pop(key, None)
+
+    def _usable(self, live: Object) -> Stack | None:
+        metadata = live["metadata"]
+        granted = self.context.settings.grants_stacks(metadata["namespace"])
+        if "deletionTimestamp" in metadata or not granted:
+            return None
+        try:
+            stack = parse_stack(live)
+        except ValidationError:
+            return None
+        return None if stack.spec.paused else stack
+
+    async def _make(self, key: Key, stack: Stack, wanted: Visualization) -> _Made:
+        """Write what differs; nothing is read again while no version has changed."""
+        fingerprint = await self._fingerprint(stack, wanted)
+        known = self._made.get(key)
+        if known and known.fingerprint == fingerprint and known.fault is None:
+            return known
+        cluster, labels = self.context.cluster, _own_labels(stack)
+        theirs = await cluster.list(CONFIG_MAP, stack.namespace, _MARKED)
+        ours = await cluster.list(CONFIG_MAP, stack.namespace, labels)
+        chosen = choose_dashboards(_sources(wanted, theirs), _inputs(stack, wanted))
+        live = _live_slots(stack, ours)
+        plan = plan_slots(chosen.dashboards, {n: read_slot(each) for n, each in live.items()})
+        fault = await self._write(stack, plan.slots, live)
+        found = _Made(
+            # Of what has just been written the next pass sees new versions, and looks once more.
+            fingerprint=fingerprint,
+            revision=names.short_hash(repr(sorted(plan.slots.items())), 16),
+            uids=frozenset(each.uid for each in chosen.dashboards) - plan.homeless,
+            left_out=tuple(_left_out(chosen, plan)),
+            fault=fault,
+        )
+        self._made[key] = found
+        return found
+
+    async def _fingerprint(self, stack: Stack, wanted: Visualization) -> str:
+        """Return a hash of the versions of all that has a say."""
+        cluster = self.context.cluster
+        found = [
+            (each["metadata"]["uid"], each["metadata"]["resourceVersion"])
+            for labels in (_MARKED, _own_labels(stack))
+            for each in await cluster.list(CONFIG_MAP, stack.namespace, labels, metadata_only=True)
+        ]
+        inline = [each.model_dump_json() for each in wanted.dashboards]
+        return names.short_hash(repr((sorted(found), inline, _inputs(stack, wanted))), 16)
+
+    async def _write(
+        self, stack: Stack, slots: Slots, live: Mapping[int, Object]
+    ) -> Finding | None:
+        """Write slots and the file that names them; return why one cannot be written."""
+        desired = [build_slot(stack, number, slot) for number, slot in slots.items()]
+        try:
+            for item in (*desired, build_providers(stack, slots)):
+                await apply(self.context.cluster, CONFIG_MAP, item)
+            for number in live.keys() - slots.keys():
+                await delete(self.context.cluster, CONFIG_MAP, live[number])
+        except UnreachableError:
+            raise
+        except ClusterError as error:
+            why = not_applied(CONFIG_MAP.kind, item["metadata"]["name"], error)
+            return bad(DASHBOARDS_LOADED, why.reason, why.message)
+        return None
+
+    async def _confirm(self, key: Key, stack: Stack, made: _Made) -> tuple[Finding, float]:
+        """Have every pod read what was written; return whether it has, and when to look again."""
+        if made.fault:
+            return made.fault, _NO_SERVER_SECONDS
+        pods = await self._pods(stack)
+        if not pods:
+            message = "no Grafana pod is ready yet"
+            return unknown(DASHBOARDS_LOADED, "NoServer", message), _NO_SERVER_SECONDS
+        try:
+            behind = [pod for pod in pods if not made.uids <= await pod.api.dashboards()]
+            unread = [pod for pod in pods if not await self._have_read(key, pod, made.revision)]
+        except GrafanaError as error:
+            message = f"Grafana does not answer: {error}; GrafanaLoaded says more"
+            return unknown(DASHBOARDS_LOADED, "NoAnswer", message), _NO_SERVER_SECONDS
+        if behind:
+            message = "a Grafana pod has not read its dashboards yet"
+            return unknown(DASHBOARDS_LOADED, "Reloading", message), _UNCONFIRMED_SECONDS
+        return _verdict(made.left_out), _UNCONFIRMED_SECONDS if unread else _LOOK_SECONDS
+
+    async def _pods(self, stack: Stack) -> Sequence[GrafanaPod]:
+        assert stack.spec.visualization
+        ref = admin_password(stack.name, stack.spec.visualization)
+        held = await gather_files(self.context.cluster, stack.namespace, [ref])
+        return await gather_grafana_pods(self.context, stack, held.get(ref))
+
+    async def _have_read(self, key: Key, pod: GrafanaPod, revision: str) -> bool:
+        """Tell whether a pod was had read this revision.
+
+        That files have arrived does not show: it reads them again until they must have.
+        """
+        annotation, nudges = names.DASHBOARDS_ANNOTATION, self.context.nudges
+        read = self._read.get(key, frozenset())
+        told = pod.pod["metadata"].get("annotations", {}).get(annotation, "")
+        is_past = told.partition(".")[0] == revision and not nudges.is_nudged(pod, annotation)
+        if is_past or (pod.uid, revision) in read:
+            return True
+        now = self.context.clock()
+        await nudges.nudge(
+            self.context.cluster, [pod], annotation=annotation, revision=revision, now=now
+        )
+        await pod.api.reload_dashboards()
+        if not nudges.patience_over(pod, annotation, now):
+            return False
+        current = {each for each in read if each[1] == revision}
+        self._read[key] = frozenset({*current, (pod.uid, revision)})
+        nudges.settle([pod], annotation)
+        return True
+
+    def _tell(self, key: Key, live: Object, made: _Made, finding: Finding) -> None:
+        """Let the stack's own pass report it, which alone writes the status."""
+        metadata, before = live["metadata"], self.context.dashboards.get(key)
+        is_known = finding.reason not in _OPEN
+        told = ToldDashboards(
+            metadata["uid"],
+            metadata["generation"],
+            finding,
+            len(made.uids) if is_known else (before.loaded if before else 0),
+            made.left_out[:_SHOWN],
+        )
+        if before != told:
+            self.context.dashboards[key] = told
+            self.context.wake(Key(MONITORING_STACK.kind, key.namespace, key.name))
+
+
+_OPEN = frozenset({"NoServer", "NoAnswer", "Reloading"})
+"""Reasons of a condition that cannot be told yet."""
+
+
+def _own_labels(stack: Stack) -> Mapping[str, Sequence[str]]:
+    return names.component_selector(stack.name, names.DASHBOARDS)
+
+
+def _live_slots(stack: Stack, ours: Sequence[Object]) -> dict[int, Object]:
+    found = {}
+    for live in ours:
+        number = names.slot_of_dashboards(stack.name, live["metadata"]["name"])
+        if number is not None and "deletionTimestamp" not in live["metadata"]:
+            found[number] = live
+    return found
+
+
+def _sources(wanted: Visualization, config_maps: Sequence[Object]) -> Iterator[Source]:
+    """Yield where dashboards stand: first in the stack itself, then in ConfigMaps, the oldest first."""
+    for each in wanted.dashboards:
+        yield Source(f"visualization.dashboards: {each.name}", each.folder, each.json_)
+
+    def age(live: Object) -> tuple[str, str]:
+        return live["metadata"]["creationTimestamp"], live["metadata"]["name"]
+
+    for live in sorted(config_maps, key=age):
+        metadata = live["metadata"]
+        folder = (metadata.get("annotations") or {}).get(FOLDER, "")
+        for name, text in sorted((live.get("data") or {}).items()):
+            if name.endswith(".json"):
+                yield Source(f"key {name} of ConfigMap {metadata['name']}", folder, text)
+
+
+def _inputs(stack: Stack, wanted: Visualization) -> dict[str, str]:
+    """Return the uids of the stack's data sources by type; of several the first."""
+    found: dict[str, str] = {}
+    own = (
+        ("prometheus", stack.spec.metrics),
+        ("alertmanager", stack.spec.alerting),
+    )
+    theirs = ((each.type, each.uid) for each in wanted.data_sources)
+    for kind, uid in chain(((kind, kind) for kind, block in own if block), theirs):
+        if uid:
+            found.setdefault(kind, uid)
+    return found
+
+
+def _left_out(chosen: Chosen, plan: SlotPlan) -> Iterator[DashboardLeftOut]:
+    yield from chosen.left_out
+    why = (
+        f"there is no room: {names.DASHBOARD_SLOTS} folders, or parts of 900 KiB of them, are taken;"
+        " use fewer folders"
+    )
+    for each in chosen.dashboards:
+        if each.uid in plan.homeless:
+            yield DashboardLeftOut(source=f"dashboard {each.title}"[:512], message=why)
+
+
+def _verdict(left_out: Sequence[DashboardLeftOut]) -> Finding:
+    if not left_out:
+        message = "every Grafana pod has all dashboards"
+        return good(DASHBOARDS_LOADED, "Loaded", message)
+    more = f" ({len(left_out) - 1} more in status.visualization.leftOut)" if left_out[1:] else ""
+    message = f"{left_out[0].source} is left out: {left_out[0].message}{more}"
+    return bad(DASHBOARDS_LOADED, "DashboardLeftOut", message)
