@@ -71,6 +71,10 @@ format: $(STAMP) ## Format the code
 generate: $(STAMP) ## Write crds/, the chart's copies and the generated docs
 	@$(PYTHON) -m firewatch.generate
 
+.PHONY: dashboards
+dashboards: $(STAMP) ## Write the JSON of the dashboards that come with Firewatch
+	@$(PYTHON) -m dashboards.generate
+
 .PHONY: generate-check
 generate-check: $(STAMP) ## Fail if a generated file is stale
 	@$(PYTHON) -m firewatch.generate --check

@@ -39,6 +39,7 @@ TIERS = (
             _tool("mypy"),
             _tool("lint-imports"),
             (sys.executable, "-m", "firewatch.generate", "--check"),
+            (sys.executable, "-m", "dashboards.generate", "--check"),
         ),
     ),
     Tier("unit", "pure code, and the tree itself", (_pytest("tests/unit", "tests/layout", "-n2"),)),

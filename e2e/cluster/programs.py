@@ -32,6 +32,7 @@ PROMETHEUS_OPERATOR = "0.93.0"
 PROMETHEUS_ADAPTER = "0.12.0"
 KEDA = "2.21.0"
 JSONNET = "v0.22.0"
+DASHBOARD_LINTER = "0.2.0"
 
 _PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 
@@ -47,6 +48,22 @@ import (
 
 // Embedded is not embedded here: the scripts are read when the tests run.
 var Embedded = os.DirFS("../../resource_customizations").(fs.ReadFileFS)
+"""
+
+
+_ONLY_CLASSIC = """package lint
+
+import (
+	"encoding/json"
+	"errors"
+)
+
+// Dashboards of the second schema are not linted here: the module that describes them is not published.
+func isV2APIVersion(string) bool { return false }
+
+func newDashboardFromV2(json.RawMessage, string) (Dashboard, error) {
+	return Dashboard{}, errors.New("not built here")
+}
 """
 
 
@@ -74,11 +91,15 @@ class Release:
     placeholders: Sequence[tuple[str, str]] = ()
     """Path and text of files that the module lacks, or that are others here."""
     published: Sequence[Published] = ()
+    dropped: Sequence[str] = ()
+    """Modules that are not to be had, and that nothing needs which is built here."""
 
     @property
     def folder(self) -> Path:
         """Where the built programs are; the name depends on all that decides what they are."""
-        digest = hashlib.sha256(repr(astuple(self)).encode()).hexdigest()[:12]
+        # Without what a release has not, so that what was built before that could be said is found.
+        said = astuple(self) if self.dropped else astuple(self)[:-1]
+        digest = hashlib.sha256(repr(said).encode()).hexdigest()[:12]
         return cache_root() / "bin" / f"{self.programs[0].name}-{self.version}-{digest}"
 
 
@@ -167,6 +188,14 @@ RELEASES = (
         JSONNET,
         "h1:o0bOAIE+9SIfRZ7FXQPuta0mHLLE0AwbY/L5GTH5CH8=",
         [Binary("jsonnet", "./cmd/jsonnet", JSONNET)],
+    ),
+    Release(
+        "github.com/grafana/dashboard-linter",
+        f"v{DASHBOARD_LINTER}",
+        "h1:VV2GAwqCgY1VavwYD+Cw/tAeVXgFJxSIZnkEwgGUzJU=",
+        [Binary("dashboard-linter", ".", DASHBOARD_LINTER)],
+        placeholders=[("lint/v2.go", _ONLY_CLASSIC)],
+        dropped=["github.com/grafana/grafana/apps/dashboard"],
     ),
     Release(
         _PROMETHEUS_OPERATOR,
@@ -261,6 +290,8 @@ def _complete(tree: Path, release: Release) -> None:
     for path, text in release.placeholders:
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).write_text(text, encoding="utf-8")
+    for module in release.dropped:
+        binaries.run_go(["mod", "edit", f"-droprequire={module}"], tree)
     with (tree / "go.sum").open("a", encoding="utf-8") as sums:
         for each in release.published:
             sums.write(f"{each.module} {release.version} {each.checksum}\n")

@@ -165,3 +165,17 @@ async def test_without_grafana_its_dashboards_go(world: World) -> None:
     assert not await world.is_there(CONFIG_MAP, "main-dashboards-0")
     assert not await world.is_there(CONFIG_MAP, "main-dashboards")
     assert "DashboardsLoaded" not in await world.conditions()
+
+
+async def test_packs_bring_their_dashboards(world: World, node: PicturesNode) -> None:
+    passes = Passes(world)
+    world.apply({**stack(inline("mine", uid="firewatch-node")), "packs": {}})
+    await passes.go()
+    await node.create_pod()
+    own = ("System Overview", "Objectives", "Alerts", "Monitoring", "Firewatch")
+    expected = {("Firewatch", title) for title in own}
+    await passes.until_shown(node, *expected, ("", "mine"))
+    both: Object = {**stack(inline("mine", uid="firewatch-node")), "packs": {}}
+    world.apply({**both, "exporters": {"node": {}}})
+    await passes.until_shown(node, *expected, ("Firewatch", "Node"))
+    assert (await world.conditions())["DashboardsLoaded"] == ("False", "DashboardLeftOut")

@@ -14,6 +14,7 @@ from firewatch.api.packs import Packs
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build.objects import Stack
 from firewatch.build.packs.alert import Alert
+from firewatch.build.packs.application import throughput_rules
 from firewatch.build.packs.choose import choose_packs, render_packs
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.yaml_text import dump_yaml
@@ -139,7 +140,7 @@ def test_prometheus_takes_every_pack_and_has_nothing_against_it(
         path.write_text(text)
         said = promtool("check", "rules", path)
         assert said.returncode == 0, said.stderr
-        assert f"{len(alerts())} rules found" in said.stdout
+        assert f"{len(alerts()) + len(throughput_rules())} rules found" in said.stdout
 
 
 def test_the_rules_are_those_that_were_looked_at(check_golden: Callable[[Path, str], None]) -> None:

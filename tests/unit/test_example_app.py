@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,8 +18,11 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from examples.app.freeagentics_demo.metrics import Metrics
 from examples.app.freeagentics_demo.server import Example, serve
 from examples.app.freeagentics_demo.switches import MAX_THREADS, Faults
+from examples.app.freeagentics_demo.users import Users
+from firewatch.build.packs.application import throughput_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = ROOT / "examples" / "app"
@@ -44,6 +48,13 @@ def runbook_families() -> set[Family]:
             kind = ast.unparse(node.func).lower()
             families.add(Family(name, kind, documentation, frozenset(*labels)))
     return families
+
+
+def business_families() -> set[str]:
+    """Return the names in the runbook's section on business metrics."""
+    text = (ROOT / "docs" / "reference" / "runbook.md").read_text(encoding="utf-8")
+    section = text[text.index("### 3. Business Metrics") : text.index("## Alert Management\n\n")]
+    return set(re.findall(r"^(freeagentics_\w+)$", section, re.MULTILINE))
 
 
 class App:
@@ -109,7 +120,29 @@ async def test_families_are_those_of_the_runbook(app: App) -> None:
         for name, family in (await app.scrape()).items()
         if name.startswith("freeagentics_") and not name.startswith("freeagentics_demo_")
     }
-    assert found == runbook_families()
+    assert runbook_families() <= found
+    recorded = {str(rule["record"]) for rule in throughput_rules()}
+    assert business_families() - recorded <= {family.name for family in found}
+
+
+def test_sessions_end_when_their_user_asks_for_nothing() -> None:
+    now = 0.0
+    metrics = Metrics()
+    users = Users(metrics, lambda: now)
+
+    def value(name: str) -> float | None:
+        return metrics.registry.get_sample_value(f"freeagentics_{name}")
+
+    for now, user in ((0, "a"), (1, "b"), (8, "a"), (16, "a"), (60, "a")):  # noqa: B007
+        users.act(user, "GET")
+    assert value("active_users_total") == users.active() == 1
+    assert value("new_users_total") == 2
+    assert value("user_sessions_total") == 3
+    assert value("session_duration_seconds_count") == 2
+    assert value("session_duration_seconds_sum") == 16
+    assert (
+        metrics.registry.get_sample_value("freeagentics_user_actions_total", {"action": "GET"}) == 5
+    )
 
 
 async def test_every_family_moves_by_requests(app: App) -> None:

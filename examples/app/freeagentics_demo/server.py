@@ -15,7 +15,12 @@ from prometheus_client.exposition import choose_encoder
 
 from .metrics import Metrics
 from .switches import MAX_SECONDS, MAX_THREADS, Faults, Load
+from .users import Users
 
+USER_HEADER = "X-User"
+_USERS, _AT_ONCE = 7, 3
+"""As whom the application asks itself: one of three users leaves in turn, and another one comes."""
+_TURN_SECONDS = 8.0
 AGENTS = ("planner", "researcher", "critic", "executor")
 # Seconds that requests take, one after the other: enough spread for percentiles to differ.
 _WORK_SECONDS = (0.002, 0.004, 0.008, 0.004, 0.03)
@@ -34,6 +39,8 @@ class Example:
         self._flag = flag
         self.port = 0
         self.metrics = Metrics()
+        self.metrics.active_agents.set(len(AGENTS))
+        self.users = Users(self.metrics)
         self.faults = Faults()
         self.load = Load()
         self._work = itertools.cycle(_WORK_SECONDS)
@@ -72,13 +79,19 @@ class Example:
                 seconds = time.perf_counter() - start
                 self.metrics.requests.labels(request.method, endpoint, str(status)).inc()
                 self.metrics.request_seconds.labels(request.method, endpoint).observe(seconds)
+                self.metrics.api_seconds.observe(seconds)
+                if status < web.HTTPBadRequest.status_code:
+                    self.metrics.transactions.inc()
+                if user := request.headers.get(USER_HEADER):
+                    self.users.act(user, request.method)
 
         return measured
 
     async def _agents(self, _: web.Request) -> web.Response:
         if self._is_light():
             return web.json_response({"agents": []})
-        await asyncio.sleep(next(self._work))
+        self.metrics.feature_usage.labels("agents").inc()
+        await self._query()
         if self.faults.strike("/agents"):
             raise web.HTTPInternalServerError(text="switched on by POST /faults\n")
         return web.json_response({"agents": AGENTS})
@@ -87,12 +100,20 @@ class Example:
         """Tell whether the flag asks for less, as an application with a circuit breaker of its own has it."""
         return self._flag is not None and self._flag.read_text(encoding="utf-8").strip() == "on"
 
+    async def _query(self) -> None:
+        """Take as long as a database would."""
+        with self.metrics.query_seconds.time():
+            await asyncio.sleep(next(self._work))
+
     async def _coordinate(self, _: web.Request) -> web.Response:
-        await asyncio.sleep(next(self._work))
+        self.metrics.feature_usage.labels("coordination").inc()
+        with self.metrics.coordination_seconds.time():
+            await self._query()
         if self.faults.strike("/coordinate"):
             self.metrics.coordination_failures.inc()
             raise web.HTTPServiceUnavailable(text="switched on by POST /faults\n")
         self.metrics.coordination_success.inc()
+        self.metrics.agent_actions.inc()
         task = next(self._tasks)
         return web.json_response({"task": task, "agent": AGENTS[task % len(AGENTS)]})
 
@@ -200,9 +221,11 @@ async def _send_traffic(port: int, pause: float) -> None:
     """Send requests to the application itself, so that its metrics move without visitors."""
     requests = itertools.cycle([("GET", "/agents"), ("POST", "/coordinate")])
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-        for method, path in requests:
+        for number, (method, path) in enumerate(requests):
+            turn = int(time.monotonic() // _TURN_SECONDS)
+            headers = {USER_HEADER: f"user{(turn + number % _AT_ONCE) % _USERS}"}
             with suppress(aiohttp.ClientError, TimeoutError):
-                async with session.request(method, path) as response:
+                async with session.request(method, path, headers=headers) as response:
                     await response.read()
             await asyncio.sleep(pause)
 

@@ -13,8 +13,10 @@ from pydantic import ValidationError
 
 from firewatch.api.conditions import Finding, bad, good, unknown
 from firewatch.api.resource import Key, Object
+from firewatch.api.stack import MonitoringStackStatus
 from firewatch.api.visualization import DashboardLeftOut, Visualization
 from firewatch.build import names
+from firewatch.build.grafana.bundled import bundled_dashboards
 from firewatch.build.grafana.dashboards import Chosen, Source, choose_dashboards
 from firewatch.build.grafana.files import admin_password
 from firewatch.build.grafana.slots import (
@@ -26,13 +28,16 @@ from firewatch.build.grafana.slots import (
     read_slot,
 )
 from firewatch.build.objects import Stack
+from firewatch.build.packs.choose import choose_packs
+from firewatch.build.surroundings import Surroundings
 from firewatch.cluster.apply import apply, delete
 from firewatch.cluster.errors import ClusterError, NotFoundError, UnreachableError
 from firewatch.cluster.grafana import GrafanaError
 from firewatch.cluster.kinds import CONFIG_MAP, MONITORING_STACK
 from firewatch.reconcile.context import Context, ToldDashboards
-from firewatch.reconcile.findings import DASHBOARDS_LOADED, not_applied
+from firewatch.reconcile.findings import DASHBOARDS_LOADED, not_applied, read_status
 from firewatch.reconcile.grafana_pods import GrafanaPod, gather_grafana_pods
+from firewatch.reconcile.packs import running_packs
 from firewatch.reconcile.secrets import gather_files
 from firewatch.reconcile.stack_plan import parse_stack
 
@@ -81,7 +86,7 @@ class DashboardsReconciler:
         if stack is None or stack.spec.visualization is None:
             self._forget(key)
             return None
-        made = await self._make(key, stack, stack.spec.visualization)
+        made = await self._make(key, stack, self._bundled(stack, live))
         finding, pause = await self._confirm(key, stack, made)
         self._tell(key, live, made, finding)
         return pause
@@ -101,16 +106,28 @@ class DashboardsReconciler:
             return None
         return None if stack.spec.paused else stack
 
-    async def _make(self, key: Key, stack: Stack, wanted: Visualization) -> _Made:
+    def _bundled(self, stack: Stack, live: Object) -> Sequence[Source]:
+        """Return the dashboards of the packs that run."""
+        around = Surroundings(
+            self.context.settings.receiver,
+            cluster_namespaces=self.context.settings.cluster_stack_namespaces,
+            running_packs=running_packs(read_status(MonitoringStackStatus, live)),
+        )
+        return [*bundled_dashboards(choose_packs(stack, around))]
+
+    async def _make(self, key: Key, stack: Stack, bundled: Sequence[Source]) -> _Made:
         """Write what differs; nothing is read again while no version has changed."""
-        fingerprint = await self._fingerprint(stack, wanted)
+        assert stack.spec.visualization
+        wanted = stack.spec.visualization
+        fingerprint = await self._fingerprint(stack, wanted, bundled)
         known = self._made.get(key)
         if known and known.fingerprint == fingerprint and known.fault is None:
             return known
         cluster, labels = self.context.cluster, _own_labels(stack)
         theirs = await cluster.list(CONFIG_MAP, stack.namespace, _MARKED)
         ours = await cluster.list(CONFIG_MAP, stack.namespace, labels)
-        chosen = choose_dashboards(_sources(wanted, theirs), _inputs(stack, wanted))
+        sources = chain(bundled, _sources(wanted, theirs))
+        chosen = choose_dashboards(sources, _inputs(stack, wanted))
         live = _live_slots(stack, ours)
         plan = plan_slots(chosen.dashboards, {n: read_slot(each) for n, each in live.items()})
         fault = await self._write(stack, plan.slots, live)
@@ -125,7 +142,9 @@ class DashboardsReconciler:
         self._made[key] = found
         return found
 
-    async def _fingerprint(self, stack: Stack, wanted: Visualization) -> str:
+    async def _fingerprint(
+        self, stack: Stack, wanted: Visualization, bundled: Sequence[Source]
+    ) -> str:
         """Return a hash of the versions of all that has a say."""
         cluster = self.context.cluster
         found = [
@@ -133,7 +152,10 @@ class DashboardsReconciler:
             for labels in (_MARKED, _own_labels(stack))
             for each in await cluster.list(CONFIG_MAP, stack.namespace, labels, metadata_only=True)
         ]
-        inline = [each.model_dump_json() for each in wanted.dashboards]
+        inline = [
+            *(each.title for each in bundled),
+            *(each.model_dump_json() for each in wanted.dashboards),
+        ]
         return names.short_hash(repr((sorted(found), inline, _inputs(stack, wanted))), 16)
 
     async def _write(

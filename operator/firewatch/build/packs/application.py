@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from firewatch.api.packs import ApiPack, CoordinationPack
+from firewatch.api.resource import Object
 from firewatch.build.packs.alert import CRITICAL, WARNING, Alert
 from firewatch.build.promql import number
 
@@ -43,6 +44,17 @@ def api_alerts(wanted: ApiPack) -> Iterator[Alert]:
         "{{ $labels.job }} gets no requests any more.",
         "An hour ago it did. Perhaps they do not reach it.",
     )
+
+
+def throughput_rules() -> list[Object]:
+    """Return the recording rules of the runbook's names of throughput: each is a counter's rate."""
+    return [
+        {
+            "record": f"freeagentics_{what}_per_second",
+            "expr": f"sum by (job, instance) (rate(freeagentics_{what}_total[5m]))",
+        }
+        for what in ("requests", "transactions", "agent_actions")
+    ]
 
 
 def coordination_alerts(wanted: CoordinationPack) -> Iterator[Alert]:

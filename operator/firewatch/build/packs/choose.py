@@ -13,6 +13,7 @@ from firewatch.build.packs.application import (
     SUCCESSES,
     api_alerts,
     coordination_alerts,
+    throughput_rules,
 )
 from firewatch.build.packs.database import database_alerts
 from firewatch.build.packs.kubernetes import kubernetes_alerts
@@ -109,12 +110,14 @@ def _choose(subject: _Subject, block: Pack, stack: Stack, surroundings: Surround
 def render_packs(stack: Stack, surroundings: Surroundings) -> str | None:
     """Return the rule file of the packs that run; None if none does."""
     url = stack.spec.packs.runbook_url if stack.spec.packs else None
+    running = [pack for pack in choose_packs(stack, surroundings) if not pack.why_not]
     groups = [
         {
             "name": f"{RESERVED_PREFIX}pack:{pack.name}",
             "rules": [alert.rule(pack.name, url) for alert in pack.alerts],
         }
-        for pack in choose_packs(stack, surroundings)
-        if not pack.why_not
+        for pack in running
     ]
+    if any(pack.name == "api" for pack in running):
+        groups.append({"name": f"{RESERVED_PREFIX}throughput", "rules": throughput_rules()})
     return render_rule_file(groups) if groups else None

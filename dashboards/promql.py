@@ -1,0 +1,37 @@
+"""Pieces of queries that dashboards have in common."""
+
+from dashboards.parts import CHOSEN, RANGE
+
+
+def chosen(metric: str, *matchers: str) -> str:
+    """Return the series of a metric that are chosen above the dashboard."""
+    return f"{metric}{{{', '.join((CHOSEN, *matchers))}}}"
+
+
+def rate(metric: str, *matchers: str) -> str:
+    """Return the increase of a counter per second."""
+    return f"rate({chosen(metric, *matchers)}{RANGE})"
+
+
+def total(metric: str, *matchers: str, by: str = "") -> str:
+    """Return the sum of a counter's increase per second."""
+    return f"sum{_by(by)} ({rate(metric, *matchers)})"
+
+
+def quantile(share: float, histogram: str, *matchers: str, by: str = "") -> str:
+    """Return a quantile of a histogram, of all of its series together.
+
+    Buckets are added up before: the mean of percentiles is a percentile of nothing.
+    """
+    labels = f"le, {by}" if by else "le"
+    inner = total(f"{histogram}_bucket", *matchers, by=labels)
+    return f"histogram_quantile({share:g}, {inner})"
+
+
+def percentiles(histogram: str) -> tuple[tuple[str, str], ...]:
+    """Return the queries of the runbook's three percentiles, with their names."""
+    return tuple((quantile(share, histogram), f"p{100 * share:g}") for share in (0.5, 0.95, 0.99))
+
+
+def _by(labels: str) -> str:
+    return f" by ({labels})" if labels else ""

@@ -1,0 +1,1 @@
+"""JSON of the dashboards that come with Firewatch, written by ``make dashboards``."""
