@@ -60,7 +60,9 @@ def test_rendered_objects_are_those_of_the_operators_builders() -> None:
     )
     wanted = [*build_shared([stack]), *build_stack(stack, around)]
     shown = [*yaml.safe_load_all(result.stdout)]
-    assert [item for item in shown if item["kind"] != "Secret"] == wanted
+    others = {"freeagentics-dashboards"}
+    plain = [item for item in shown if item["kind"] != "Secret"]
+    assert [item for item in plain if item["metadata"]["name"] not in others] == wanted
     assert json.loads(run("render", STACK, "-o", "json", *granted).stdout)["items"] == shown
 
 
@@ -184,6 +186,36 @@ def test_a_secret_in_the_files_without_what_the_stack_needs_is_named(
     assert result.exit_code == 1
     assert result.stderr.startswith("left out: MonitoringStack a: additionalScrapeConfigs: ")
     assert said in result.stderr
+
+
+def test_grafanas_data_sources_and_dashboards_are_shown() -> None:
+    marked = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": "theirs",
+            "labels": {"grafana_dashboard": "1"},
+            "annotations": {"grafana_folder": "Team"},
+        },
+        "data": {"a.json": '{"title": "A", "uid": "a"}', "b.json": "{"},
+    }
+    source = {"name": "s", "type": "t", "secureJsonData": {"token": {"name": "extra", "key": "k"}}}
+    grafana = {
+        **stack_of(),
+        "spec": {"metrics": {}, "packs": {}, "visualization": {"dataSources": [source]}},
+    }
+    text = yaml.safe_dump_all([grafana, marked, secret(stringData={"k": "opensesame"})])
+    result = run("render", "-", "--namespace=shop", text=text)
+    assert "key b.json of ConfigMap theirs: it is no JSON" in result.stderr
+    objects = {each["metadata"]["name"]: each for each in yaml.safe_load_all(result.stdout)}
+    (file,) = objects["a-grafana-sources"]["data"].values()
+    sources = yaml.safe_load(b64decode(file))["datasources"]
+    assert [each["name"] for each in sources] == ["Prometheus", "s"]
+    assert sources[1]["secureJsonData"] == {"token": "opensesame"}
+    slots = [each for name, each in objects.items() if name.startswith("a-dashboards-")]
+    folders = {slot["metadata"]["annotations"].popitem()[1]: {*slot["data"]} for slot in slots}
+    assert folders["Team"] == {"a.json"}
+    assert "firewatch-overview.json" in folders["Firewatch"]
 
 
 def test_a_certificate_is_missing_only_where_its_object_is_given_without_it() -> None:

@@ -5,7 +5,7 @@ has changed.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -17,16 +17,17 @@ from firewatch.api.stack import MonitoringStackStatus
 from firewatch.api.visualization import DashboardLeftOut, Visualization
 from firewatch.build import names
 from firewatch.build.grafana.bundled import bundled_dashboards
-from firewatch.build.grafana.dashboards import Chosen, Source, choose_dashboards
+from firewatch.build.grafana.dashboards import Source, choose_dashboards
 from firewatch.build.grafana.files import admin_password
 from firewatch.build.grafana.slots import (
-    SlotPlan,
     Slots,
     build_providers,
     build_slot,
     plan_slots,
     read_slot,
+    without_room,
 )
+from firewatch.build.grafana.sources import MARKED, dashboard_sources, data_source_uids
 from firewatch.build.objects import Stack
 from firewatch.build.packs.choose import choose_packs
 from firewatch.build.surroundings import Surroundings
@@ -41,12 +42,6 @@ from firewatch.reconcile.packs import running_packs
 from firewatch.reconcile.secrets import gather_files
 from firewatch.reconcile.stack_plan import parse_stack
 
-LABEL = "grafana_dashboard"
-"""Label of ConfigMaps with dashboards, as of Grafana's usual charts."""
-FOLDER = "grafana_folder"
-"""Annotation with the folder of such a ConfigMap's dashboards."""
-
-_MARKED = {LABEL: ("1", "true")}
 _LOOK_SECONDS = 45.0
 """ConfigMaps of users are not watched: what they change is there within a minute."""
 _UNCONFIRMED_SECONDS = 2.0
@@ -124,10 +119,10 @@ class DashboardsReconciler:
         if known and known.fingerprint == fingerprint and known.fault is None:
             return known
         cluster, labels = self.context.cluster, _own_labels(stack)
-        theirs = await cluster.list(CONFIG_MAP, stack.namespace, _MARKED)
+        theirs = await cluster.list(CONFIG_MAP, stack.namespace, MARKED)
         ours = await cluster.list(CONFIG_MAP, stack.namespace, labels)
-        sources = chain(bundled, _sources(wanted, theirs))
-        chosen = choose_dashboards(sources, _inputs(stack, wanted))
+        sources = chain(bundled, dashboard_sources(wanted, theirs))
+        chosen = choose_dashboards(sources, data_source_uids(stack, wanted))
         live = _live_slots(stack, ours)
         plan = plan_slots(chosen.dashboards, {n: read_slot(each) for n, each in live.items()})
         fault = await self._write(stack, plan.slots, live)
@@ -136,7 +131,7 @@ class DashboardsReconciler:
             fingerprint=fingerprint,
             revision=names.short_hash(repr(sorted(plan.slots.items())), 16),
             uids=frozenset(each.uid for each in chosen.dashboards) - plan.homeless,
-            left_out=tuple(_left_out(chosen, plan)),
+            left_out=(*chosen.left_out, *without_room(chosen.dashboards, plan)),
             fault=fault,
         )
         self._made[key] = found
@@ -149,14 +144,14 @@ class DashboardsReconciler:
         cluster = self.context.cluster
         found = [
             (each["metadata"]["uid"], each["metadata"]["resourceVersion"])
-            for labels in (_MARKED, _own_labels(stack))
+            for labels in (MARKED, _own_labels(stack))
             for each in await cluster.list(CONFIG_MAP, stack.namespace, labels, metadata_only=True)
         ]
         inline = [
             *(each.title for each in bundled),
             *(each.model_dump_json() for each in wanted.dashboards),
         ]
-        return names.short_hash(repr((sorted(found), inline, _inputs(stack, wanted))), 16)
+        return names.short_hash(repr((sorted(found), inline, data_source_uids(stack, wanted))), 16)
 
     async def _write(
         self, stack: Stack, slots: Slots, live: Mapping[int, Object]
@@ -254,47 +249,6 @@ def _live_slots(stack: Stack, ours: Sequence[Object]) -> dict[int, Object]:
         if number is not None and "deletionTimestamp" not in live["metadata"]:
             found[number] = live
     return found
-
-
-def _sources(wanted: Visualization, config_maps: Sequence[Object]) -> Iterator[Source]:
-    """Yield where dashboards stand: first in the stack itself, then in ConfigMaps, the oldest first."""
-    for each in wanted.dashboards:
-        yield Source(f"visualization.dashboards: {each.name}", each.folder, each.json_)
-
-    def age(live: Object) -> tuple[str, str]:
-        return live["metadata"]["creationTimestamp"], live["metadata"]["name"]
-
-    for live in sorted(config_maps, key=age):
-        metadata = live["metadata"]
-        folder = (metadata.get("annotations") or {}).get(FOLDER, "")
-        for name, text in sorted((live.get("data") or {}).items()):
-            if name.endswith(".json"):
-                yield Source(f"key {name} of ConfigMap {metadata['name']}", folder, text)
-
-
-def _inputs(stack: Stack, wanted: Visualization) -> dict[str, str]:
-    """Return the uids of the stack's data sources by type; of several the first."""
-    found: dict[str, str] = {}
-    own = (
-        ("prometheus", stack.spec.metrics),
-        ("alertmanager", stack.spec.alerting),
-    )
-    theirs = ((each.type, each.uid) for each in wanted.data_sources)
-    for kind, uid in chain(((kind, kind) for kind, block in own if block), theirs):
-        if uid:
-            found.setdefault(kind, uid)
-    return found
-
-
-def _left_out(chosen: Chosen, plan: SlotPlan) -> Iterator[DashboardLeftOut]:
-    yield from chosen.left_out
-    why = (
-        f"there is no room: {names.DASHBOARD_SLOTS} folders, or parts of 900 KiB of them, are taken;"
-        " use fewer folders"
-    )
-    for each in chosen.dashboards:
-        if each.uid in plan.homeless:
-            yield DashboardLeftOut(source=f"dashboard {each.title}"[:512], message=why)
 
 
 def _verdict(left_out: Sequence[DashboardLeftOut]) -> Finding:

@@ -143,7 +143,12 @@ def _parse_source(where: str, raw: dict[str, Any], namespace: str) -> Object | l
     return {
         "kind": raw["kind"],
         # What the API server would give it stands empty.
-        "metadata": {**place, "uid": "", "resourceVersion": ""},
+        "metadata": {
+            **place,
+            "uid": "",
+            "resourceVersion": "",
+            **{part: metadata.get(part) or {} for part in ("labels", "annotations")},
+        },
         "data": maps["data"] | written,
         "binaryData": maps["binaryData"],
     }

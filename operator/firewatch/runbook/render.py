@@ -27,6 +27,7 @@ from firewatch.build.surroundings import Surroundings
 from firewatch.reconcile.stackref import resolve_stack
 from firewatch.runbook.documents import Document, Input
 from firewatch.runbook.given import Given, find_unseen, given, surround
+from firewatch.runbook.grafana import grafana_objects
 from firewatch.runbook.offline import build_notifications
 from firewatch.runbook.retention import find_unfollowed, render_retention
 
@@ -70,7 +71,9 @@ def render(found: Input, surroundings: Surroundings) -> Rendered:
         objects += build_shared([s for s in stacks.values() if s.namespace == namespace])
     for key, stack in stacks.items():
         kept = replace(surroundings, retention=render_retention(stack, stacks, documents))
-        objects += _stack_objects(stack, surround(stack, kept, files), left_out)
+        around = surround(stack, kept, files)
+        objects += _stack_objects(stack, around, left_out)
+        objects += grafana_objects(stack, around, files, left_out)
         objects += _rule_objects(stack, policies[key], left_out)
         objects += _notification_objects(stack, policies[key], left_out)
     left_out += find_unfollowed(stacks, documents)

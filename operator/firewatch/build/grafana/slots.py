@@ -4,10 +4,11 @@ A pod's volumes are fixed when it is made, and a directory of files is one folde
 slot has a directory of its own, and a file that Grafana reads again says which folder it is.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from firewatch.api.resource import Object
+from firewatch.api.visualization import DashboardLeftOut
 from firewatch.build import names
 from firewatch.build.grafana.dashboards import Dashboard
 from firewatch.build.objects import Part, Stack, config_map
@@ -16,6 +17,9 @@ from firewatch.build.yaml_text import dump_yaml
 FOLDER_ANNOTATION = "monitoring.freeagentics.io/folder"
 SLOT_LIMIT = 900 * 1024
 """Bytes of dashboards in a ConfigMap; the API server takes 1 MiB with everything around them."""
+
+
+_MOST_WORDS = 512
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,17 @@ def plan_slots(
         used[number] += each.size
     slots = {number: Slot(folders[number], files[number]) for number in sorted(files)}
     return SlotPlan(slots, frozenset(homeless))
+
+
+def without_room(dashboards: Iterable[Dashboard], plan: SlotPlan) -> Iterator[DashboardLeftOut]:
+    """Yield the dashboards for which there is no room."""
+    why = (
+        f"there is no room: {names.DASHBOARD_SLOTS} folders, or parts of {SLOT_LIMIT // 1024} KiB of"
+        " them, are taken; use fewer folders"
+    )
+    for each in dashboards:
+        if each.uid in plan.homeless:
+            yield DashboardLeftOut(source=f"dashboard {each.title}"[:_MOST_WORDS], message=why)
 
 
 def _candidates(folder: str, folders: Mapping[int, str], current: Slots) -> Iterable[int]:
