@@ -172,7 +172,7 @@ async def test_packs_bring_their_dashboards(world: World, node: PicturesNode) ->
     world.apply({**stack(inline("mine", uid="firewatch-node")), "packs": {}})
     await passes.go()
     await node.create_pod()
-    own = ("System Overview", "Objectives", "Alerts", "Monitoring", "Firewatch")
+    own = ("System Overview", "Objectives", "Alerts", "Monitoring")
     expected = {("Firewatch", title) for title in own}
     await passes.until_shown(node, *expected, ("", "mine"))
     both: Object = {**stack(inline("mine", uid="firewatch-node")), "packs": {}}

@@ -31,6 +31,7 @@ EVERYTHING: dict[str, Any] = {
         "route": {"receiver": "a"},
     },
     "packs": {},
+    "visualization": {},
     "exporters": {
         "node": {},
         "blackbox": {},
@@ -39,7 +40,7 @@ EVERYTHING: dict[str, Any] = {
     },
     "synthetic": {"probes": [{"name": "a", "targets": ["b"]}]},
 }
-SEEN = frozenset({"api", "coordination"})
+SEEN = frozenset({"api", "coordination", "firewatch"})
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,8 @@ def test_a_pack_runs_where_there_is_what_it_speaks_of() -> None:
     assert "clusterStacks.namespaces" in bare["kubernetes"]
     assert bare["api"].startswith("freeagentics_requests_total has not been seen yet")
     assert bare["alertmanager"] == "it needs alerting"
+    assert bare["grafana"] == "it needs visualization"
+    assert bare["firewatch"].startswith("firewatch_leading has not been seen yet")
     assert why({"metrics": {}}) == {}
     fenced = choose_packs(stack(), around(namespaces=()))
     assert next(pack for pack in fenced if pack.name == "kubernetes").why_not

@@ -99,6 +99,19 @@ class AlertmanagerPack(Pack):
     """The stack's own Alertmanager, by the job ``alertmanager``; it needs ``alerting``."""
 
 
+class GrafanaPack(Pack):
+    """The stack's own Grafana, by the job ``grafana``; it needs ``visualization``."""
+
+    error_percent: Percent = 10
+    """Share of its answers, or of those of a data source, with a status from 500 on above which
+    GrafanaErrorsHigh or GrafanaDataSourceFailing fires.
+    """
+
+
+class FirewatchPack(Pack):
+    """The operator, by a job of your own that scrapes its metrics; it needs ``firewatch_leading``."""
+
+
 class WatchdogPack(Pack):
     """Monitoring itself: targets, scrapes, rules, notifications and remote writes."""
 
@@ -136,5 +149,9 @@ class Packs(Model):
     """The stack's Prometheus."""
     alertmanager: AlertmanagerPack = AlertmanagerPack()
     """The stack's Alertmanager."""
+    grafana: GrafanaPack = GrafanaPack()
+    """The stack's Grafana."""
+    firewatch: FirewatchPack = FirewatchPack()
+    """The operator."""
     watchdog: WatchdogPack = WatchdogPack()
     """Monitoring itself."""

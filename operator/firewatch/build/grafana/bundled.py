@@ -21,7 +21,7 @@ _PACKS = {
     "firewatch-objectives": "",
     "firewatch-alerts": "",
     "firewatch-monitoring": "prometheus",
-    "firewatch-operator": "",
+    "firewatch-operator": "firewatch",
 }
 """Pack that each belongs to, by uid; none where it belongs to all."""
 

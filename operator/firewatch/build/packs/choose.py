@@ -23,6 +23,7 @@ from firewatch.build.packs.monitoring import (
     watchdog_alerts,
 )
 from firewatch.build.packs.node import node_alerts
+from firewatch.build.packs.own import LEADING, firewatch_alerts, grafana_alerts
 from firewatch.build.packs.synthetic import synthetic_alerts
 from firewatch.build.rule_text import render_rule_file
 from firewatch.build.rules import RESERVED_PREFIX
@@ -70,6 +71,8 @@ _SUBJECTS = (
     ),
     _Subject("prometheus", prometheus_alerts),
     _Subject("alertmanager", alertmanager_alerts, "alerting", lambda stack, _: stack.spec.alerting),
+    _Subject("grafana", grafana_alerts, "visualization", lambda stack, _: stack.spec.visualization),
+    _Subject("firewatch", firewatch_alerts, metric=LEADING),
     _Subject("watchdog", watchdog_alerts),
 )
 
