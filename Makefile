@@ -75,6 +75,10 @@ generate: $(STAMP) ## Write crds/, the chart's copies and the generated docs
 dashboards: $(STAMP) ## Write the JSON of the dashboards that come with Firewatch
 	@$(PYTHON) -m dashboards.generate
 
+.PHONY: dashboards-preview
+dashboards-preview: $(STAMP) ## Draw those dashboards from real programs into docs/dashboards; 5 minutes
+	@$(PYTHON) -m tests.golden.draw_dashboards
+
 .PHONY: generate-check
 generate-check: $(STAMP) ## Fail if a generated file is stale
 	@$(PYTHON) -m firewatch.generate --check

@@ -43,6 +43,8 @@ class Panel:
     """Uid of the dashboard with the details."""
     limits: tuple[float, float] | None = None
     """From where on it is orange, and from where on red; the other way round if the first is larger."""
+    least: float | None = 0
+    """Lower end of the axis; none where values may be below 0."""
     most: float | None = None
     """Upper end of the axis."""
     stacked: bool = False
@@ -166,8 +168,10 @@ _Built = timeseries.Panel | stat.Panel | table.Panel
 def _panel(panel: Panel, width: int) -> _Built:
     found = _kind(panel)
     found.title(panel.title).description(panel.description).unit(panel.unit)
-    found.datasource(_SOURCE).span(width).height(_HEIGHT).min(0)
+    found.datasource(_SOURCE).span(width).height(_HEIGHT)
     _colour(found, panel)
+    if panel.least is not None:
+        found.min(panel.least)
     if panel.most is not None:
         found.max(panel.most)
     if panel.empty:

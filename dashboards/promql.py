@@ -18,6 +18,14 @@ def total(metric: str, *matchers: str, by: str = "") -> str:
     return f"sum{_by(by)} ({rate(metric, *matchers)})"
 
 
+def of(subject: str, expression: str) -> str:
+    """Return only what is of the programs that have the metric ``subject``.
+
+    All jobs being chosen means every job there is, and a process has the same metrics in each.
+    """
+    return f"{expression} and on (job, instance) group by (job, instance) ({chosen(subject)})"
+
+
 def quantile(share: float, histogram: str, *matchers: str, by: str = "") -> str:
     """Return a quantile of a histogram, of all of its series together.
 

@@ -1,7 +1,7 @@
 """The application, by the runbook's metric families."""
 
 from dashboards.parts import Board, Lines, Number, Query, Variable
-from dashboards.promql import chosen, percentiles, quantile, rate, total
+from dashboards.promql import chosen, of, percentiles, quantile, rate, total
 
 _REQUESTS = "freeagentics_requests_total"
 _DURATION = "freeagentics_request_duration_seconds"
@@ -103,13 +103,13 @@ API = Board(
                     "CPU of the process",
                     "CPU time that a copy of the API uses, in cores.",
                     "short",
-                    [Query(rate("process_cpu_seconds_total"), "{{instance}}")],
+                    [Query(of(_REQUESTS, rate("process_cpu_seconds_total")), "{{instance}}")],
                 ),
                 Lines(
                     "Memory of the process",
                     "Memory that a copy of the API holds.",
                     "bytes",
-                    [Query(chosen("process_resident_memory_bytes"), "{{instance}}")],
+                    [Query(of(_REQUESTS, chosen("process_resident_memory_bytes")), "{{instance}}")],
                 ),
             ],
         ),

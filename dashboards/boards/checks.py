@@ -108,12 +108,14 @@ OBJECTIVES = Board(
                     "percentunit",
                     [Query(f"min by (slo_policy, slo) ({_BUDGET})", _NAME)],
                     limits=(0.5, 0.1),
+                    least=None,
                 ),
                 Lines(
                     "Left over time",
-                    "Share of the error budget that is left in the objective's window.",
+                    "Share of the error budget that is left; below 0 the objective is missed.",
                     "percentunit",
                     [Query(f"min by (slo_policy, slo) ({_BUDGET})", _NAME)],
+                    least=None,
                 ),
             ],
         ),
@@ -122,14 +124,21 @@ OBJECTIVES = Board(
             [
                 Lines(
                     "Error ratio",
-                    "Share of events that are bad, over each window for which it is recorded.",
+                    "Share of events that were bad in the last five minutes.",
                     "percentunit",
                     [
                         Query(
-                            "max by (slo_policy, slo, window) (slo:error:ratio)",
-                            f"{_NAME} {{{{window}}}}",
+                            "sum by (slo_policy, slo) (slo:errors:rate5m)"
+                            " / (sum by (slo_policy, slo) (slo:events:rate5m) > 0)",
+                            _NAME,
                         )
                     ],
+                ),
+                Rows(
+                    "Error ratio by window",
+                    "Share of events that were bad, over each window for which it is recorded.",
+                    "percentunit",
+                    [Query("max by (slo_policy, slo, window) (slo:error:ratio)")],
                 ),
                 Rows(
                     "Objectives",

@@ -1,8 +1,9 @@
 """Monitoring itself: alerts, the stack's own servers, and the operator."""
 
 from dashboards.parts import Board, Lines, Number, Query, Rows
-from dashboards.promql import chosen, quantile, rate, total
+from dashboards.promql import chosen, of, quantile, rate, total
 
+_SERVERS = 'job=~"prometheus|alertmanager|grafana"'
 _INTEGRATION = "{{integration}} {{receiver_name}}"
 
 ALERTS = Board(
@@ -185,7 +186,7 @@ MONITORING = Board(
                     "bytes",
                     [
                         Query(
-                            chosen("process_resident_memory_bytes"),
+                            chosen("process_resident_memory_bytes", _SERVERS),
                             "{{job}} {{instance}}",
                         )
                     ],
@@ -194,7 +195,12 @@ MONITORING = Board(
                     "CPU",
                     "CPU time that a server of the monitoring uses, in cores.",
                     "short",
-                    [Query(rate("process_cpu_seconds_total"), "{{job}} {{instance}}")],
+                    [
+                        Query(
+                            rate("process_cpu_seconds_total", _SERVERS),
+                            "{{job}} {{instance}}",
+                        )
+                    ],
                 ),
                 Lines(
                     "Storage",
@@ -379,7 +385,12 @@ FIREWATCH = Board(
                     "Memory",
                     "Memory that a replica holds.",
                     "bytes",
-                    [Query(chosen("process_resident_memory_bytes"), "{{instance}}")],
+                    [
+                        Query(
+                            of("firewatch_leading", chosen("process_resident_memory_bytes")),
+                            "{{instance}}",
+                        )
+                    ],
                 ),
             ],
         ),

@@ -1,38 +1,20 @@
-"""Every query of the dashboards that come with Firewatch, asked of a real Prometheus.
-
-It scrapes the example application, a node exporter, an Alertmanager, a blackbox exporter, itself, and what a
-cluster, a PostgreSQL and an operator of this release have told (``recorded``, see its README).
-"""
+"""Every query of the dashboards that come with Firewatch, asked of a real Prometheus."""
 
 import json
 import math
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
-import yaml
-from aiohttp import web
 
-from e2e.cluster import binaries
-from e2e.cluster.programs import program
-from e2e.cluster.progress import SilentProgress
-from examples.app.freeagentics_demo.server import serve
 from firewatch.build.grafana.bundled import BUNDLED, read_bundled
-from firewatch.build.packs.choose import render_packs
-from firewatch.build.postgres_exporter import render_postgres_rules
 from firewatch.cluster.prometheus import Prometheus
-from tests.golden import building
-from tests.golden.test_packs import around, stack
-from tests.golden.test_real_packs import serving
-from tests.golden.test_real_prometheus import free_port, until
+from tests.golden.dashboard_world import running_world
+from tests.golden.test_real_prometheus import until
 
-RECORDED = Path(__file__).parent / "recorded"
 RUNBOOK = Path(__file__).parents[2] / "docs" / "reference" / "runbook.md"
 _VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 _RATE_INTERVAL = "20s"
@@ -63,139 +45,10 @@ def _filled(expression: str) -> str:
     return _VARIABLE.sub(".+", expression.replace("$__rate_interval", _RATE_INTERVAL))
 
 
-async def _recorded(request: web.Request) -> web.Response:
-    return web.Response(text=(RECORDED / f"{request.match_info['name']}.txt").read_text())
-
-
-def _job(name: str, address: str, **fields: Any) -> Any:
-    return {"job_name": name, "static_configs": [{"targets": [address]}], **fields}
-
-
-def _configuration(port: int, ports: dict[str, int], folder: Path) -> str:
-    def at(name: str) -> str:
-        return f"127.0.0.1:{ports[name]}"
-
-    told = {
-        name: _job(name, at("recorded"), metrics_path=f"/{name}", honor_labels=True)
-        for name in ("kube-state-metrics", "cadvisor", "firewatch")
-    }
-    probe = _job(
-        "blackbox",
-        at("blackbox"),
-        metrics_path="/probe",
-        params={"target": [f"http://{at('api')}/healthz"], "module": ["http_2xx"]},
-        relabel_configs=[{"target_label": "probe", "replacement": "api"}],
-    )
-    return yaml.safe_dump(
-        {
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": [f"{folder}/rules/*.yml"],
-            "alerting": {
-                "alertmanagers": [{"static_configs": [{"targets": [at("alertmanager")]}]}]
-            },
-            "scrape_configs": [
-                _job("prometheus", f"127.0.0.1:{port}"),
-                _job("freeagentics-api", at("api")),
-                _job("node", at("node")),
-                _job("alertmanager", at("alertmanager")),
-                _job("postgres", at("recorded"), metrics_path="/postgres"),
-                *told.values(),
-                probe,
-            ],
-        }
-    )
-
-
-def _rules(folder: Path) -> None:
-    """Write what the operator has Prometheus evaluate: packs, objectives, the runbook's names."""
-    found = stack()
-    texts = {
-        "packs": render_packs(found, around()),
-        "postgres": render_postgres_rules(found.spec.exporters.postgres),
-        "slos": building.policy_rules("slos"),
-        "fires": json.dumps(
-            {"groups": [{"name": "f", "rules": [{"alert": "Fires", "expr": "vector(1)"}]}]}
-        ),
-    }
-    (folder / "rules").mkdir()
-    for name, text in texts.items():
-        assert text
-        # Objectives over weeks are looked at every few minutes.
-        (folder / "rules" / f"{name}.yml").write_text(
-            re.sub(r"interval: \S+", "interval: 1s", text)
-        )
-
-
 @pytest_asyncio.fixture(scope="module")
 async def prometheus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Prometheus]:
-    folder = tmp_path_factory.mktemp("dashboards")
-    ports = {name: free_port() for name in ("node", "alertmanager", "blackbox", "recorded")}
-    port = free_port()
-
-    def folder_of(name: str) -> Path:
-        found = folder / name
-        found.mkdir()
-        return found
-
-    def listen(name: str) -> str:
-        return f"--web.listen-address=127.0.0.1:{ports[name]}"
-
-    progress = SilentProgress()
-    built = binaries.ensure(["prometheus", "node_exporter"], progress)
-    (folder / "alertmanager.yml").write_text("route: {receiver: a}\nreceivers: [{name: a}]\n")
-    blackbox = {"modules": {"http_2xx": {"prober": "http", "timeout": "2s"}}}
-    (folder / "blackbox.yml").write_text(yaml.safe_dump(blackbox))
-    _rules(folder)
-    async with AsyncExitStack() as running:
-        enter = running.enter_async_context
-        app = web.Application()
-        app.router.add_get("/{name}", _recorded)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        running.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", ports["recorded"]).start()
-        example = await enter(
-            serve("api", host="127.0.0.1", port=0, traffic_seconds=0.005, error_ratio=_ERRORS)
-        )
-        ports["api"] = example.port
-        await enter(serving(folder_of("node"), built / "node_exporter", listen("node")))
-        await enter(
-            serving(
-                folder_of("alertmanager"),
-                program("alertmanager", progress),
-                f"--config.file={folder / 'alertmanager.yml'}",
-                "--cluster.listen-address=",
-                listen("alertmanager"),
-            )
-        )
-        await enter(
-            serving(
-                folder_of("blackbox"),
-                program("blackbox_exporter", progress),
-                f"--config.file={folder / 'blackbox.yml'}",
-                listen("blackbox"),
-            )
-        )
-        (folder / "prometheus.yml").write_text(_configuration(port, ports, folder))
-        await enter(
-            serving(
-                folder_of("prometheus"),
-                built / "prometheus",
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            )
-        )
-        session = await enter(aiohttp.ClientSession())
-        api = Prometheus(session, f"http://127.0.0.1:{port}")
-        await until(api.version, seconds=60)
-        await until(lambda: _all_up(api), seconds=60)
+    async with running_world(tmp_path_factory.mktemp("dashboards"), error_ratio=_ERRORS) as api:
         yield api
-
-
-async def _all_up(api: Prometheus) -> bool:
-    up = await api.by_label("up", "job")
-    return len(up) == 9 and all(up.values())
 
 
 async def _finds(api: Prometheus, asked: Asked) -> bool:

@@ -19,6 +19,7 @@ from firewatch.api.resource import Object
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.yaml_text import dump_yaml
 from firewatch.runbook.advice import advise
+from firewatch.runbook.dashboards_cli import DASHBOARDS
 from firewatch.runbook.documents import Input, InputError, read_input
 from firewatch.runbook.printing import ListFormat, print_rows
 from firewatch.runbook.release import Release, release_by
@@ -46,6 +47,7 @@ class ObjectFormat(StrEnum):
 
 
 APP.add_typer(RESPONSE, name="response")
+APP.add_typer(DASHBOARDS, name="dashboards")
 APP.command()(preflight)
 
 Files = Annotated[

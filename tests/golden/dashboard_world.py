@@ -1,0 +1,202 @@
+"""A real Prometheus with all that the dashboards that come with Firewatch ask about.
+
+It scrapes the example application, a node exporter, an Alertmanager, a blackbox exporter, itself, and what a
+cluster, a PostgreSQL and an operator of this release have told (``recorded``, see its README).
+"""
+
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+from aiohttp import web
+
+from e2e.cluster import binaries
+from e2e.cluster.programs import program
+from e2e.cluster.progress import SilentProgress
+from examples.app.freeagentics_demo.server import serve
+from firewatch.build.packs.choose import render_packs
+from firewatch.build.postgres_exporter import render_postgres_rules
+from firewatch.cluster.prometheus import Prometheus
+from tests.golden import building
+from tests.golden.test_packs import around, stack
+from tests.golden.test_real_packs import serving
+from tests.golden.test_real_prometheus import free_port, until
+
+RECORDED = Path(__file__).parent / "recorded"
+
+
+_SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(.*) (\S+)$", re.MULTILINE)
+_COUNTED = re.compile(r"^# TYPE (\S+) (?:counter|histogram|summary)$", re.MULTILINE)
+_RECORDED_SECONDS = 3600.0
+"""What was counted goes on as if it had been counted within so long."""
+
+
+class Recording:
+    """What programs have told, and would go on to tell: counters grow as they have."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self.notifications = 0
+        """Messages that Alertmanager has sent."""
+
+    async def tell(self, request: web.Request) -> web.Response:
+        """Answer a scrape."""
+        text = (RECORDED / f"{request.match_info['name']}.txt").read_text()
+        counted = {*_COUNTED.findall(text)}
+        growth = 1 + (time.monotonic() - self._begun) / _RECORDED_SECONDS
+
+        def grown(match: re.Match[str]) -> str:
+            family = re.sub(r"_(bucket|sum|count)$", "", match[1])
+            factor = growth if {match[1], family} & counted else 1
+            return f"{match[1]}{match[2]} {float(match[3]) * factor:.17g}"
+
+        return web.Response(text=_SAMPLE.sub(grown, text))
+
+    async def take(self, _: web.Request) -> web.Response:
+        """Take a message of Alertmanager's."""
+        self.notifications += 1
+        return web.Response()
+
+
+def _job(name: str, address: str, **fields: Any) -> Any:
+    return {"job_name": name, "static_configs": [{"targets": [address]}], **fields}
+
+
+def _configuration(port: int, ports: dict[str, int], folder: Path) -> str:
+    def at(name: str) -> str:
+        return f"127.0.0.1:{ports[name]}"
+
+    told = {
+        name: _job(name, at("recorded"), metrics_path=f"/{name}", honor_labels=True)
+        for name in ("kube-state-metrics", "cadvisor", "firewatch")
+    }
+    probe = _job(
+        "blackbox",
+        at("blackbox"),
+        metrics_path="/probe",
+        params={"target": [f"http://{at('api')}/healthz"], "module": ["http_2xx"]},
+        relabel_configs=[{"target_label": "probe", "replacement": "api"}],
+    )
+    return yaml.safe_dump(
+        {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": [f"{folder}/rules/*.yml"],
+            "alerting": {
+                "alertmanagers": [{"static_configs": [{"targets": [at("alertmanager")]}]}]
+            },
+            "scrape_configs": [
+                _job("prometheus", f"127.0.0.1:{port}"),
+                _job("freeagentics-api", at("api")),
+                _job("node", at("node")),
+                _job("alertmanager", at("alertmanager")),
+                _job("postgres", at("recorded"), metrics_path="/postgres"),
+                *told.values(),
+                probe,
+            ],
+        }
+    )
+
+
+def _rules(folder: Path) -> None:
+    """Write what the operator has Prometheus evaluate: packs, objectives, the runbook's names."""
+    found = stack()
+    texts = {
+        "packs": render_packs(found, around()),
+        "postgres": render_postgres_rules(found.spec.exporters.postgres),
+        "slos": building.policy_rules("slos"),
+        "fires": json.dumps(
+            {"groups": [{"name": "f", "rules": [{"alert": "Fires", "expr": "vector(1)"}]}]}
+        ),
+    }
+    (folder / "rules").mkdir()
+    for name, text in texts.items():
+        assert text
+        # Objectives over weeks are looked at every few minutes.
+        (folder / "rules" / f"{name}.yml").write_text(
+            re.sub(r"interval: \S+", "interval: 1s", text)
+        )
+
+
+@asynccontextmanager
+async def running_world(
+    folder: Path, *, error_ratio: float, pause: float = 0.005
+) -> AsyncIterator[Prometheus]:
+    """Run everything that dashboards ask about, below a folder, and a Prometheus that scrapes it."""
+    ports = {name: free_port() for name in ("node", "alertmanager", "blackbox", "recorded")}
+    port = free_port()
+
+    def folder_of(name: str) -> Path:
+        found = folder / name
+        found.mkdir()
+        return found
+
+    def listen(name: str) -> str:
+        return f"--web.listen-address=127.0.0.1:{ports[name]}"
+
+    progress = SilentProgress()
+    built = binaries.ensure(["prometheus", "node_exporter"], progress)
+    hook = f"http://127.0.0.1:{ports['recorded']}/message"
+    route = {"receiver": "a", "group_wait": "1s", "group_interval": "5s", "repeat_interval": "5s"}
+    told = [{"name": "a", "webhook_configs": [{"url": hook}]}]
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump({"route": route, "receivers": told}))
+    blackbox = {"modules": {"http_2xx": {"prober": "http", "timeout": "2s"}}}
+    (folder / "blackbox.yml").write_text(yaml.safe_dump(blackbox))
+    _rules(folder)
+    async with AsyncExitStack() as running:
+        enter = running.enter_async_context
+        app = web.Application()
+        recording = Recording()
+        app.router.add_get("/{name}", recording.tell)
+        app.router.add_post("/message", recording.take)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        running.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", ports["recorded"]).start()
+        example = await enter(
+            serve("api", host="127.0.0.1", port=0, traffic_seconds=pause, error_ratio=error_ratio)
+        )
+        ports["api"] = example.port
+        await enter(serving(folder_of("node"), built / "node_exporter", listen("node")))
+        await enter(
+            serving(
+                folder_of("alertmanager"),
+                program("alertmanager", progress),
+                f"--config.file={folder / 'alertmanager.yml'}",
+                "--cluster.listen-address=",
+                listen("alertmanager"),
+            )
+        )
+        await enter(
+            serving(
+                folder_of("blackbox"),
+                program("blackbox_exporter", progress),
+                f"--config.file={folder / 'blackbox.yml'}",
+                listen("blackbox"),
+            )
+        )
+        (folder / "prometheus.yml").write_text(_configuration(port, ports, folder))
+        await enter(
+            serving(
+                folder_of("prometheus"),
+                built / "prometheus",
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            )
+        )
+        session = await enter(aiohttp.ClientSession())
+        api = Prometheus(session, f"http://127.0.0.1:{port}")
+        await until(api.version, seconds=60)
+        await until(lambda: _all_up(api), seconds=60)
+        yield api
+
+
+async def _all_up(api: Prometheus) -> bool:
+    up = await api.by_label("up", "job")
+    return len(up) == 9 and all(up.values())
