@@ -76,7 +76,17 @@ def stack(station: Station) -> Object:
             {"name": "port", "module": "tcp_connect", "targets": [pushgateway, "pushgateway:1"]},
             {"name": "ping", "module": "icmp", "targets": [dns, "127.0.0.1"]},
             {"name": "dns", "module": "cluster_dns", "targets": [dns]},
-        ]
+        ],
+        "healthChecks": [
+            {"name": "gateway", "url": f"http://{pushgateway}/-/ready", "interval": "1s"},
+            {
+                "name": "body",
+                "url": f"http://{pushgateway}/-/ready",
+                "interval": "1s",
+                "downFor": "2s",
+                "http": {"failIfBodyNotMatchesRegexp": ["something else"]},
+            },
+        ],
     }
     return wanted
 
@@ -198,14 +208,39 @@ def test_packs_run_where_there_is_what_they_speak_of(station: Station) -> None:
         assert all(rule["health"] == "ok" for rule in rules), rules
         return {group["name"] for group in groups["groups"]}
 
-    wanted = {f"firewatch:pack:{name}" for name in running}
+    wanted = {*(f"firewatch:pack:{name}" for name in running), "firewatch:throughput"}
     wait_for("the rules to be evaluated", lambda: evaluated() == wanted, seconds=90)
 
 
 def test_a_pack_tells_of_a_target_that_cannot_be_reached(station: Station) -> None:
     failing = 'ALERTS{alertname="ProbeFailing",pack="synthetic",instance="pushgateway:1"}'
     series(station, failing)
-    assert station.query('ALERTS{pack!=""} unless ALERTS{alertname="ProbeFailing"}') == []
+    expected = 'ALERTS{alertname=~"ProbeFailing|HealthCheckFailing"}'
+    assert station.query(f'ALERTS{{pack!=""}} unless {expected}') == []
+
+
+def checks(station: Station) -> dict[str, Object]:
+    """Return the rows of the health checks by name."""
+    found = station.kubectl.get("mstack", STACK, NAMESPACE) or {}
+    return {row["name"]: row for row in found.get("status", {}).get("healthChecks", [])}
+
+
+def test_a_health_check_tells_of_a_wrong_body_although_the_status_is_right(
+    station: Station,
+) -> None:
+    series(station, 'ALERTS{alertname="HealthCheckFailing",alertstate="firing",probe="body"}')
+    assert station.query('ALERTS{alertname="HealthCheckFailing",probe!="body"}') == []
+    wait_for("the rows", lambda: checks(station)["body"]["healthy"] == "False", seconds=90)
+    rows = checks(station)
+    assert rows["body"]["message"] == "the body of the answer is not what http expects"
+    assert rows["gateway"] == {
+        "name": "gateway",
+        "healthy": "True",
+        "message": "",
+        "availability": {"day": "100.00", "week": "100.00", "month": "100.00"},
+    }
+    series(station, 'slo:error_budget_remaining:ratio{slo="gateway"} == 1')
+    series(station, 'slo:error_budget_remaining:ratio{slo="body"} < 0')
 
 
 def squatter(image: str, *, declared: bool) -> Object:

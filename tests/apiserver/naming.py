@@ -93,6 +93,7 @@ def exporters(kind: str) -> Object:
     modules = {
         "basic": {"prober": "http", "http": {"basicAuth": basic, "tlsConfig": tls()}},
         "bearer": {"prober": "http", "http": {"authorization": {"credentials": ref("token")}}},
+        "headers": {"prober": "http", "http": {"secretHeaders": {"X-Key": ref("token")}}},
         "tcp": {"prober": "tcp", "tcp": {"tlsConfig": tls()}},
         "dns": {"prober": "dns", "dns": {"queryName": "a.invalid", "tlsConfig": tls()}},
     }
@@ -111,6 +112,17 @@ def exporters(kind: str) -> Object:
         "postgres": [database],
         "kubeStateMetrics": {"namespaces": [SOMEWHERE]},
     }
+
+
+def health_checks() -> Iterator[Object]:
+    """Yield checks that prove themselves in every way."""
+    ways: list[Object] = [
+        {"secretHeaders": {"X-Key": ref("token")}, "tlsConfig": {"ca": ref("ca.crt")}},
+        {"basicAuth": {"username": "u", "password": ref("password")}},
+        {"authorization": {"credentials": ref("token")}},
+    ]
+    for number, http in enumerate(ways):
+        yield {"name": f"check{number}", "url": "https://api.invalid/", "http": http}
 
 
 def visualization(kind: str) -> Object:
@@ -160,6 +172,7 @@ def stacks(namespace: str) -> Iterator[Object]:
             "exporters": exporters(kind),
             "alerting": alerting,
             "visualization": visualization(kind),
+            "synthetic": {"healthChecks": [*health_checks()]},
         }
         yield ours("MonitoringStack", f"full-{number}", namespace, spec)
 

@@ -38,6 +38,15 @@ def probe(**fields: Any) -> Object:
     return {**STACK, "exporters": {"blackbox": {}}, "synthetic": {"probes": probes}}
 
 
+def check(**fields: Any) -> Object:
+    checks = [{"name": "a", "url": "https://b", **fields}]
+    return {**STACK, "exporters": {"blackbox": {}}, "synthetic": {"healthChecks": checks}}
+
+
+GITHUB: Object = {"clientId": "a", "clientSecret": {"name": "b", "key": "c"}}
+LOKI: Object = {"name": "Logs", "type": "loki"}
+
+
 def module(**fields: Any) -> Object:
     return {**STACK, "exporters": {"blackbox": {"modules": {"m": fields}}}}
 
@@ -64,6 +73,10 @@ DEFAULTED: list[Object] = [
     {**STACK, "packs": {}},
     {**STACK, "packs": {"node": {"cpuPercent": 80}, "watchdog": {"enabled": False}}},
     probe(),
+    check(),
+    check(http={"failIfBodyJsonNotMatches": [{"path": "a", "equals": "b"}]}),
+    {**STACK, "visualization": {}},
+    {**STACK, "visualization": {"login": {"github": GITHUB}, "dataSources": [LOKI]}},
     module(prober="http", http={"failIfBodyMatchesRegexp": ["a|b"]}),
     module(prober="dns", dns={"queryName": "a"}, timeout="2s"),
 ]
@@ -156,6 +169,13 @@ BAD: list[tuple[Any, str]] = [
         "synthetic.probes needs exporters.blackbox",
     ),
     (probe(targets=["https://me:secret@b"]), "synthetic.probes[0].targets[0]"),
+    (
+        {**STACK, "synthetic": {"healthChecks": [{"name": "a", "url": "http://b"}]}},
+        "synthetic.healthChecks needs exporters.blackbox",
+    ),
+    (check(url="https://me:secret@b"), "synthetic.healthChecks[0].url"),
+    (check(labels={"slo": "x"}), "are set by Firewatch"),
+    (check(labels={"team": "{{ 1 }}"}), "synthetic.healthChecks[0].labels"),
     (probe(labels={"probe": "x"}), "the labels job, probe, instance are set by"),
     (module(prober="udp"), "spec.exporters.blackbox.modules.m.prober"),
     (module(prober="http", tcp={}), "the block tcp needs prober tcp"),

@@ -41,7 +41,10 @@ LODGER = "lodger"
 WORD = f"https://hook.invalid/{CANARY}"
 LENT = "https://hook.invalid/lent-on-purpose"
 OWN_TOKEN = "a-token-that-nobody-guesses"
-NOT_READ = ("exporters.blackbox", "exporters.custom", "imagePullSecrets", "policies.namespaces")
+NOT_READ = (
+    *("exporters.blackbox", "exporters.custom", "imagePullSecrets", "policies.namespaces"),
+    "synthetic.healthChecks",
+)
 """What the operator only hands on to pods, or takes for leave; kubelet looks for it in their namespace."""
 WHOLE_CLUSTER = ("metrics.scrapeJobs.namespaces", "exporters.kubeStateMetrics.namespaces")
 """What takes the right to read the whole cluster."""

@@ -154,6 +154,18 @@ class _Addressed(Model):
     """Whether the other version is tried when a name has no address of the preferred one."""
 
 
+class JsonMatch(Model):
+    """A part of a JSON body, and what it is compared with."""
+
+    path: str = Field(
+        pattern=r"^([a-zA-Z_][a-zA-Z0-9_-]*|\[[0-9]{1,4}\])(\.[a-zA-Z_][a-zA-Z0-9_-]*|\[[0-9]{1,4}\])*$",
+        max_length=256,
+    )
+    """Where it stands, as ``status`` or ``checks[0].state``."""
+    equals: str = Field(max_length=256)
+    """What it must be, as text: ``ok``, ``true``, ``3``; a number may stand there as one or as a text."""
+
+
 class HttpProbe(
     _Addressed,
     json_schema_extra=rules(
@@ -175,7 +187,12 @@ class HttpProbe(
     headers: dict[
         Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&*+.^_|~-]+$", max_length=128)], _Text
     ] = Field(default={}, max_length=32)
-    """Headers of the request; credentials belong into basicAuth or authorization."""
+    """Headers of the request; credentials belong into secretHeaders, basicAuth or authorization."""
+    secret_headers: dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&*+.^_|~-]+$", max_length=128)],
+        SecretKeySelector,
+    ] = Field(default={}, max_length=16)
+    """Headers of the request whose values stand in Secrets; a change is sent within a minute."""
     body: str = Field(default="", max_length=8192)
     """Body of the request."""
     valid_status_codes: list[Annotated[int, Field(ge=100, le=599)]] = Field(
@@ -194,6 +211,8 @@ class HttpProbe(
     """Fail when the body matches one of them."""
     fail_if_body_not_matches_regexp: Regexps = Field(default=[])
     """Fail when the body does not match one of them."""
+    fail_if_body_json_not_matches: list[JsonMatch] = Field(default=[], max_length=16)
+    """Fail when the body is no JSON, or one of these parts of it is missing or something else."""
     fail_if_header_matches: HeaderMatches = Field(default=[])
     """Fail when a header matches."""
     fail_if_header_not_matches: HeaderMatches = Field(default=[])

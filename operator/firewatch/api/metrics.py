@@ -19,7 +19,7 @@ from firewatch.api.workload import Storage, Workload
 
 RESERVED_JOBS = (
     *("prometheus", "node", "blackbox", "kube-state-metrics", "kubelet", "cadvisor", "pushgateway"),
-    *("postgres", "alertmanager", "grafana"),
+    *("postgres", "alertmanager", "grafana", "health"),
 )
 """Names of the jobs that a stack makes by itself."""
 

@@ -20,7 +20,7 @@ from firewatch.api.resource import (
     rules,
 )
 from firewatch.api.selection import PolicySelection
-from firewatch.api.synthetic import Synthetic
+from firewatch.api.synthetic import HealthCheckStatus, Synthetic
 from firewatch.api.visualization import Visualization, VisualizationStatus
 from firewatch.api.workload import FREE, Registry
 
@@ -47,6 +47,11 @@ class MonitoringStackSpec(
             "!has(self.synthetic) || !has(self.synthetic.probes)"
             " || (has(self.exporters) && has(self.exporters.blackbox))",
             "synthetic.probes needs exporters.blackbox, which probes; write blackbox: {}",
+        ),
+        Rule(
+            "!has(self.synthetic) || !has(self.synthetic.healthChecks)"
+            " || (has(self.exporters) && has(self.exporters.blackbox))",
+            "synthetic.healthChecks needs exporters.blackbox, which asks; write blackbox: {}",
         ),
     ),
 ):
@@ -234,6 +239,15 @@ class MonitoringStackStatus(Status):
     """The ten metrics with the most series; looked at every ten minutes, and written when one grows
     or shrinks by a quarter.
     """
+    health_checks: list[HealthCheckStatus] = Field(
+        default=[],
+        max_length=64,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    )
+    """The health checks, and how available what they ask has been."""
     volumes: list[VolumeStatus] = Field(
         default=[],
         max_length=32,

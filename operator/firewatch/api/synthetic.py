@@ -4,7 +4,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from firewatch.api.resource import Interval, LabelName, Model, Rule, rules
+from firewatch.api.blackbox import HttpProbe, ProbeTimeout
+from firewatch.api.resource import (
+    ConditionStatus,
+    Interval,
+    LabelName,
+    Model,
+    Rule,
+    Status,
+    rules,
+)
 from firewatch.api.scraping import LabelValue
 
 ProbeTarget = Annotated[
@@ -18,6 +27,9 @@ show in every alert.
 """
 
 _OWN_LABELS = ("job", "probe", "instance")
+_Plain = Annotated[str, Field(pattern=r"^[^{}]+$", max_length=256)]
+"""A text that Prometheus does not take for a template."""
+_CHECK_LABELS = (*_OWN_LABELS, "severity", "slo", "slo_policy", "window", "long", "short")
 
 
 class Probe(Model):
@@ -49,6 +61,68 @@ class Probe(Model):
     """Labels added to every series of these targets."""
 
 
+class HealthCheck(Model):
+    """An endpoint of an API that is asked all the time.
+
+    It brings three alerts, HealthCheckFailing, HealthCheckSlow and HealthCheckCertificateEnds, an objective with its error
+    budget, and its availability in ``status.healthChecks``.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=48)
+    """Name of the check; the label ``probe`` of its series and alerts, and the name of its objective."""
+    url: str = Field(pattern=r"^https?://[^\s/?#@]+([/?#][^\s]*)?$", max_length=1024)
+    """What is asked. It shows in every alert, so that one with ``user:password@`` is refused."""
+    http: HttpProbe = HttpProbe()
+    """The request, and what is expected of the answer."""
+    interval: Interval = "30s"
+    """How often it is asked."""
+    timeout: ProbeTimeout = "5s"
+    """How long an answer may take; then the check fails."""
+    slow_above: Interval = "500ms"
+    """Mean duration over five minutes above which HealthCheckSlow fires."""
+    down_for: Interval = "2m"
+    """How long it may fail until HealthCheckFailing fires."""
+    certificate_days: int = Field(default=21, ge=1, le=365)
+    """Days before the end of a certificate from which HealthCheckCertificateEnds fires."""
+    objective: float = Field(default=99.9, gt=0, lt=100)
+    """Percent of the time in 30 days in which it is to succeed."""
+    labels: dict[LabelName, _Plain] = Field(
+        default={},
+        max_length=32,
+        json_schema_extra=rules(
+            Rule(
+                f"!self.exists(k, k in {list(_CHECK_LABELS)})",
+                f"the labels {', '.join(_CHECK_LABELS)} are set by Firewatch",
+            )
+        ),
+    )
+    """Labels added to every series and alert, as ``team: payments``."""
+
+
+class Availability(Status):
+    """Percent of the checks that succeeded, or of those since there are any; looked at every ten minutes."""
+
+    day: str = Field(default="", max_length=16)
+    """Within 24 hours."""
+    week: str = Field(default="", max_length=16)
+    """Within 7 days."""
+    month: str = Field(default="", max_length=16)
+    """Within 30 days."""
+
+
+class HealthCheckStatus(Status):
+    """How a health check stands."""
+
+    name: str = Field(max_length=64)
+    """Name of the check."""
+    healthy: ConditionStatus
+    """Whether it succeeds; Unknown while it has not been asked."""
+    message: str = Field(default="", max_length=512)
+    """Why it fails."""
+    availability: Availability = Availability()
+    """How often it has succeeded."""
+
+
 class Synthetic(Model):
     """Checks from outside of the application, by the blackbox exporter."""
 
@@ -61,3 +135,14 @@ class Synthetic(Model):
         },
     )
     """Endpoints to probe; ``probe_success`` of the job ``blackbox`` says how it went."""
+    health_checks: list[HealthCheck] = Field(
+        default=[],
+        max_length=64,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    )
+    """Endpoints of an API, each with its alerts, its objective and its availability; the job is
+    ``health``.
+    """

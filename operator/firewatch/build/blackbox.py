@@ -1,5 +1,7 @@
 """The blackbox exporter: its configuration, Service and Deployment."""
 
+from collections.abc import Mapping
+
 from firewatch.api.exporters import BlackboxExporter
 from firewatch.api.resource import Object
 from firewatch.build import names, versions
@@ -31,23 +33,24 @@ def build_blackbox(stack: Stack, exporter: BlackboxExporter) -> list[Object]:
     name = names.blackbox_name(stack.name)
     part = Part(stack, name, names.BLACKBOX_EXPORTER, names.EXPORTERS)
     config = Part(stack, names.blackbox_config_name(stack.name), part.application, part.component)
-    text = render_blackbox_config(exporter)
+    checks = stack.spec.synthetic.health_checks
+    text = render_blackbox_config(exporter, checks)
     return [
         config_map(config, {names.BLACKBOX_KEY: text}),
         service(part, port=names.BLACKBOX_PORT),
         build_deployment(
             part,
             exporter,
-            _program(config.name, exporter),
+            _program(config.name, secret_keys(exporter, checks)),
             annotations={names.CONFIG_ANNOTATION: names.short_hash(text, 16)},
         ),
     ]
 
 
-def _program(config_name: str, exporter: BlackboxExporter) -> Program:
+def _program(config_name: str, keys: Mapping[str, set[str]]) -> Program:
     volumes: list[Object] = [{"name": "config", "configMap": {"name": config_name}}]
     mounts: list[Object] = [{"name": "config", "mountPath": _CONFIG_DIRECTORY, "readOnly": True}]
-    if sources := _secret_sources(exporter):
+    if sources := _secret_sources(keys):
         volumes.append({"name": "secrets", "projected": {"sources": sources}})
         mounts.append({"name": "secrets", "mountPath": SECRETS_DIRECTORY, "readOnly": True})
     return Program(
@@ -68,12 +71,11 @@ def _program(config_name: str, exporter: BlackboxExporter) -> Program:
     )
 
 
-def _secret_sources(exporter: BlackboxExporter) -> list[Object]:
+def _secret_sources(keys: Mapping[str, set[str]]) -> list[Object]:
     """Return the Secrets that the modules name, each key as the file ``<secret>/<key>``.
 
     They are optional: one that is missing fails the probes that need it, and no others.
     """
-    keys = secret_keys(exporter)
     return [
         {
             "secret": {

@@ -1,12 +1,15 @@
 """blackbox.yml: the modules of the blackbox exporter."""
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 from firewatch.api.blackbox import (
     DnsProbe,
     HttpMethod,
     HttpProbe,
     IcmpProbe,
+    JsonMatch,
     ProbeModule,
     Prober,
     ProbeTls,
@@ -14,6 +17,7 @@ from firewatch.api.blackbox import (
 )
 from firewatch.api.exporters import BlackboxExporter
 from firewatch.api.resource import Object, SecretKeySelector
+from firewatch.api.synthetic import HealthCheck
 from firewatch.build.yaml_text import dump_yaml
 
 SECRETS_DIRECTORY = "/etc/blackbox-secrets"
@@ -26,8 +30,14 @@ BUILT_IN: Mapping[str, ProbeModule] = {
 }
 """Modules that are always there, by the names that the exporter's own configuration has."""
 
+_NO_TEXT = re.compile(r"true|false|null|-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")
+"""Texts that are JSON values of another type, and CEL literals of the same."""
+_STEP = re.compile(r"([a-zA-Z_][a-zA-Z0-9_-]*)|\[([0-9]+)\]")
 _Block = HttpProbe | TcpProbe | IcmpProbe | DnsProbe
-_BY_REFERENCE = {"tls_config", "basic_auth", "authorization"}
+_BY_REFERENCE = {
+    *("tls_config", "basic_auth", "authorization"),
+    *("secret_headers", "fail_if_body_json_not_matches"),
+}
 
 
 def modules_of(exporter: BlackboxExporter) -> dict[str, ProbeModule]:
@@ -35,9 +45,24 @@ def modules_of(exporter: BlackboxExporter) -> dict[str, ProbeModule]:
     return {**BUILT_IN, **exporter.modules}
 
 
-def render_blackbox_config(exporter: BlackboxExporter) -> str:
+def check_module(check: HealthCheck) -> str:
+    """Return the name of a health check's module; with its hyphen no module of the user's has it."""
+    return f"health-{check.name}"
+
+
+def _all_modules(
+    exporter: BlackboxExporter, checks: Iterable[HealthCheck]
+) -> dict[str, ProbeModule]:
+    asked = {
+        check_module(check): ProbeModule(prober=Prober.HTTP, timeout=check.timeout, http=check.http)
+        for check in checks
+    }
+    return {**modules_of(exporter), **asked}
+
+
+def render_blackbox_config(exporter: BlackboxExporter, checks: Iterable[HealthCheck] = ()) -> str:
     """Return blackbox.yml."""
-    modules = modules_of(exporter)
+    modules = _all_modules(exporter, checks)
     return dump_yaml({"modules": {name: _module(modules[name]) for name in sorted(modules)}})
 
 
@@ -75,7 +100,27 @@ def _block(probe: _Block) -> Object:
         found["tls_config"] = _tls(probe.tls_config)
     if isinstance(probe, HttpProbe):
         found |= _credentials(probe)
+        if headers := probe.secret_headers:
+            found["http_headers"] = {n: {"files": [_path(headers[n])]} for n in sorted(headers)}
+        if parts := probe.fail_if_body_json_not_matches:
+            found["fail_if_body_json_not_matches_cel"] = " && ".join(map(_json_test, parts))
     return found
+
+
+def _json_test(part: JsonMatch) -> str:
+    """Return the CEL expression that compares a part of a body with a text.
+
+    Names are given as texts, so that none is taken for a word of CEL's own. A number or a truth value
+    may stand in the body as such, which the exporter's CEL cannot make a text of.
+    """
+    steps = "".join(
+        f"[{index}]" if index else f"[{json.dumps(name)}]"
+        for name, index in _STEP.findall(part.path)
+    )
+    texts = [json.dumps(part.equals)]
+    if _NO_TEXT.fullmatch(part.equals):
+        texts.append(part.equals)
+    return f"body{steps} in [{', '.join(texts)}]"
 
 
 def _tls(tls: ProbeTls) -> Object:
@@ -104,10 +149,12 @@ def _path(selector: SecretKeySelector) -> str:
     return f"{SECRETS_DIRECTORY}/{selector.name}/{selector.key}"
 
 
-def secret_keys(exporter: BlackboxExporter) -> dict[str, set[str]]:
+def secret_keys(
+    exporter: BlackboxExporter, checks: Iterable[HealthCheck] = ()
+) -> dict[str, set[str]]:
     """Return the keys that the modules need, by the name of their Secret."""
     keys: dict[str, set[str]] = {}
-    for module in exporter.modules.values():
+    for module in _all_modules(exporter, checks).values():
         for selector in _selectors(_probe(module)):
             keys.setdefault(selector.name, set()).add(selector.key)
     return keys
@@ -120,3 +167,5 @@ def _selectors(probe: _Block) -> Iterator[SecretKeySelector]:
         yield probe.basic_auth.password
     if isinstance(probe, HttpProbe) and probe.authorization:
         yield probe.authorization.credentials
+    if isinstance(probe, HttpProbe):
+        yield from probe.secret_headers.values()

@@ -9,7 +9,7 @@ from firewatch.build import names
 from firewatch.build.cluster_scope import granted_kube_state_metrics, granted_kubelet
 from firewatch.build.objects import Stack
 from firewatch.build.postgres_exporter import instance
-from firewatch.build.probes import build_probe_jobs
+from firewatch.build.probes import build_health_jobs, build_probe_jobs
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.usable import usable_databases
 
@@ -57,6 +57,7 @@ def build_exporter_jobs(stack: Stack, metrics: Metrics, surroundings: Surroundin
         jobs.append(_servers_job(stack, names.GRAFANA_JOB, names.GRAFANA))
     jobs += (_postgres_job(stack, each) for each in usable_databases(stack, surroundings))
     jobs += build_probe_jobs(stack, metrics.scrape_interval)
+    jobs += build_health_jobs(stack)
     return [*jobs, *(_custom_job(stack, each) for each in exporters.custom)]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from firewatch.build import names
+from firewatch.build.health_rules import render_health_rules
 from firewatch.build.objects import Stack
 from firewatch.build.packs.choose import render_packs
 from firewatch.build.postgres_exporter import render_postgres_rules
@@ -16,6 +17,7 @@ def render_own_rules(stack: Stack, surroundings: Surroundings) -> dict[str, str]
         names.WATCHDOG_KEY: render_watchdog_rules() if stack.spec.alerting else None,
         names.POSTGRES_KEY: render_postgres_rules(stack.spec.exporters.postgres),
         names.PACKS_KEY: render_packs(stack, surroundings),
+        names.HEALTH_KEY: render_health_rules(stack),
     }
     return {key: text for key, text in files.items() if text}
 
@@ -23,10 +25,11 @@ def render_own_rules(stack: Stack, surroundings: Surroundings) -> dict[str, str]
 def own_rule_files(files: Mapping[str, str]) -> list[str]:
     """Return the entries of ``rule_files`` for these files.
 
-    The last matches nothing and changes with the packs, so that a configuration which the server
-    shows proves that it has read these very rules.
+    The last match nothing and change with the packs and the health checks, so that a configuration
+    which the server shows proves that it has read these very rules.
     """
     paths = [f"{names.CONFIG_DIRECTORY}/{key}" for key in files]
-    if packs := files.get(names.PACKS_KEY):
-        paths.append(f"{names.CONFIG_DIRECTORY}/packs-{names.short_hash(packs, 16)}")
+    for name, key in (("packs", names.PACKS_KEY), ("health", names.HEALTH_KEY)):
+        if text := files.get(key):
+            paths.append(f"{names.CONFIG_DIRECTORY}/{name}-{names.short_hash(text, 16)}")
     return paths

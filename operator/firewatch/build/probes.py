@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from firewatch.api.blackbox import ProbeModule, Prober
 from firewatch.api.resource import Object, parse_duration
 from firewatch.api.stack import MonitoringStackSpec
-from firewatch.api.synthetic import Probe
+from firewatch.api.synthetic import HealthCheck, Probe
 from firewatch.build import names
-from firewatch.build.blackbox_config import modules_of
+from firewatch.build.blackbox_config import check_module, modules_of
 from firewatch.build.objects import Stack
 
 _PORT = r"(:[0-9]{1,5})"
@@ -67,6 +67,45 @@ def build_probe_jobs(stack: Stack, interval: str) -> list[Object]:
     return jobs
 
 
+def build_health_jobs(stack: Stack) -> list[Object]:
+    """Return a scrape job for each health check."""
+    if stack.spec.exporters.blackbox is None:
+        return []
+    address = names.service_address(
+        names.blackbox_name(stack.name), stack.namespace, names.BLACKBOX_PORT
+    )
+    return [_health_job(check, address) for check in stack.spec.synthetic.health_checks]
+
+
+def _health_job(check: HealthCheck, address: str) -> Object:
+    wanted = parse_duration(check.timeout) + _MARGIN
+    timeout = min(wanted, parse_duration(check.interval))
+    labels = {name: check.labels[name] for name in sorted(check.labels)}
+    return {
+        "job_name": f"{names.HEALTH_JOB}/{check.name}",
+        "metrics_path": "/probe",
+        "params": {"module": [check_module(check)]},
+        "scrape_interval": check.interval,
+        "scrape_timeout": f"{round(timeout * 1000)}ms",
+        "static_configs": [
+            {
+                "targets": [check.url],
+                "labels": {**labels, "job": names.HEALTH_JOB, "probe": check.name},
+            }
+        ],
+        "relabel_configs": _relabeling(address),
+    }
+
+
+def _relabeling(address: str) -> list[Object]:
+    """Return what has the exporter at an address ask what stands as the target."""
+    return [
+        {"source_labels": ["__address__"], "target_label": "__param_target"},
+        {"source_labels": ["__address__"], "target_label": "instance"},
+        {"target_label": "__address__", "replacement": address},
+    ]
+
+
 def _modules(spec: MonitoringStackSpec) -> dict[str, ProbeModule]:
     return modules_of(spec.exporters.blackbox) if spec.exporters.blackbox else {}
 
@@ -95,11 +134,7 @@ def _job(probe: Probe, targets: list[str], *, address: str, timeout: str | None)
                 "labels": {**labels, "job": names.BLACKBOX_JOB, "probe": probe.name},
             }
         ],
-        "relabel_configs": [
-            {"source_labels": ["__address__"], "target_label": "__param_target"},
-            {"source_labels": ["__address__"], "target_label": "instance"},
-            {"target_label": "__address__", "replacement": address},
-        ],
+        "relabel_configs": _relabeling(address),
     }
 
 

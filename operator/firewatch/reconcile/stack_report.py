@@ -14,6 +14,7 @@ from firewatch.api.stack import (
     StackRetention,
     VolumeStatus,
 )
+from firewatch.api.synthetic import HealthCheckStatus
 from firewatch.api.visualization import VisualizationStatus
 from firewatch.build.retention import RetentionInForce
 from firewatch.cluster.errors import absent_is_fine
@@ -31,6 +32,7 @@ class Shown:
     rows: Sequence[ComponentStatus] = ()
     jobs: Sequence[JobStatus] = ()
     packs: Sequence[PackStatus] = ()
+    health_checks: Sequence[HealthCheckStatus] = ()
     volumes: Sequence[VolumeStatus] = ()
     largest: Sequence[MetricSize] = ()
     url: str | None = None
@@ -58,6 +60,7 @@ async def report_stack(
         targets=summarize_jobs(shown.jobs),
         jobs=[*shown.jobs],
         packs=[*shown.packs],
+        health_checks=[*shown.health_checks],
         volumes=[*shown.volumes],
         largest_metrics=[*shown.largest],
         prometheus_url=shown.url,

@@ -31,6 +31,7 @@ from firewatch.reconcile.findings import (
     read_status,
 )
 from firewatch.reconcile.grafana import GrafanaStanding, gather_grafana
+from firewatch.reconcile.health import gather_health
 from firewatch.reconcile.packs import gather_packs, is_behind
 from firewatch.reconcile.secrets import secrets_present
 from firewatch.reconcile.servers import Servers, gather_servers, running_version
@@ -48,8 +49,8 @@ _REPLACING_SECONDS = 0.5
 _CHANGING_SECONDS = 1.0
 _CONNECTING_SECONDS = 2.0
 _NOT_READY_SECONDS = 10.0
-# Secrets are never watched.
-_SECRETS_SECONDS = 60.0
+# Secrets are never watched, nor is what health checks come to.
+_LOOK_SECONDS = 60.0
 _TARGETS_SECONDS = 30.0
 _WATCHED = frozenset((STORAGE_READY, AVAILABLE, LOADED, GRAFANA_LOADED))
 """Conditions that become true by themselves, without an event that wakes the stack."""
@@ -90,7 +91,8 @@ class Standing:
         soon = _next_pass(self.made, findings, is_told=is_told)
         if is_behind(self.plan.packs, shown.packs):
             soon = 0.0
-        return _SECRETS_SECONDS if soon is None and self.plan.files else soon
+        is_asked = self.plan.files or stack.spec.synthetic.health_checks
+        return _LOOK_SECONDS if soon is None and is_asked else soon
 
     @property
     def _key(self) -> Key:
@@ -135,6 +137,9 @@ class Standing:
             jobs=jobs,
             # What is seen while nothing is made must not be called running.
             packs=await gather_packs([] if stack.spec.paused else servers.ready, self.plan.packs),
+            health_checks=await gather_health(
+                self.context, self._key, servers, stack.spec.synthetic.health_checks, before
+            ),
             volumes=volume_rows(self.plan.volumes, self.refusals),
             largest=await gather_largest(self.context, self._key, servers, before.largest_metrics),
             url=prometheus_url(stack) if stack.spec.metrics else None,

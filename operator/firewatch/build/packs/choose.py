@@ -66,8 +66,8 @@ _SUBJECTS = (
     _Subject(
         "synthetic",
         synthetic_alerts,
-        "synthetic.probes",
-        lambda stack, _: stack.spec.synthetic.probes,
+        "synthetic.probes or synthetic.healthChecks",
+        lambda stack, _: stack.spec.synthetic.probes or stack.spec.synthetic.health_checks,
     ),
     _Subject("prometheus", prometheus_alerts),
     _Subject("alertmanager", alertmanager_alerts, "alerting", lambda stack, _: stack.spec.alerting),
