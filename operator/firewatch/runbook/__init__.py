@@ -2,6 +2,6 @@
 
 COMMANDS = (
     *("firewatch lint", "firewatch preflight", "firewatch release", "firewatch render"),
-    "firewatch response",
+    *("firewatch dashboards", "firewatch response"),
 )
 """Every command line that there is, without its options."""
