@@ -40,6 +40,12 @@ def grafana_alerts(wanted: GrafanaPack) -> Iterator[Alert]:
 
 def firewatch_alerts(_wanted: FirewatchPack) -> Iterator[Alert]:
     """Yield the alerts of the pack ``firewatch``."""
+    yield from _acting_alerts()
+    yield from _hearing_alerts()
+
+
+def _acting_alerts() -> Iterator[Alert]:
+    """Yield the alerts on whether anything is done."""
     yield Alert(
         "FirewatchNotActing",
         f"group by (job) (present_over_time({LEADING}[1h])) unless group by (job) ({LEADING} == 1)",
@@ -56,6 +62,10 @@ def firewatch_alerts(_wanted: FirewatchPack) -> Iterator[Alert]:
         "Firewatch begins nothing more in namespace {{ $labels.namespace }}.",
         "Episodes there have ended badly one after the other; somebody has to look, and reset it.",
     )
+
+
+def _hearing_alerts() -> Iterator[Alert]:
+    """Yield the alerts on what comes in, and on what people are told."""
     yield Alert(
         "FirewatchSourceDown",
         "firewatch_alert_source_up == 0",
