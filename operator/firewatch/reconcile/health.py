@@ -36,16 +36,23 @@ async def gather_health(
         return rows
     first = min(servers.ready, key=lambda server: str(server.pod["metadata"]["name"]))
     now = context.clock()
-    is_new = {row.name for row in rows} != {row.name for row in before.health_checks}
-    last = context.health.setdefault(key, now) if known and not is_new else context.health.get(key)
+    # After a restart of the operator what is written counts as just looked at.
+    last = context.health.setdefault(key, now) if known else context.health.get(key)
     try:
-        rows = [_with_state(row, await _states(first.api)) for row in rows]
-        if is_new or last is None or now - last >= _EVERY:
-            rows = [_with_shares(row, await _shares(first.api)) for row in rows]
+        states = await _states(first.api)
+        rows = [_with_state(row, states) for row in rows]
+        if last is None or now - last >= _EVERY or any(map(_is_wanting, rows)):
+            shares = await _shares(first.api)
+            rows = [_with_shares(row, shares) for row in rows]
             context.health[key] = now
     except PrometheusError:
         return [known.get(each.name, _unknown(each)) for each in checks]
     return rows
+
+
+def _is_wanting(row: HealthCheckStatus) -> bool:
+    """Tell whether a check has been asked, and nobody has looked how often it succeeded."""
+    return row.healthy is not ConditionStatus.UNKNOWN and not row.availability.day
 
 
 def _unknown(check: HealthCheck) -> HealthCheckStatus:
