@@ -41,5 +41,27 @@ def percentiles(histogram: str) -> tuple[tuple[str, str], ...]:
     return tuple((quantile(share, histogram), f"p{100 * share:g}") for share in (0.5, 0.95, 0.99))
 
 
+def error_ratio(*matchers: str) -> str:
+    """Return the share of the API's answers with a status from 500 on.
+
+    Both sides are added up first; where there is no error yet, there is no series of any.
+    """
+    requests = "freeagentics_requests_total"
+    failed = total(requests, *matchers, 'status=~"5.."')
+    return f"({failed} or vector(0)) / {total(requests, *matchers)}"
+
+
 def _by(labels: str) -> str:
     return f" by ({labels})" if labels else ""
+
+
+CPU_IN_USE = "100 - 100 * avg by (instance) (" + rate("node_cpu_seconds_total", 'mode="idle"') + ")"
+"""Part of the time in which the CPUs of a machine are not idle, in percent."""
+MEMORY_IN_USE = (
+    f"100 - 100 * {chosen('node_memory_MemAvailable_bytes')}"
+    f" / {chosen('node_memory_MemTotal_bytes')}"
+)
+"""Memory of a machine that no program could be given, in percent."""
+COORDINATED = total("freeagentics_agent_coordination_success_total")
+NOT_COORDINATED = total("freeagentics_agent_coordination_failures_total")
+COORDINATION_SUCCESS = f"{COORDINATED} / ({COORDINATED} + {NOT_COORDINATED})"

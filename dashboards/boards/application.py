@@ -1,14 +1,22 @@
 """The application, by the runbook's metric families."""
 
 from dashboards.parts import Board, Lines, Number, Query, Variable
-from dashboards.promql import chosen, of, percentiles, quantile, rate, total
+from dashboards.promql import (
+    COORDINATED,
+    COORDINATION_SUCCESS,
+    NOT_COORDINATED,
+    chosen,
+    error_ratio,
+    of,
+    percentiles,
+    quantile,
+    rate,
+    total,
+)
 
 _REQUESTS = "freeagentics_requests_total"
 _DURATION = "freeagentics_request_duration_seconds"
 _ENDPOINT = 'endpoint=~"$endpoint"'
-_FAILED = 'status=~"5.."'
-_GOOD = total("freeagentics_agent_coordination_success_total")
-_BAD = total("freeagentics_agent_coordination_failures_total")
 
 API = Board(
     "firewatch-api",
@@ -41,8 +49,7 @@ API = Board(
                     "percentunit",
                     [
                         Query(
-                            f"({total(_REQUESTS, _ENDPOINT, _FAILED)} or vector(0))"
-                            f" / {total(_REQUESTS, _ENDPOINT)}",
+                            error_ratio(_ENDPOINT),
                             "errors",
                         )
                     ],
@@ -137,14 +144,14 @@ COORDINATION = Board(
                     "Success rate",
                     "Share of attempts to coordinate that succeed.",
                     "percentunit",
-                    [Query(f"{_GOOD} / ({_GOOD} + {_BAD})")],
+                    [Query(COORDINATION_SUCCESS)],
                     limits=(0.99, 0.95),
                 ),
                 Lines(
                     "Attempts",
                     "Attempts to coordinate, by how they went.",
                     "ops",
-                    [Query(_GOOD, "successful"), Query(_BAD, "failed")],
+                    [Query(COORDINATED, "successful"), Query(NOT_COORDINATED, "failed")],
                     stacked=True,
                 ),
             ],

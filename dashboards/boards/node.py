@@ -1,12 +1,11 @@
 """Machines, by node_exporter."""
 
 from dashboards.parts import Board, Lines, Number, Query
-from dashboards.promql import chosen, rate
+from dashboards.promql import CPU_IN_USE, MEMORY_IN_USE, chosen, rate
 
 _DISK = 'fstype!~"tmpfs|overlay|squashfs|ramfs|nsfs|efivarfs"'
 _LINKS = 'device!~"lo|veth.*|cali.*|cni.*|docker.*|flannel.*"'
 _BYTES = "bytes"
-_IDLE = rate("node_cpu_seconds_total", 'mode="idle"')
 _BUSY = rate("node_cpu_seconds_total", 'mode!="idle"')
 
 
@@ -30,7 +29,7 @@ NODE = Board(
                     "percent",
                     [
                         Query(
-                            f"100 - 100 * avg by (instance) ({_IDLE})",
+                            CPU_IN_USE,
                             "{{instance}}",
                         )
                     ],
@@ -42,7 +41,7 @@ NODE = Board(
                     "percent",
                     [
                         Query(
-                            f"100 - 100 * {_memory('MemAvailable')} / {_memory('MemTotal')}",
+                            MEMORY_IN_USE,
                             "{{instance}}",
                         )
                     ],

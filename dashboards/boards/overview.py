@@ -1,15 +1,18 @@
 """The dashboard to begin with: one panel for each subject, which leads to its details."""
 
 from dashboards.parts import Board, Lines, Number, Query
-from dashboards.promql import chosen, quantile, rate, total
+from dashboards.promql import (
+    COORDINATION_SUCCESS,
+    CPU_IN_USE,
+    MEMORY_IN_USE,
+    chosen,
+    error_ratio,
+    quantile,
+    total,
+)
 
 _UP_STATES = (("0", "down", "red"), ("1", "up", "green"))
-_IDLE = rate("node_cpu_seconds_total", 'mode="idle"')
 _CONNECTIONS = chosen("pg_stat_database_numbackends", 'datname!=""')
-_ERRORS = total("freeagentics_requests_total", 'status=~"5.."')
-_REQUESTS = total("freeagentics_requests_total")
-_GOOD = total("freeagentics_agent_coordination_success_total")
-_BAD = total("freeagentics_agent_coordination_failures_total")
 
 OVERVIEW = Board(
     "firewatch-overview",
@@ -34,7 +37,7 @@ OVERVIEW = Board(
                     "Share of answers with a status from 500 on: all errors by all requests, not each"
                     " series by itself.",
                     "percentunit",
-                    [Query(f"({_ERRORS} or vector(0)) / {_REQUESTS}")],
+                    [Query(error_ratio())],
                     link="firewatch-api",
                     limits=(0.01, 0.05),
                 ),
@@ -42,7 +45,7 @@ OVERVIEW = Board(
                     "Successful coordination",
                     "Share of the agents' attempts to coordinate that succeed.",
                     "percentunit",
-                    [Query(f"{_GOOD} / ({_GOOD} + {_BAD})")],
+                    [Query(COORDINATION_SUCCESS)],
                     link="firewatch-coordination",
                     limits=(0.99, 0.95),
                 ),
@@ -65,7 +68,7 @@ OVERVIEW = Board(
                     "percent",
                     [
                         Query(
-                            f"100 - 100 * avg by (instance) ({_IDLE})",
+                            CPU_IN_USE,
                             "{{instance}}",
                         )
                     ],
@@ -79,8 +82,7 @@ OVERVIEW = Board(
                     "percent",
                     [
                         Query(
-                            f"100 - 100 * {chosen('node_memory_MemAvailable_bytes')}"
-                            f" / {chosen('node_memory_MemTotal_bytes')}",
+                            MEMORY_IN_USE,
                             "{{instance}}",
                         )
                     ],
@@ -105,7 +107,7 @@ OVERVIEW = Board(
                     "Requests",
                     "Requests to the API.",
                     "reqps",
-                    [Query(_REQUESTS, "requests")],
+                    [Query(total("freeagentics_requests_total"), "requests")],
                     link="firewatch-api",
                 ),
                 Lines(

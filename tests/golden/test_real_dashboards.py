@@ -12,11 +12,11 @@ import pytest_asyncio
 
 from firewatch.build.grafana.bundled import BUNDLED, read_bundled
 from firewatch.cluster.prometheus import Prometheus
+from firewatch.runbook.preview.gather import with_all_chosen
 from tests.golden.dashboard_world import running_world
 from tests.golden.test_real_prometheus import until
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "reference" / "runbook.md"
-_VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 _RATE_INTERVAL = "20s"
 _ERRORS = 0.1
 
@@ -37,12 +37,9 @@ def queries() -> Iterator[Asked]:
         for panel in json.loads(read_bundled(uid))["panels"]:
             for target in panel.get("targets", ()):
                 empty = panel["fieldConfig"]["defaults"].get("noValue", "")
-                yield Asked(uid, panel["title"], _filled(target["expr"]), empty)
-
-
-def _filled(expression: str) -> str:
-    """Return a query as Grafana asks it where all is chosen."""
-    return _VARIABLE.sub(".+", expression.replace("$__rate_interval", _RATE_INTERVAL))
+                yield Asked(
+                    uid, panel["title"], with_all_chosen(target["expr"], _RATE_INTERVAL), empty
+                )
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -41,7 +41,6 @@ class Series:
     """A line, or a value, with its name."""
 
     name: str
-    labels: Mapping[str, str]
     points: Sequence[tuple[float, float]]
     """Pairs of time and value."""
 
@@ -121,11 +120,16 @@ def _states(defaults: Object) -> Sequence[tuple[str, tuple[str, str]]]:
     ]
 
 
+def with_all_chosen(expression: str, rate_interval: str) -> str:
+    """Return a query as Grafana asks it where all is chosen above the dashboard."""
+    return _VARIABLE.sub(".+", expression.replace("$__rate_interval", rate_interval))
+
+
 async def _ask(
     session: aiohttp.ClientSession, url: str, target: Object, span: Span
 ) -> Sequence[Series]:
     interval = f"{max(_SCRAPES * span.scrape_interval, span.step):.0f}s"
-    expression = _VARIABLE.sub(".+", target["expr"].replace("$__rate_interval", interval))
+    expression = with_all_chosen(target["expr"], interval)
     is_now = bool(target.get("instant"))
     times: dict[str, str] = {"time": f"{span.end:.3f}"}
     if not is_now:
@@ -137,7 +141,6 @@ async def _ask(
     return [
         Series(
             _name(target.get("legendFormat", ""), each["metric"]),
-            each["metric"],
             [(float(at), float(value)) for at, value in each.get("values") or [each["value"]]],
         )
         for each in answer["result"]
