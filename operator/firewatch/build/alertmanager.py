@@ -1,12 +1,10 @@
 """Alertmanager: Services, StatefulSet, and the Secret with its configuration."""
 
-from base64 import b64encode
-
 from firewatch.api.alerting import Alerting
 from firewatch.api.resource import Object, parse_duration
 from firewatch.build import names, versions
 from firewatch.build.alertmanager_config import Notifications
-from firewatch.build.objects import Part, Stack, disruption_budget, http_probe, service
+from firewatch.build.objects import Part, Stack, disruption_budget, http_probe, secret, service
 from firewatch.build.pods import Program
 from firewatch.build.stateful_sets import build_stateful_set
 
@@ -34,13 +32,7 @@ def build_config_secret(stack: Stack, notifications: Notifications) -> Object:
     """Return the Secret with the configuration, the templates and the copied credentials."""
     part = _part(stack, names.alertmanager_config_name(stack.name))
     files = {names.ALERTMANAGER_CONFIG_KEY: notifications.config.encode(), **notifications.files}
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": part.meta(),
-        "type": "Opaque",
-        "data": {name: b64encode(files[name]).decode() for name in sorted(files)},
-    }
+    return secret(part, files)
 
 
 def _stateful_set(stack: Stack, alerting: Alerting) -> Object:

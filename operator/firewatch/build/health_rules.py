@@ -1,8 +1,7 @@
 """The rules that a health check brings: three alerts, and an objective with its error budget."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from firewatch.api.alerts import PrometheusRule
 from firewatch.api.resource import Object, parse_duration
 from firewatch.api.slos import Gauge, Slo
 from firewatch.api.synthetic import HealthCheck
@@ -11,6 +10,7 @@ from firewatch.build.objects import Stack
 from firewatch.build.packs.alert import CRITICAL, WARNING, Alert
 from firewatch.build.promql import number, selector
 from firewatch.build.rule_text import render_rule_file
+from firewatch.build.rules import rule_entry
 from firewatch.build.slos import PERIOD_INTERVAL, build_period_rules, build_slo_rules
 
 _DAY = 86_400
@@ -37,20 +37,15 @@ def _groups(check: HealthCheck, owner: str, runbook_url: str | None) -> Iterator
         by=["probe"],
         labels=check.labels,
     )
-    alerts = [alert.rule(_PACK, runbook_url) for alert in health_alerts(check)]
+    period = map(rule_entry, build_period_rules(slo, owner))
+    alerts = (alert.rule(_PACK, runbook_url) for alert in health_alerts(check))
     yield _group("alerts", check, alerts)
-    yield _group("slo", check, [_rule(rule) for rule in build_slo_rules(slo, owner)])
-    period = _group("slo-period", check, [_rule(rule) for rule in build_period_rules(slo, owner)])
-    yield {"name": period["name"], "interval": PERIOD_INTERVAL, "rules": period["rules"]}
+    yield _group("slo", check, map(rule_entry, build_slo_rules(slo, owner)))
+    yield _group("slo-period", check, period, interval=PERIOD_INTERVAL)
 
 
-def _group(what: str, check: HealthCheck, rules: Sequence[Object]) -> Object:
-    return {"name": f"{_GROUP}:{what}:{check.name}", "rules": rules}
-
-
-def _rule(rule: PrometheusRule) -> Object:
-    found: Object = rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return found
+def _group(what: str, check: HealthCheck, rules: Iterable[Object], **header: str) -> Object:
+    return {"name": f"{_GROUP}:{what}:{check.name}", **header, "rules": [*rules]}
 
 
 def health_alerts(check: HealthCheck) -> Iterator[Alert]:

@@ -1,5 +1,6 @@
 """Small constructors of Kubernetes objects. Every call returns new dicts: nothing is shared."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -69,6 +70,17 @@ class Part:
 def config_map(part: Part, data: Mapping[str, str]) -> Object:
     """Return a ConfigMap."""
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": part.meta(), "data": {**data}}
+
+
+def secret(part: Part, data: Mapping[str, bytes]) -> Object:
+    """Return a Secret."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": part.meta(),
+        "type": "Opaque",
+        "data": {name: b64encode(data[name]).decode() for name in sorted(data)},
+    }
 
 
 def service(part: Part, *, port: int, headless: bool = False, https: bool = False) -> Object:

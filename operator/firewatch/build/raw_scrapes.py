@@ -5,7 +5,6 @@ its ``scrape_config_files``. It takes such a file whole or not at all, so that j
 stumble over are left out here. What is said of them holds nothing of their text.
 """
 
-from base64 import b64encode
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ import yaml
 from firewatch.api.metrics import RESERVED_JOBS, Metrics
 from firewatch.api.resource import Object, SecretKeySelector
 from firewatch.build import names
-from firewatch.build.objects import Part, Stack
+from firewatch.build.objects import Part, Stack, secret
 
 _FIELDS = frozenset(
     {
@@ -136,10 +135,4 @@ def raw_scrapes_path(raw: RawScrapes) -> str:
 def build_raw_scrapes_secret(stack: Stack, files: Mapping[str, str]) -> Object:
     """Return the Secret that Prometheus mounts."""
     part = Part(stack, names.raw_scrapes_name(stack.name), names.PROMETHEUS, names.METRICS)
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": part.meta(),
-        "type": "Opaque",
-        "data": {name: b64encode(files[name].encode()).decode() for name in sorted(files)},
-    }
+    return secret(part, {name: text.encode() for name, text in files.items()})

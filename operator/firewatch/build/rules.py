@@ -151,13 +151,14 @@ def digest(text: str) -> str:
 
 def _accepted(position: int, group: Group, rejected: Collection[Place]) -> list[Object]:
     return [
-        _rule(rule)
+        rule_entry(rule)
         for index, rule in enumerate(group.rules)
         if Place(position, index) not in rejected
     ]
 
 
-def _rule(rule: PrometheusRule) -> Object:
+def rule_entry(rule: PrometheusRule) -> Object:
+    """Return a rule as it stands in a rule file."""
     data: Object = rule.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {key: value for key, value in data.items() if value != {}}
 

@@ -123,6 +123,13 @@ async def prune(
     return deleted
 
 
+async def delete_ours(cluster: Cluster, kind: Kind, namespace: str, name: str) -> None:
+    """Delete an object by name, if it is there and ours."""
+    live = await find(cluster, kind, namespace, name)
+    if live and is_ours(live):
+        await delete(cluster, kind, live)
+
+
 async def delete(cluster: Cluster, kind: Kind, live: Object, *, orphan: bool = False) -> None:
     """Delete this very object; it is fine if it is gone already.
 

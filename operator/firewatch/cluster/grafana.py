@@ -1,7 +1,6 @@
 """The HTTP API of a stack's Grafana, as far as the operator asks it."""
 
 import json
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -9,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from firewatch.cluster.http import NoAnswerError, fetch
+from firewatch.cluster.http import NoAnswerError, basic_authorization, fetch
 
 _ANSWER_LIMIT = 4 * 1024 * 1024
 _MOST_WORDS = 300
@@ -88,17 +87,14 @@ class Grafana:
 
     async def _fetch(self, method: str, path: str, *, proved: bool = True) -> tuple[int, Any]:
         """Return the status and the JSON of an answer, None where it is none."""
-        headers = {}
-        if proved:
-            pair = f"{self.user}:{self.password}".encode()
-            headers["Authorization"] = f"Basic {b64encode(pair).decode()}"
+        proof = {"Authorization": basic_authorization(self.user, self.password)}
         try:
             status, body = await fetch(
                 self.session,
                 method,
                 self.url + path,
                 limit=_ANSWER_LIMIT,
-                headers=headers,
+                headers=proof if proved else {},
                 # Not to whomever an answer may point to: the credentials are for this server alone.
                 allow_redirects=False,
             )

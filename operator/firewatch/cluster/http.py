@@ -1,6 +1,7 @@
 """Requests to the servers of a stack, in full or not at all."""
 
 import ssl
+from base64 import b64encode
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,11 @@ class UntrustedError(NoAnswerError):
     def __init__(self, verdict: ssl.SSLCertVerificationError) -> None:
         super().__init__(verdict.verify_message)
         self.code: int = verdict.verify_code
+
+
+def basic_authorization(user: str, password: str) -> str:
+    """Return the header Authorization of somebody with a name and a password."""
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 async def fetch(

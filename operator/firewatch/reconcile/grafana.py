@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firewatch.api.conditions import Finding, bad, good, unknown
@@ -13,15 +13,12 @@ from firewatch.build.grafana import files
 from firewatch.build.grafana.data_sources import (
     REVISION,
     DataSources,
-    build_data_sources,
     build_data_sources_secret,
 )
 from firewatch.build.grafana.workload import settings_revision
-from firewatch.build.mounted_files import FileRef
 from firewatch.build.objects import Stack
-from firewatch.build.surroundings import Surroundings
 from firewatch.build.usable import describe
-from firewatch.cluster.apply import apply, delete, is_ours
+from firewatch.cluster.apply import apply, delete_ours
 from firewatch.cluster.client import Cluster, Verb, Write
 from firewatch.cluster.errors import ClusterError, ConflictError, UnreachableError
 from firewatch.cluster.find import find
@@ -34,7 +31,7 @@ from firewatch.cluster.kinds import SECRET
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.findings import GRAFANA_LOADED, not_applied
 from firewatch.reconcile.grafana_pods import GrafanaPod, gather_grafana_pods
-from firewatch.reconcile.secrets import HeldFile
+from firewatch.reconcile.stack_plan import Plan
 
 _LOADED = "Loaded"
 _PASSWORD_BYTES = 24
@@ -71,23 +68,20 @@ async def keep_keys(cluster: Cluster, stack: Stack) -> None:
 
 
 async def keep_data_sources(
-    cluster: Cluster, stack: Stack, around: Surroundings, *, is_new: bool
+    cluster: Cluster, stack: Stack, sources: DataSources | None, *, is_new: bool
 ) -> Finding | None:
-    """Make the stack's Secret hold Grafana's data sources; return why it cannot.
+    """Make the stack's Secret hold Grafana's data sources, if there are any; return why it cannot.
 
     ``is_new`` says that this form of the stack has not been reported on yet: the Secret may be one
     too many.
     """
     name = names.grafana_sources_name(stack.name)
-    wanted = stack.spec.visualization
-    if wanted is None:
-        live = await find(cluster, SECRET, stack.namespace, name) if is_new else None
-        if live and is_ours(live):
-            await delete(cluster, SECRET, live)
+    if sources is None:
+        if is_new:
+            await delete_ours(cluster, SECRET, stack.namespace, name)
         return None
-    secret = build_data_sources_secret(stack, build_data_sources(stack, wanted, around))
     try:
-        await apply(cluster, SECRET, secret)
+        await apply(cluster, SECRET, build_data_sources_secret(stack, sources))
     except UnreachableError:
         raise
     except ClusterError as error:
@@ -106,21 +100,17 @@ class GrafanaStanding:
 
 
 async def gather_grafana(
-    context: Context,
-    stack: Stack,
-    around: Surroundings,
-    held: Mapping[FileRef, HeldFile],
-    *,
-    before: VisualizationStatus | None,
+    context: Context, plan: Plan, before: VisualizationStatus | None
 ) -> GrafanaStanding | None:
     """Have every pod take up its data sources; return how that stands, None if there is no Grafana."""
+    stack, sources = plan.stack, plan.data_sources
     wanted = stack.spec.visualization
-    if wanted is None:
+    if wanted is None or sources is None:
         return None
     ref = files.admin_password(stack.name, wanted)
-    sources = build_data_sources(stack, wanted, around)
-    pods = await gather_grafana_pods(context, stack, held.get(ref))
-    if any(pod.settings != settings_revision(stack, wanted, around) for pod in pods):
+    pods = await gather_grafana_pods(context, stack, plan.held.get(ref))
+    settings = settings_revision(stack, wanted, plan.surroundings)
+    if any(pod.settings != settings for pod in pods):
         message = "a Grafana pod is being renewed, since what it reads at its start has changed"
         finding = unknown(GRAFANA_LOADED, "Renewing", message)
     else:

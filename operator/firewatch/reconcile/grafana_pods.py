@@ -7,10 +7,9 @@ from firewatch.api.resource import Object
 from firewatch.build import names
 from firewatch.build.objects import Stack
 from firewatch.cluster.grafana import Grafana
-from firewatch.cluster.kinds import POD
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.secrets import HeldFile
-from firewatch.reconcile.servers import is_ready, pod_url
+from firewatch.reconcile.servers import gather_ready_pods, pod_url
 
 
 @dataclass(frozen=True)
@@ -39,9 +38,10 @@ async def gather_grafana_pods(
     assert stack.spec.visualization
     user = stack.spec.visualization.admin.user
     text = password.content.decode(errors="replace").strip() if password else ""
-    labels = names.selector(stack.name, names.GRAFANA)
+    pods = await gather_ready_pods(
+        context.cluster, namespace=stack.namespace, stack=stack.name, application=names.GRAFANA
+    )
     return [
         GrafanaPod(pod, Grafana(context.session, pod_url(pod, names.GRAFANA_PORT), user, text))
-        for pod in await context.cluster.list(POD, stack.namespace, labels)
-        if "deletionTimestamp" not in pod["metadata"] and is_ready(pod)
+        for pod in pods
     ]

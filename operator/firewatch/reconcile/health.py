@@ -31,22 +31,21 @@ async def gather_health(
     check would never be quiet.
     """
     known = {row.name: row for row in before.health_checks}
-    rows = [known.get(each.name, _unknown(each)) for each in checks]
+    as_before = [known.get(each.name, _unknown(each)) for each in checks]
     if not checks or not servers.ready:
-        return rows
-    first = min(servers.ready, key=lambda server: str(server.pod["metadata"]["name"]))
+        return as_before
     now = context.clock()
     # After a restart of the operator what is written counts as just looked at.
     last = context.health.setdefault(key, now) if known else context.health.get(key)
     try:
-        states = await _states(first.api)
-        rows = [_with_state(row, states) for row in rows]
+        states = await _states(servers.first.api)
+        rows = [_with_state(row, states) for row in as_before]
         if last is None or now - last >= _EVERY or any(map(_is_wanting, rows)):
-            shares = await _shares(first.api)
+            shares = await _shares(servers.first.api)
             rows = [_with_shares(row, shares) for row in rows]
             context.health[key] = now
     except PrometheusError:
-        return [known.get(each.name, _unknown(each)) for each in checks]
+        return as_before
     return rows
 
 

@@ -16,7 +16,7 @@ from firewatch.build import names
 from firewatch.build.alertmanager_config import Notifications
 from firewatch.build.objects import Stack
 from firewatch.build.policy_routes import RoutingPolicy
-from firewatch.cluster.apply import delete, is_ours
+from firewatch.cluster.apply import delete_ours
 from firewatch.cluster.errors import NotFoundError, absent_is_fine
 from firewatch.cluster.kinds import MONITORING_STACK, SECRET
 from firewatch.cluster.status import dump_status, write_status
@@ -95,10 +95,7 @@ class NotificationsReconciler:
         if "alerting" not in live.get("status", {}):
             return
         name = names.alertmanager_config_name(stack.name)
-        with absent_is_fine():
-            secret = await self.context.cluster.get(SECRET, stack.namespace, name)
-            if is_ours(secret):
-                await delete(self.context.cluster, SECRET, secret)
+        await delete_ours(self.context.cluster, SECRET, stack.namespace, name)
         status = {name: part for name, part in live["status"].items() if name != "alerting"}
         with absent_is_fine():
             await write_status(self.context.cluster, MONITORING_STACK, live, status)

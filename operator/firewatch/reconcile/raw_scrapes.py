@@ -13,7 +13,7 @@ from firewatch.build.raw_scrapes import (
     parse_raw_scrapes,
     raw_scrapes_source,
 )
-from firewatch.cluster.apply import apply, delete, is_ours
+from firewatch.cluster.apply import apply, delete_ours
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import ClusterError, UnreachableError
 from firewatch.cluster.find import find
@@ -50,9 +50,8 @@ async def keep_raw_scrapes(
     """
     name = names.raw_scrapes_name(stack.name)
     if raw_scrapes_source(stack.spec.metrics) is None:
-        live = await _read(cluster, SECRET, stack.namespace, name) if is_new else {}
-        if live and is_ours(live):
-            await delete(cluster, SECRET, live)
+        if is_new:
+            await delete_ours(cluster, SECRET, stack.namespace, name)
         return None
     live = await _read(cluster, SECRET, stack.namespace, name)
     files = await _files_in_use(cluster, stack, live)

@@ -57,6 +57,11 @@ class Servers:
     ready: Sequence[Server]
 
     @property
+    def first(self) -> Server:
+        """Return always the same of the ready ones, whose answers so follow each other."""
+        return min(self.ready, key=lambda server: str(server.pod["metadata"]["name"]))
+
+    @property
     def crashing(self) -> bool:
         """Tell whether a pod that is not ready has died before: perhaps of its rules."""
         ready = {server.uid for server in self.ready}
@@ -116,6 +121,14 @@ async def running_version(servers: Servers) -> str:
         except PrometheusError:
             continue
     return min(found, default="")
+
+
+async def gather_ready_pods(
+    cluster: Cluster, *, namespace: str, stack: str, application: str
+) -> list[Object]:
+    """Read the pods of an application of a stack that take requests and are there to stay."""
+    pods = await cluster.list(POD, namespace, names.selector(stack, application))
+    return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"] and is_ready(pod)]
 
 
 def is_ready(pod: Object) -> bool:

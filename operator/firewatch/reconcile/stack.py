@@ -95,10 +95,10 @@ async def _make(context: Context, stack: Stack, live: Object) -> float | None:
 
 async def _keep_secrets(context: Context, plan: Plan, *, is_new: bool) -> list[Finding]:
     """Make the Secrets that pods mount, before these; return why one cannot be."""
-    cluster, stack, around = context.cluster, plan.stack, plan.surroundings
+    cluster, stack = context.cluster, plan.stack
     faults = [
-        await keep_raw_scrapes(cluster, stack, around.raw_scrapes, is_new=is_new),
-        await keep_data_sources(cluster, stack, around, is_new=is_new),
+        await keep_raw_scrapes(cluster, stack, plan.surroundings.raw_scrapes, is_new=is_new),
+        await keep_data_sources(cluster, stack, plan.data_sources, is_new=is_new),
     ]
     return [fault for fault in faults if fault]
 

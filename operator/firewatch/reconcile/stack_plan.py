@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from firewatch.api.resource import Object
 from firewatch.api.stack import MonitoringStackSpec, MonitoringStackStatus
+from firewatch.build.grafana.data_sources import DataSources, build_data_sources
 from firewatch.build.mounted_files import FileRef
 from firewatch.build.objects import Stack
 from firewatch.build.packs.choose import ChosenPack, choose_packs
@@ -51,6 +52,8 @@ class Plan:
     packs: Sequence[ChosenPack]
     held: Mapping[FileRef, HeldFile] = field(repr=False)
     """What these keys hold."""
+    data_sources: DataSources | None
+    """What Grafana is given; None if there is no Grafana."""
 
 
 async def make_plan(context: Context, stack: Stack, live: Object) -> Plan:
@@ -78,7 +81,9 @@ async def make_plan(context: Context, stack: Stack, live: Object) -> Plan:
     objects = [*shared, *build_stack(stack, surroundings)]
     packs = choose_packs(stack, surroundings)
     volumes = volumes_of(objects, claims)
-    return Plan(stack, objects, claims, volumes, surroundings, files, packs, held)
+    wanted = stack.spec.visualization
+    sources = build_data_sources(stack, wanted, surroundings) if wanted else None
+    return Plan(stack, objects, claims, volumes, surroundings, files, packs, held, sources)
 
 
 async def _neighbours(context: Context, namespace: str) -> list[Object]:

@@ -19,7 +19,7 @@ from firewatch.reconcile.configuration import (
     confirm_connection,
     keep_last_good,
 )
-from firewatch.reconcile.context import RULES, Context
+from firewatch.reconcile.context import RULES, Context, ToldDashboards
 from firewatch.reconcile.findings import (
     ACCEPTED,
     APPLIED,
@@ -74,7 +74,7 @@ class Standing:
         self._wake_rules(servers)
         grafana = await self._gather_grafana()
         dashboards = told_of_dashboards(self.context, stack, self.live)
-        shown = await self._look(servers, grafana)
+        shown = await self._look(servers, grafana, dashboards)
         loaded, confirmed = await self._confirm(servers, shown.confirmed)
         findings = [
             *_plan_findings(self.plan, self.made),
@@ -107,13 +107,14 @@ class Standing:
 
     async def _gather_grafana(self) -> GrafanaStanding | None:
         """Return how Grafana stands; None if there is none, or nothing may be done about it."""
-        stack, around = self.plan.stack, self.plan.surroundings
-        if stack.spec.visualization is None or stack.spec.paused:
+        if self.plan.stack.spec.paused:
             return None
         before = read_status(MonitoringStackStatus, self.live).visualization
-        return await gather_grafana(self.context, stack, around, self.plan.held, before=before)
+        return await gather_grafana(self.context, self.plan, before)
 
-    async def _look(self, servers: Servers, grafana: GrafanaStanding | None) -> Shown:
+    async def _look(
+        self, servers: Servers, grafana: GrafanaStanding | None, dashboards: ToldDashboards | None
+    ) -> Shown:
         """Return what the status shows; the configuration confirmed last is that of before."""
         stack, made = self.plan.stack, self.made
         before = read_status(MonitoringStackStatus, self.live)
@@ -145,17 +146,18 @@ class Standing:
             url=prometheus_url(stack) if stack.spec.metrics else None,
             retention=self.plan.surroundings.retention,
             confirmed=before.loaded_configuration,
-            visualization=self._visualization(grafana, before),
+            visualization=self._visualization(grafana, dashboards, before),
         )
 
     def _visualization(
-        self, grafana: GrafanaStanding | None, before: MonitoringStackStatus
+        self,
+        grafana: GrafanaStanding | None,
+        told: ToldDashboards | None,
+        before: MonitoringStackStatus,
     ) -> VisualizationStatus | None:
         """Return what the status says of Grafana; as before where it is not looked at."""
-        stack = self.plan.stack
-        told = told_of_dashboards(self.context, stack, self.live)
         if grafana is None or told is None:
-            return before.visualization if stack.spec.visualization else None
+            return before.visualization if self.plan.stack.spec.visualization else None
         found = {"dashboards": told.loaded, "left_out": [*told.left_out]}
         return grafana.status.model_copy(update=found)
 

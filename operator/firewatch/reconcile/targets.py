@@ -32,9 +32,8 @@ async def gather_jobs(
         return []
     if not servers.ready:
         return [*before]
-    first = min(servers.ready, key=lambda server: str(server.pod["metadata"]["name"]))
     try:
-        return await _gather(first.api, configured, {j.name: j for j in before})
+        return await _gather(servers.first.api, configured, {j.name: j for j in before})
     except PrometheusError:
         return [*before]
 

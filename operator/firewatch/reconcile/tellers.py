@@ -14,10 +14,9 @@ from firewatch.cluster.alertmanager import (
     ReloadRefusedError,
     State,
 )
-from firewatch.cluster.kinds import POD
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.findings import ALERTMANAGER_LOADED
-from firewatch.reconcile.servers import is_ready, pod_url
+from firewatch.reconcile.servers import gather_ready_pods, pod_url
 
 RELOAD_FAILED = "ReloadFailed"
 _PAUSES = (0.3, 0.5, 1.0, 2.0)
@@ -51,11 +50,12 @@ class Teller:
 
 async def gather_tellers(context: Context, *, namespace: str, stack: str) -> list[Teller]:
     """Read the stack's ready Alertmanager pods."""
-    labels = names.selector(stack, names.ALERTMANAGER)
+    pods = await gather_ready_pods(
+        context.cluster, namespace=namespace, stack=stack, application=names.ALERTMANAGER
+    )
     return [
         Teller(pod, Alertmanager(context.session, pod_url(pod, names.ALERTMANAGER_PORT)))
-        for pod in await context.cluster.list(POD, namespace, labels)
-        if "deletionTimestamp" not in pod["metadata"] and is_ready(pod)
+        for pod in pods
     ]
 
 

@@ -5,7 +5,6 @@ is wrong names the Secret and its key, and never what stands there.
 """
 
 import ssl
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from email.utils import getaddresses
@@ -34,6 +33,7 @@ from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import ForbiddenError
 from firewatch.cluster.files import content
 from firewatch.cluster.find import find
+from firewatch.cluster.http import basic_authorization
 from firewatch.cluster.kinds import MONITORING_STACK, SECRET
 from firewatch.cluster.trust import trusting
 from firewatch.respond.messages import (
@@ -268,8 +268,8 @@ class Directory:
         if token:
             headers["Authorization"] = f"Bearer {await self._secret(token)}"
         if basic:
-            pair = f"{basic.username}:{await self._secret(basic.password)}"
-            headers["Authorization"] = "Basic " + b64encode(pair.encode()).decode()
+            password = await self._secret(basic.password)
+            headers["Authorization"] = basic_authorization(basic.username, password)
         return headers, await self._tls(getattr(block, "tls", None))
 
     async def _tls(self, tls: TlsConfig | None) -> Tls:

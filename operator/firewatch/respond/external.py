@@ -1,7 +1,6 @@
 """Sources that people run themselves: their address, their credentials, and who may send for them."""
 
 import hmac
-from base64 import b64encode
 from functools import partial
 
 import aiohttp
@@ -12,6 +11,7 @@ from firewatch.cluster.alertmanager import Alertmanager
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.files import content, read_file
 from firewatch.cluster.find import find
+from firewatch.cluster.http import basic_authorization
 from firewatch.cluster.kinds import SECRET
 from firewatch.cluster.prometheus import Prometheus, PrometheusError
 from firewatch.cluster.trust import Trust, trusting
@@ -92,7 +92,7 @@ async def _authorization(cluster: Cluster, namespace: str, server: ExternalServe
     if server.basic_auth:
         user = await _secret(cluster, namespace, server.basic_auth.username)
         password = await _secret(cluster, namespace, server.basic_auth.password)
-        return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+        return basic_authorization(user, password)
     return ""
 
 

@@ -5,7 +5,6 @@ dollar sign (Grafana, "Provision Grafana").
 """
 
 import json
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from firewatch.api.resource import Object
 from firewatch.api.visualization import OWN_NAMES, DataSource, Visualization
 from firewatch.build import names
 from firewatch.build.mounted_files import FileRef, either, find_files
-from firewatch.build.objects import Part, Stack
+from firewatch.build.objects import Part, Stack, secret
 from firewatch.build.surroundings import Surroundings
 from firewatch.build.usable import usable_data_sources
 from firewatch.build.web import prometheus_url, server_name, web_tls
@@ -57,14 +56,8 @@ def build_data_sources(stack: Stack, wanted: Visualization, around: Surroundings
 
 def build_data_sources_secret(stack: Stack, sources: DataSources) -> Object:
     """Return the Secret with the file."""
-    name = names.grafana_sources_name(stack.name)
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": Part(stack, name, names.GRAFANA, names.VISUALIZATION).meta(),
-        "type": "Opaque",
-        "data": {names.GRAFANA_SOURCES_KEY: b64encode(sources.text.encode()).decode()},
-    }
+    part = Part(stack, names.grafana_sources_name(stack.name), names.GRAFANA, names.VISUALIZATION)
+    return secret(part, {names.GRAFANA_SOURCES_KEY: sources.text.encode()})
 
 
 def data_source_files(stack: Stack, wanted: Visualization) -> frozenset[FileRef]:
