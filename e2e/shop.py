@@ -171,9 +171,13 @@ class Shop:
         status: Object = (found or {}).get("status", {})
         return status
 
+    def entries(self, response: str) -> list[Object]:
+        """Return the history of an AutoResponse, oldest first."""
+        return [*reversed(self.status(response).get("history", []))]
+
     def history(self, response: str) -> list[str]:
         """Return the events of an AutoResponse, oldest first."""
-        return [each["event"] for each in reversed(self.status(response).get("history", []))]
+        return [each["event"] for each in self.entries(response)]
 
     def state(self) -> Object:
         """Return all that a circuit breaker may change: it must be the same afterwards."""

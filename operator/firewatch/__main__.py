@@ -6,7 +6,6 @@ import linecache
 import logging
 import os
 import signal
-import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-from aiohttp import web
-from pythonjsonlogger.json import JsonFormatter
 
 from firewatch.cluster.client import connect
 from firewatch.cluster.definitions import gather_definitions
@@ -30,6 +27,7 @@ from firewatch.respond.deliver import open_courier
 from firewatch.respond.guard import Guard
 from firewatch.respond.receiver import Receiver
 from firewatch.respond.relay import ClientTls, Relay
+from firewatch.serving import listening, log_json
 from firewatch.settings import Settings, parse_settings
 from firewatch.work import Operator
 
@@ -73,7 +71,7 @@ async def serve(settings: Settings) -> int:
         process = Process(settings, operator, leadership, leading, ended)
         health = Health(cluster, metrics, operator.stalled)
         async with (
-            _listening(health.application(), settings.health_port),
+            listening(health.application(), settings.health_port),
             _receiving(process, session, certificate),
         ):
             return await process.run()
@@ -105,7 +103,7 @@ async def _receiving(
     receiver = Receiver(operator.responses, operator.settle, relay)
     context = certificate.context if certificate else None
     async with (
-        _listening(receiver.application(), settings.receiver_port, context),
+        listening(receiver.application(), settings.receiver_port, context),
         _following(certificate),
     ):
         yield
@@ -187,28 +185,8 @@ class Process:
         return 1
 
 
-@asynccontextmanager
-async def _listening(
-    application: web.Application, port: int, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[None]:
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, port=port, ssl_context=tls).start()
-        yield
-    finally:
-        await runner.cleanup()
-
-
 def _configure_logs() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        JsonFormatter(
-            "%(asctime)s %(levelname)s %(name)s %(message)s",
-            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
-        )
-    )
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    log_json()
     logging.getLogger("kopf").setLevel(logging.WARNING)
     # It warns that signals are ignored outside the main thread, which is what we want.
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)

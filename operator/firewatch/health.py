@@ -4,12 +4,12 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import ClusterError
 from firewatch.cluster.kinds import CRD, MONITORING_STACK
 from firewatch.metrics import Metrics
+from firewatch.serving import metrics_page
 
 
 class Health:
@@ -29,7 +29,7 @@ class Health:
         application = web.Application()
         application.router.add_get("/healthz", self.healthz)
         application.router.add_get("/readyz", self.readyz)
-        application.router.add_get("/metrics", self.metrics)
+        application.router.add_get("/metrics", metrics_page(self._metrics.registry))
         return application
 
     async def healthz(self, _: web.Request) -> web.Response:
@@ -45,11 +45,6 @@ class Health:
         if problem:
             return _answer(HTTPStatus.SERVICE_UNAVAILABLE, problem)
         return _answer(HTTPStatus.OK, "ok")
-
-    async def metrics(self, _: web.Request) -> web.Response:
-        """Return the metrics in Prometheus' text format."""
-        body = generate_latest(self._metrics.registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _api_problem(self) -> str:
         name = f"{MONITORING_STACK.plural}.{MONITORING_STACK.group}"

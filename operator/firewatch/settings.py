@@ -59,6 +59,8 @@ class Settings:
     """Namespace that the operator runs in."""
     pod: str
     """Name of the pod that the process runs in."""
+    image: str
+    """Image that it runs from, for programs of stacks that are in it too; empty if unknown."""
     address: str
     """``host:port`` at which the other replicas reach this one's alert receiver; empty if unknown."""
     stack_namespaces: tuple[str, ...]
@@ -129,6 +131,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         namespace=namespace,
         pod=environment.get("FIREWATCH_POD", "firewatch"),
+        image=environment.get("FIREWATCH_IMAGE", ""),
         address=_address(environment.get("FIREWATCH_POD_IP", ""), receiver_port),
         stack_namespaces=_names(environment, "FIREWATCH_STACK_NAMESPACES"),
         cluster_stack_namespaces=_names(environment, "FIREWATCH_CLUSTER_STACK_NAMESPACES"),

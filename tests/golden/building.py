@@ -40,7 +40,9 @@ EXAMPLES = HERE.parents[1] / "examples"
 STACKS = HERE / "stack"
 RULES = HERE / "rules"
 SURROUNDINGS = Surroundings(
-    receiver="firewatch-receiver.firewatch.svc:9095", cluster_namespaces=("monitoring", "platform")
+    receiver="firewatch-receiver.firewatch.svc:9095",
+    cluster_namespaces=("monitoring", "platform"),
+    image="registry.example/firewatch/operator:0.1.0",
 )
 
 STACK_CASES = {
@@ -184,6 +186,8 @@ def everything() -> Iterator[tuple[Path, str]]:
         if stack(case).spec.exporters.blackbox:
             text = configuration(objects, names.BLACKBOX_KEY)
             yield STACKS / f"{case}.blackbox.golden", text
+        if any("journeys.json" in item.get("data", {}) for item in objects):
+            yield STACKS / f"{case}.journeys.golden", configuration(objects, "journeys.json")
     for case in RULE_CASES:
         yield RULES / f"{case}.rules.golden", policy_rules(case)
     yield RULES / "tested.objects.golden", "---\n".join(map(dump_yaml, test_objects()))

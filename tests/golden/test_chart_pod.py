@@ -79,6 +79,7 @@ def test_operator_understands_its_environment(helm: Helm) -> None:
     assert parse_settings(environment(rendered)) == Settings(
         namespace="firewatch",
         pod="firewatch",
+        image=pods(rendered)[0]["spec"]["containers"][0]["image"],
         address="firewatch:9095",
         stack_namespaces=("platform", "shop"),
         cluster_stack_namespaces=("platform",),

@@ -10,10 +10,12 @@ import promql_parser
 import pytest
 import yaml
 
+from firewatch.api.journeys import Journey, JourneyStep
 from firewatch.api.packs import Packs
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.api.synthetic import HealthCheck
 from firewatch.build.health_rules import health_alerts
+from firewatch.build.journey_rules import journey_alerts
 from firewatch.build.objects import Stack
 from firewatch.build.packs.alert import Alert
 from firewatch.build.packs.application import throughput_rules
@@ -122,7 +124,10 @@ def test_each_alert_is_seen_to_fire_and_seen_not_to() -> None:
 
 def test_each_alert_has_a_page_and_no_page_is_left_over() -> None:
     check = HealthCheck(name="a", url="http://b")
-    named = {*alerts(), *(each.name for each in health_alerts(check))}
+    steps = [JourneyStep(name="a")]
+    journey = Journey(name="a", base_url="http://b", steps=steps)
+    of_checks = [*health_alerts(check), *journey_alerts(journey)]
+    named = {*alerts(), *(each.name for each in of_checks)}
     assert {path.stem for path in PAGES.glob("[A-Z]*.md")} - {"README"} == named
     for path in PAGES.glob("[A-Z]*.md"):
         if path.stem != "README":

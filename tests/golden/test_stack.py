@@ -244,6 +244,7 @@ def test_every_flag_that_is_set_is_refused_in_extra_args(case: str) -> None:
         "kube-state-metrics": spec.exporters.kube_state_metrics,
         "pushgateway": spec.exporters.pushgateway,
         "grafana": spec.visualization,
+        "journeys": spec.synthetic.journey_runner,
         "postgres-exporter": spec.exporters.postgres[0] if spec.exporters.postgres else None,
     }
     for item in building.stack_objects(case):

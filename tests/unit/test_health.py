@@ -1,4 +1,4 @@
-"""Why a health check fails, and the texts that go into its alerts."""
+"""Why a health check or a journey fails, and the texts that go into its alerts."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from firewatch.api.synthetic import HealthCheck
-from firewatch.reconcile.health import explain
+from firewatch.journeys.answers import Reason
+from firewatch.reconcile.checks import explain_check, explain_journey
 
 QUIET: dict[str, dict[str, float]] = {
     "probe_success": {"api": 0},
@@ -27,7 +28,18 @@ QUIET: dict[str, dict[str, float]] = {
     ],
 )
 def test_why_it_fails(states: dict[str, dict[str, float]], said: str) -> None:
-    assert explain("api", {**QUIET, **states}).startswith(said)
+    assert explain_check("api", {**QUIET, **states}).startswith(said)
+
+
+def test_why_a_journey_fails() -> None:
+    said = explain_journey({"journey": "a", "step": "log-in", "reason": "timeout"})
+    assert said.startswith("step log-in: the answer does not come within timeLimit; ")
+    assert explain_journey({}).startswith("step ?: it fails; ")
+
+
+def test_there_are_words_for_every_reason() -> None:
+    for reason in Reason:
+        assert "it fails" not in explain_journey({"step": "a", "reason": reason.value})
 
 
 @pytest.mark.parametrize(

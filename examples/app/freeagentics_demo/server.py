@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
+from .accounts import Accounts
 from .metrics import Metrics
 from .switches import MAX_SECONDS, MAX_THREADS, Faults, Load
 from .users import Users
@@ -42,6 +43,7 @@ class Example:
         self.metrics.active_agents.set(len(AGENTS))
         self.users = Users(self.metrics)
         self.faults = Faults()
+        self.accounts = Accounts(self.faults.strike)
         self.load = Load()
         self._work = itertools.cycle(_WORK_SECONDS)
         self._tasks = itertools.count(1)
@@ -49,10 +51,19 @@ class Example:
     def build_application(self) -> web.Application:
         """Return the routes; only the application's own endpoints are counted and timed."""
         application = web.Application(client_max_size=64 * 1024)
+        for method, path, handler in (
+            ("GET", "/agents", self._agents),
+            ("POST", "/coordinate", self._coordinate),
+            ("POST", "/users", self.accounts.register),
+            ("POST", "/sessions", self.accounts.log_in),
+            ("POST", "/agents", self.accounts.create_agent),
+            ("POST", "/agents/{id}/messages", self.accounts.converse),
+            ("DELETE", "/agents/{id}", self.accounts.remove_agent),
+        ):
+            route = path.replace("{id}", r"{id:\d{1,9}}")
+            application.router.add_route(method, route, self._measured(path, handler))
         application.add_routes(
             [
-                web.get("/agents", self._measured("/agents", self._agents), allow_head=False),
-                web.post("/coordinate", self._measured("/coordinate", self._coordinate)),
                 web.get("/", self._state),
                 web.get("/healthz", self._healthz),
                 web.get("/metrics", self._metrics),

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from firewatch.api.json_path import JsonPath
 from firewatch.api.resource import Model, Rule, SecretKeySelector, rules
 
 # CEL's regular expressions are RE2 as are the exporter's, so the API server itself refuses one that
@@ -131,10 +132,14 @@ class Authorization(Model):
     """Key of a Secret with the credentials."""
 
 
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&*+.^_|~-]+$", max_length=128)]
+"""Name of an HTTP header."""
+
+
 class HeaderMatch(Model):
     """A response header and what it is compared with."""
 
-    header: str = Field(pattern=r"^[A-Za-z0-9!#$%&*+.^_|~-]+$", max_length=128)
+    header: HeaderName
     """Name of the header."""
     regexp: Regexp
     """Compared with the header's values."""
@@ -157,17 +162,34 @@ class _Addressed(Model):
 class JsonMatch(Model):
     """A part of a JSON body, and what it is compared with."""
 
-    path: str = Field(
-        pattern=r"^([a-zA-Z_][a-zA-Z0-9_-]*|\[[0-9]{1,4}\])(\.[a-zA-Z_][a-zA-Z0-9_-]*|\[[0-9]{1,4}\])*$",
-        max_length=256,
-    )
+    path: JsonPath
     """Where it stands, as ``status`` or ``checks[0].state``."""
     equals: str = Field(max_length=256)
     """What it must be, as text: ``ok``, ``true``, ``3``; a number may stand there as one or as a text."""
 
 
+class HttpAnswer(Model):
+    """What is expected of an answer over HTTP."""
+
+    valid_status_codes: list[Annotated[int, Field(ge=100, le=599)]] = Field(
+        default=[], max_length=64
+    )
+    """Status codes that are good; 200 to 299 when empty."""
+    fail_if_body_matches_regexp: Regexps = Field(default=[])
+    """Fail when the body matches one of them."""
+    fail_if_body_not_matches_regexp: Regexps = Field(default=[])
+    """Fail when the body does not match one of them."""
+    fail_if_body_json_not_matches: list[JsonMatch] = Field(default=[], max_length=16)
+    """Fail when the body is no JSON, or one of these parts of it is missing or something else."""
+    fail_if_header_matches: HeaderMatches = Field(default=[])
+    """Fail when a header matches."""
+    fail_if_header_not_matches: HeaderMatches = Field(default=[])
+    """Fail when a header does not match."""
+
+
 class HttpProbe(
     _Addressed,
+    HttpAnswer,
     json_schema_extra=rules(
         Rule(
             "!(has(self.basicAuth) && has(self.authorization))",
@@ -184,21 +206,15 @@ class HttpProbe(
 
     method: HttpMethod = HttpMethod.GET
     """Method of the request."""
-    headers: dict[
-        Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&*+.^_|~-]+$", max_length=128)], _Text
-    ] = Field(default={}, max_length=32)
+    headers: dict[HeaderName, _Text] = Field(default={}, max_length=32)
     """Headers of the request; credentials belong into secretHeaders, basicAuth or authorization."""
     secret_headers: dict[
-        Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&*+.^_|~-]+$", max_length=128)],
+        HeaderName,
         SecretKeySelector,
     ] = Field(default={}, max_length=16)
     """Headers of the request whose values stand in Secrets; a change is sent within a minute."""
     body: str = Field(default="", max_length=8192)
     """Body of the request."""
-    valid_status_codes: list[Annotated[int, Field(ge=100, le=599)]] = Field(
-        default=[], max_length=64
-    )
-    """Status codes that are good; 200 to 299 when empty."""
     valid_http_versions: list[HttpVersion] = Field(default=[], max_length=3)
     """Versions of HTTP that are good; all when empty."""
     follow_redirects: bool = True
@@ -207,16 +223,6 @@ class HttpProbe(
     """Fail when the connection is encrypted."""
     fail_if_not_ssl: bool = False
     """Fail when the connection is not encrypted."""
-    fail_if_body_matches_regexp: Regexps = Field(default=[])
-    """Fail when the body matches one of them."""
-    fail_if_body_not_matches_regexp: Regexps = Field(default=[])
-    """Fail when the body does not match one of them."""
-    fail_if_body_json_not_matches: list[JsonMatch] = Field(default=[], max_length=16)
-    """Fail when the body is no JSON, or one of these parts of it is missing or something else."""
-    fail_if_header_matches: HeaderMatches = Field(default=[])
-    """Fail when a header matches."""
-    fail_if_header_not_matches: HeaderMatches = Field(default=[])
-    """Fail when a header does not match."""
     basic_auth: BasicAuth | None = None
     """User name and password sent with the request."""
     authorization: Authorization | None = None

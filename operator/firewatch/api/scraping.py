@@ -10,6 +10,8 @@ from firewatch.api.relabeling import Relabelings
 from firewatch.api.resource import Interval, LabelName, Model, Name, Rule, SecretKey, rules
 
 LabelValue = Annotated[str, Field(max_length=256)]
+AlertLabelValue = Annotated[str, Field(pattern=r"^[^{}]+$", max_length=256)]
+"""Value of a label of a rule, which Prometheus does not take for a template."""
 Target = Annotated[
     str,
     Field(pattern=r"^[^\s/:]+(:[0-9]{1,5})?$|^\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?$", max_length=320),

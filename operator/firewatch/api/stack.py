@@ -20,7 +20,7 @@ from firewatch.api.resource import (
     rules,
 )
 from firewatch.api.selection import PolicySelection
-from firewatch.api.synthetic import HealthCheckStatus, Synthetic
+from firewatch.api.synthetic import CheckStatus, Synthetic
 from firewatch.api.visualization import Visualization, VisualizationStatus
 from firewatch.api.workload import FREE, Registry
 
@@ -52,6 +52,10 @@ class MonitoringStackSpec(
             "!has(self.synthetic) || !has(self.synthetic.healthChecks)"
             " || (has(self.exporters) && has(self.exporters.blackbox))",
             "synthetic.healthChecks needs exporters.blackbox, which asks; write blackbox: {}",
+        ),
+        Rule(
+            "!has(self.synthetic) || !has(self.synthetic.journeys) || has(self.metrics)",
+            "synthetic.journeys needs metrics: nothing would scrape what they come to",
         ),
     ),
 ):
@@ -101,7 +105,7 @@ class ComponentStatus(Status):
 
     name: str = Field(max_length=64)
     """The program: prometheus, grafana, node-exporter, blackbox-exporter, kube-state-metrics, pushgateway,
-    postgres-exporter- and the name of a database's exporter, or exporter- and the name of one of your
+    journeys, postgres-exporter- and the name of a database's exporter, or exporter- and the name of one of your
     own.
     """
     ready: ConditionStatus
@@ -239,7 +243,7 @@ class MonitoringStackStatus(Status):
     """The ten metrics with the most series; looked at every ten minutes, and written when one grows
     or shrinks by a quarter.
     """
-    health_checks: list[HealthCheckStatus] = Field(
+    health_checks: list[CheckStatus] = Field(
         default=[],
         max_length=64,
         json_schema_extra={
@@ -248,6 +252,15 @@ class MonitoringStackStatus(Status):
         },
     )
     """The health checks, and how available what they ask has been."""
+    journeys: list[CheckStatus] = Field(
+        default=[],
+        max_length=16,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    )
+    """The journeys, which step fails, and how often they have succeeded."""
     volumes: list[VolumeStatus] = Field(
         default=[],
         max_length=32,

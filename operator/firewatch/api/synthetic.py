@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from firewatch.api.blackbox import HttpProbe, ProbeTimeout
+from firewatch.api.journeys import Journey, JourneyRunner
 from firewatch.api.resource import (
     ConditionStatus,
     Interval,
@@ -14,7 +15,7 @@ from firewatch.api.resource import (
     Status,
     rules,
 )
-from firewatch.api.scraping import LabelValue
+from firewatch.api.scraping import AlertLabelValue, LabelValue
 
 ProbeTarget = Annotated[
     str,
@@ -27,8 +28,6 @@ show in every alert.
 """
 
 _OWN_LABELS = ("job", "probe", "instance")
-_Plain = Annotated[str, Field(pattern=r"^[^{}]+$", max_length=256)]
-"""A text that Prometheus does not take for a template."""
 _CHECK_LABELS = (*_OWN_LABELS, "severity", "slo", "slo_policy", "window", "long", "short")
 
 
@@ -86,7 +85,7 @@ class HealthCheck(Model):
     """Days before the end of a certificate from which HealthCheckCertificateEnds fires."""
     objective: float = Field(default=99.9, gt=0, lt=100)
     """Percent of the time in 30 days in which it is to succeed."""
-    labels: dict[LabelName, _Plain] = Field(
+    labels: dict[LabelName, AlertLabelValue] = Field(
         default={},
         max_length=32,
         json_schema_extra=rules(
@@ -110,13 +109,13 @@ class Availability(Status):
     """Within 30 days."""
 
 
-class HealthCheckStatus(Status):
-    """How a health check stands."""
+class CheckStatus(Status):
+    """How a health check or a journey stands."""
 
     name: str = Field(max_length=64)
-    """Name of the check."""
+    """Its name."""
     healthy: ConditionStatus
-    """Whether it succeeds; Unknown while it has not been asked."""
+    """Whether it succeeds; Unknown while there is no answer yet."""
     message: str = Field(default="", max_length=512)
     """Why it fails."""
     availability: Availability = Availability()
@@ -124,7 +123,7 @@ class HealthCheckStatus(Status):
 
 
 class Synthetic(Model):
-    """Checks from outside of the application, by the blackbox exporter."""
+    """Checks from outside of the application: by the blackbox exporter, and journeys by a runner."""
 
     probes: list[Probe] = Field(
         default=[],
@@ -146,3 +145,16 @@ class Synthetic(Model):
     """Endpoints of an API, each with its alerts, its objective and its availability; the job is
     ``health``.
     """
+    journeys: list[Journey] = Field(
+        default=[],
+        max_length=16,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    )
+    """Requests one after another, as a user's program sends them: register, log in, create something;
+    the job is ``journeys``.
+    """
+    journey_runner: JourneyRunner = JourneyRunner()
+    """The pod that takes the journeys."""

@@ -16,6 +16,7 @@ from firewatch.api.blackbox import (
     TcpProbe,
 )
 from firewatch.api.exporters import BlackboxExporter
+from firewatch.api.json_path import json_steps
 from firewatch.api.resource import Object, SecretKeySelector
 from firewatch.api.synthetic import HealthCheck
 from firewatch.build.yaml_text import dump_yaml
@@ -32,7 +33,6 @@ BUILT_IN: Mapping[str, ProbeModule] = {
 
 _NO_TEXT = re.compile(r"true|false|null|-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")
 """Texts that are JSON values of another type, and CEL literals of the same."""
-_STEP = re.compile(r"([a-zA-Z_][a-zA-Z0-9_-]*)|\[([0-9]+)\]")
 _Block = HttpProbe | TcpProbe | IcmpProbe | DnsProbe
 _BY_REFERENCE = {
     *("tls_config", "basic_auth", "authorization"),
@@ -113,10 +113,7 @@ def _json_test(part: JsonMatch) -> str:
     Names are given as texts, so that none is taken for a word of CEL's own. A number or a truth value
     may stand in the body as such, which the exporter's CEL cannot make a text of.
     """
-    steps = "".join(
-        f"[{index}]" if index else f"[{json.dumps(name)}]"
-        for name, index in _STEP.findall(part.path)
-    )
+    steps = "".join(f"[{json.dumps(step)}]" for step in json_steps(part.path))
     texts = [json.dumps(part.equals)]
     if _NO_TEXT.fullmatch(part.equals):
         texts.append(part.equals)

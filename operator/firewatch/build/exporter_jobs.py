@@ -11,7 +11,7 @@ from firewatch.build.objects import Stack
 from firewatch.build.postgres_exporter import instance
 from firewatch.build.probes import build_health_jobs, build_probe_jobs
 from firewatch.build.surroundings import Surroundings
-from firewatch.build.usable import usable_databases
+from firewatch.build.usable import usable_databases, usable_journeys
 
 _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -58,6 +58,11 @@ def build_exporter_jobs(stack: Stack, metrics: Metrics, surroundings: Surroundin
     jobs += (_postgres_job(stack, each) for each in usable_databases(stack, surroundings))
     jobs += build_probe_jobs(stack, metrics.scrape_interval)
     jobs += build_health_jobs(stack)
+    if usable_journeys(stack, surroundings):
+        name, port = names.journeys_name(stack.name), names.JOURNEYS_PORT
+        address = names.service_address(name, stack.namespace, port)
+        targets = [{"targets": [address]}]
+        jobs.append({"job_name": names.JOURNEYS_JOB, "static_configs": targets})
     return [*jobs, *(_custom_job(stack, each) for each in exporters.custom)]
 
 

@@ -15,7 +15,7 @@ FileRef = SecretKeySelector | ConfigMapKeySelector
 
 def file_path(ref: FileRef) -> str:
     """Return where Prometheus finds the file."""
-    return f"{names.FILES_DIRECTORY}/{_relative(ref)}"
+    return f"{names.FILES_DIRECTORY}/{relative_path(ref)}"
 
 
 def either(ref: SecretOrConfigMap) -> FileRef:
@@ -71,6 +71,7 @@ def file_source(ref: FileRef, path: str) -> Object:
     return {kind: {"name": ref.name, "items": [{"key": ref.key, "path": path}]}}
 
 
-def _relative(ref: FileRef) -> str:
+def relative_path(ref: FileRef) -> str:
+    """Return where the file stands in the volume of all of them."""
     kind = "secret" if isinstance(ref, SecretKeySelector) else "configMap"
     return f"{kind}/{ref.name}/{ref.key}"

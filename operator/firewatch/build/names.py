@@ -14,7 +14,8 @@ METRICS = "metrics"
 EXPORTERS = "exporters"
 ALERTING = "alerting"
 VISUALIZATION = "visualization"
-COMPONENTS = (METRICS, EXPORTERS, ALERTING, VISUALIZATION)
+SYNTHETIC = "synthetic"
+COMPONENTS = (METRICS, EXPORTERS, ALERTING, VISUALIZATION, SYNTHETIC)
 """Components of a stack: what its pass makes and prunes."""
 
 RULES = "rules"
@@ -37,6 +38,7 @@ RULE_TESTS = "rule-tests"
 BLACKBOX_EXPORTER = "blackbox-exporter"
 KUBE_STATE_METRICS = "kube-state-metrics"
 PUSHGATEWAY = "pushgateway"
+JOURNEYS = "journeys"
 """Applications, as ``app.kubernetes.io/name`` and as the rows of the stack's status."""
 
 ALERTMANAGER_JOB = "alertmanager"
@@ -47,6 +49,8 @@ BLACKBOX_JOB = "blackbox"
 """Label ``job`` of everything that is probed."""
 HEALTH_JOB = "health"
 """Label ``job`` of every health check."""
+JOURNEYS_JOB = "journeys"
+"""Label ``job`` of what journeys come to."""
 POSTGRES_JOB = "postgres"
 """Label ``job`` of every database."""
 
@@ -64,6 +68,7 @@ BLACKBOX_PORT = 9115
 KUBE_STATE_METRICS_PORT = 8080
 PUSHGATEWAY_PORT = 9091
 POSTGRES_EXPORTER_PORT = 9187
+JOURNEYS_PORT = 9119
 SLOTS = 32
 """Rule ConfigMaps that a Prometheus pod mounts, whether they exist or not."""
 
@@ -84,6 +89,7 @@ WATCHDOG_KEY = "watchdog.rules.yml"
 POSTGRES_KEY = "postgres.rules.yml"
 PACKS_KEY = "packs.rules.yml"
 HEALTH_KEY = "health.rules.yml"
+JOURNEYS_KEY = "journeys.rules.yml"
 WEB_CONFIG_KEY = "web.yml"
 WEB_CONFIG_FLAG = "--web.config.file"
 """With this argument Prometheus serves HTTPS, or does not start."""
@@ -253,6 +259,11 @@ def kube_state_metrics_name(stack: str) -> str:
 def pushgateway_name(stack: str) -> str:
     """Return the name of Pushgateway's StatefulSet and Service."""
     return _derived(stack, PUSHGATEWAY)
+
+
+def journeys_name(stack: str) -> str:
+    """Return the name of the Deployment and Service of the runner of journeys, and of its ConfigMap."""
+    return _derived(stack, JOURNEYS)
 
 
 def postgres_exporter(name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from firewatch.build import names
 from firewatch.build.health_rules import render_health_rules
+from firewatch.build.journey_rules import render_journey_rules
 from firewatch.build.objects import Stack
 from firewatch.build.packs.choose import render_packs
 from firewatch.build.postgres_exporter import render_postgres_rules
@@ -18,6 +19,7 @@ def render_own_rules(stack: Stack, surroundings: Surroundings) -> dict[str, str]
         names.POSTGRES_KEY: render_postgres_rules(stack.spec.exporters.postgres),
         names.PACKS_KEY: render_packs(stack, surroundings),
         names.HEALTH_KEY: render_health_rules(stack),
+        names.JOURNEYS_KEY: render_journey_rules(stack, surroundings),
     }
     return {key: text for key, text in files.items() if text}
 
@@ -25,11 +27,12 @@ def render_own_rules(stack: Stack, surroundings: Surroundings) -> dict[str, str]
 def own_rule_files(files: Mapping[str, str]) -> list[str]:
     """Return the entries of ``rule_files`` for these files.
 
-    The last match nothing and change with the packs and the health checks, so that a configuration
-    which the server shows proves that it has read these very rules.
+    The last match nothing and change with the packs and the checks, so that a configuration which the
+    server shows proves that it has read these very rules.
     """
     paths = [f"{names.CONFIG_DIRECTORY}/{key}" for key in files]
-    for name, key in (("packs", names.PACKS_KEY), ("health", names.HEALTH_KEY)):
+    for key in (names.PACKS_KEY, names.HEALTH_KEY, names.JOURNEYS_KEY):
         if text := files.get(key):
+            name = key.partition(".")[0]
             paths.append(f"{names.CONFIG_DIRECTORY}/{name}-{names.short_hash(text, 16)}")
     return paths

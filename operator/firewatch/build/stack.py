@@ -11,6 +11,7 @@ from firewatch.build.custom_exporter import build_custom_exporter
 from firewatch.build.grafana.data_sources import data_source_files
 from firewatch.build.grafana.files import settings_files
 from firewatch.build.grafana.workload import build_grafana
+from firewatch.build.journeys import build_journeys
 from firewatch.build.kube_state_metrics import build_kube_state_metrics
 from firewatch.build.mounted_files import FileRef, find_files
 from firewatch.build.node_exporter import build_node_exporter
@@ -21,7 +22,7 @@ from firewatch.build.prometheus import build_prometheus
 from firewatch.build.pushgateway import build_pushgateway
 from firewatch.build.raw_scrapes import raw_scrapes_source
 from firewatch.build.surroundings import Surroundings
-from firewatch.build.usable import usable_databases
+from firewatch.build.usable import usable_databases, usable_journeys
 from firewatch.settings import KUBE_STATE_METRICS_ROLE, PROMETHEUS_ROLE
 
 
@@ -37,7 +38,8 @@ def build_stack(stack: Stack, surroundings: Surroundings) -> list[Object]:
 def named_files(stack: Stack) -> frozenset[FileRef]:
     """Return the keys of Secrets and ConfigMaps whose absence or change is to be noticed."""
     spec = stack.spec
-    found = {*find_files(spec.metrics), *find_files(spec.exporters.postgres)}
+    parts = (spec.metrics, spec.exporters.postgres, spec.synthetic.journeys)
+    found = {ref for part in parts for ref in find_files(part)}
     if source := raw_scrapes_source(spec.metrics):
         found.add(source)
     if wanted := spec.visualization:
@@ -51,6 +53,8 @@ def build_plain(stack: Stack, surroundings: Surroundings) -> list[Object]:
     if stack.spec.metrics:
         objects += build_prometheus(stack, stack.spec.metrics, surroundings)
     objects += _build_exporters(stack, surroundings)
+    if journeys := usable_journeys(stack, surroundings):
+        objects += build_journeys(stack, journeys, surroundings)
     if stack.spec.alerting:
         objects += build_alertmanager(stack, stack.spec.alerting)
     if stack.spec.visualization:

@@ -7,6 +7,7 @@ and so are credentials that a program would write into its log.
 from collections.abc import Iterator
 
 from firewatch.api.http_client import HttpClient
+from firewatch.api.journeys import Journey, unknown_names
 from firewatch.api.metrics import Metrics
 from firewatch.api.postgres import PostgresExporter
 from firewatch.api.remote_write import RemoteWrite
@@ -47,10 +48,19 @@ def usable_data_sources(wanted: Visualization, surroundings: Surroundings) -> li
     return [each for each in wanted.data_sources if not _missing_credentials(each, surroundings)]
 
 
+def usable_journeys(stack: Stack, surroundings: Surroundings) -> list[Journey]:
+    """Return the journeys that are taken."""
+    synthetic = stack.spec.synthetic
+    if not (synthetic.journey_runner.image or surroundings.image):
+        return []
+    return [each for each in synthetic.journeys if not any(unknown_names(each))]
+
+
 def find_unusable(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
     """Yield what is left out, and why."""
     yield from _database_faults(stack, surroundings)
     yield from _data_source_faults(stack, surroundings)
+    yield from _journey_faults(stack, surroundings)
     metrics = stack.spec.metrics
     if metrics is None:
         return
@@ -84,6 +94,21 @@ def _data_source_faults(stack: Stack, surroundings: Surroundings) -> Iterator[Fa
         if missing := _missing_credentials(source, surroundings):
             message = f"{source.name} is left out: {missing[0]} is missing; create it"
             yield "SecretMissing", f"visualization.dataSources: {message}"
+
+
+def _journey_faults(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
+    synthetic = stack.spec.synthetic
+    if synthetic.journeys and not (synthetic.journey_runner.image or surroundings.image):
+        remedy = "set synthetic.journeyRunner.image to the operator's image"
+        yield (
+            "ImageUnknown",
+            f"synthetic.journeys: none is taken: their image is not known; {remedy}",
+        )
+    for journey in synthetic.journeys:
+        for step, name in unknown_names(journey):
+            why = f"step {step} names ${{{name}}}, which no variable and no earlier step's extract gives"
+            yield "JourneyLeftOut", f"synthetic.journeys: {journey.name} is left out: {why}"
+            break
 
 
 def _missing_credentials(source: DataSource, surroundings: Surroundings) -> list[str]:

@@ -72,8 +72,8 @@ class Context:
     """Changes of policies that have not been handed out yet."""
     ready: dict[Key, frozenset[str]] = field(default_factory=dict)
     """Uids of the ready Prometheus pods that a stack had at its last pass."""
-    health: dict[Key, datetime] = field(default_factory=dict)
-    """When the availability of a stack's health checks was last looked at."""
+    checked: dict[Key, dict[str, datetime]] = field(default_factory=dict)
+    """When it was last looked at how often a stack's checks succeed, by kind of check."""
     glimpsed: dict[Key, str] = field(default_factory=dict)
     """Configurations that servers have shown, and whose reload must be seen to have ended."""
     searching: set[Key] = field(default_factory=set)

@@ -121,7 +121,7 @@ async def _gone(context: Context, key: Key) -> float:
     """Look after a stack that is not there any more."""
     context.ready.pop(key, None)
     context.measured.pop(key, None)
-    context.health.pop(key, None)
+    context.checked.pop(key, None)
     context.glimpsed.pop(key, None)
     context.searching.discard(key)
     if not context.settings.grants_stacks(key.namespace):

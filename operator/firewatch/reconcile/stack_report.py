@@ -14,7 +14,7 @@ from firewatch.api.stack import (
     StackRetention,
     VolumeStatus,
 )
-from firewatch.api.synthetic import HealthCheckStatus
+from firewatch.api.synthetic import CheckStatus
 from firewatch.api.visualization import VisualizationStatus
 from firewatch.build.retention import RetentionInForce
 from firewatch.cluster.errors import absent_is_fine
@@ -32,7 +32,8 @@ class Shown:
     rows: Sequence[ComponentStatus] = ()
     jobs: Sequence[JobStatus] = ()
     packs: Sequence[PackStatus] = ()
-    health_checks: Sequence[HealthCheckStatus] = ()
+    health_checks: Sequence[CheckStatus] = ()
+    journeys: Sequence[CheckStatus] = ()
     volumes: Sequence[VolumeStatus] = ()
     largest: Sequence[MetricSize] = ()
     url: str | None = None
@@ -61,6 +62,7 @@ async def report_stack(
         jobs=[*shown.jobs],
         packs=[*shown.packs],
         health_checks=[*shown.health_checks],
+        journeys=[*shown.journeys],
         volumes=[*shown.volumes],
         largest_metrics=[*shown.largest],
         prometheus_url=shown.url,

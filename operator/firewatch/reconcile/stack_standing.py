@@ -4,13 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from firewatch.api.conditions import Finding, bad, good
+from firewatch.api.journeys import Journey
 from firewatch.api.resource import ConditionStatus, Key, Object
 from firewatch.api.stack import ComponentStatus, MonitoringStackStatus
+from firewatch.api.synthetic import CheckStatus, HealthCheck
 from firewatch.api.visualization import VisualizationStatus
 from firewatch.build import names
 from firewatch.build.left_out import find_left_out, refused_override
 from firewatch.build.web import prometheus_url
 from firewatch.cluster.kinds import MONITORING_STACK
+from firewatch.reconcile.checks import HEALTH, JOURNEYS, CheckKind, gather_checks
 from firewatch.reconcile.children import Children
 from firewatch.reconcile.components import available, endpoints
 from firewatch.reconcile.configuration import (
@@ -31,7 +34,6 @@ from firewatch.reconcile.findings import (
     read_status,
 )
 from firewatch.reconcile.grafana import GrafanaStanding, gather_grafana
-from firewatch.reconcile.health import gather_health
 from firewatch.reconcile.packs import gather_packs, is_behind
 from firewatch.reconcile.secrets import secrets_present
 from firewatch.reconcile.servers import Servers, gather_servers, running_version
@@ -49,7 +51,7 @@ _REPLACING_SECONDS = 0.5
 _CHANGING_SECONDS = 1.0
 _CONNECTING_SECONDS = 2.0
 _NOT_READY_SECONDS = 10.0
-# Secrets are never watched, nor is what health checks come to.
+# Secrets are never watched, nor is what checks come to.
 _LOOK_SECONDS = 60.0
 _TARGETS_SECONDS = 30.0
 _WATCHED = frozenset((STORAGE_READY, AVAILABLE, LOADED, GRAFANA_LOADED))
@@ -91,7 +93,8 @@ class Standing:
         soon = _next_pass(self.made, findings, is_told=is_told)
         if is_behind(self.plan.packs, shown.packs):
             soon = 0.0
-        is_asked = self.plan.files or stack.spec.synthetic.health_checks
+        synthetic = stack.spec.synthetic
+        is_asked = self.plan.files or synthetic.health_checks or synthetic.journeys
         return _LOOK_SECONDS if soon is None and is_asked else soon
 
     @property
@@ -138,8 +141,11 @@ class Standing:
             jobs=jobs,
             # What is seen while nothing is made must not be called running.
             packs=await gather_packs([] if stack.spec.paused else servers.ready, self.plan.packs),
-            health_checks=await gather_health(
-                self.context, self._key, servers, stack.spec.synthetic.health_checks, before
+            health_checks=await self._gather_checks(
+                servers, HEALTH, stack.spec.synthetic.health_checks, before.health_checks
+            ),
+            journeys=await self._gather_checks(
+                servers, JOURNEYS, stack.spec.synthetic.journeys, before.journeys
             ),
             volumes=volume_rows(self.plan.volumes, self.refusals),
             largest=await gather_largest(self.context, self._key, servers, before.largest_metrics),
@@ -147,6 +153,18 @@ class Standing:
             retention=self.plan.surroundings.retention,
             confirmed=before.loaded_configuration,
             visualization=self._visualization(grafana, dashboards, before),
+        )
+
+    async def _gather_checks(
+        self,
+        servers: Servers,
+        kind: CheckKind,
+        wanted: Sequence[HealthCheck] | Sequence[Journey],
+        before: Sequence[CheckStatus],
+    ) -> list[CheckStatus]:
+        checks = [each.name for each in wanted]
+        return await gather_checks(
+            self.context, self._key, servers, kind, checks=checks, before=before
         )
 
     def _visualization(

@@ -1,0 +1,57 @@
+"""Take the journeys of a stack, and show what they come to on ``/metrics``."""
+
+import argparse
+import asyncio
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from aiohttp import web
+from pydantic import TypeAdapter
+
+from firewatch.api.journeys import Journey
+from firewatch.journeys.metrics import Metrics
+from firewatch.journeys.runner import repeat
+from firewatch.journeys.steps import secrets_in
+from firewatch.serving import healthy, listening, log_json, metrics_page
+
+_JOURNEYS = TypeAdapter(list[Journey])
+
+
+async def run(journeys: Sequence[Journey], files: Path, port: int) -> None:
+    """Take the journeys until SIGTERM or SIGINT, or until taking one fails by a fault of ours."""
+    metrics, ended = Metrics(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    application = web.Application()
+    application.router.add_get("/healthz", healthy)
+    application.router.add_get("/metrics", metrics_page(metrics.registry))
+    read = secrets_in(files)
+    async with listening(application, port):
+        tasks = [asyncio.create_task(repeat(each, read, metrics.note)) for each in journeys]
+        for task in tasks:
+            task.add_done_callback(lambda _: ended.set())
+        await ended.wait()
+        failed = [task for task in tasks if task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        for task in failed:
+            task.result()
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(prog="firewatch.journeys", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="journeys, as a list in JSON")
+    parser.add_argument("--files", type=Path, required=True, help="folder of the Secrets' keys")
+    parser.add_argument("--port", type=int, required=True, help="port of /metrics and /healthz")
+    arguments = parser.parse_args()
+    log_json()
+    journeys = _JOURNEYS.validate_json(arguments.config.read_bytes())
+    asyncio.run(run(journeys, arguments.files, arguments.port))
+
+
+if __name__ == "__main__":
+    main()
