@@ -125,6 +125,17 @@ def health_checks() -> Iterator[Object]:
         yield {"name": f"check{number}", "url": "https://api.invalid/", "http": http}
 
 
+def journey() -> Object:
+    """Return a journey whose variables and certificates are kept elsewhere."""
+    return {
+        "name": "travel",
+        "baseUrl": "https://api.invalid",
+        "tlsConfig": {"ca": ref("ca.crt")},
+        "variables": [{"name": "password", "secretKeyRef": ref("password")}],
+        "steps": [{"name": "log-in"}],
+    }
+
+
 def visualization(kind: str) -> Object:
     """Return a Grafana that is led to Secrets in every way."""
     client = {"clientId": "firewatch", "clientSecret": ref("secret")}
@@ -172,7 +183,12 @@ def stacks(namespace: str) -> Iterator[Object]:
             "exporters": exporters(kind),
             "alerting": alerting,
             "visualization": visualization(kind),
-            "synthetic": {"healthChecks": [*health_checks()]},
+            "synthetic": {"healthChecks": [*health_checks()], "journeys": [journey()]},
+            "realUserMonitoring": {
+                "apiKey": ref("key"),
+                "origins": ["https://app.invalid"],
+                "serviceNames": ["web"],
+            },
         }
         yield ours("MonitoringStack", f"full-{number}", namespace, spec)
 

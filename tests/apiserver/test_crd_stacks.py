@@ -43,6 +43,20 @@ def check(**fields: Any) -> Object:
     return {**STACK, "exporters": {"blackbox": {}}, "synthetic": {"healthChecks": checks}}
 
 
+def journey(**fields: Any) -> Object:
+    wanted = {"name": "a", "baseUrl": "https://b", "steps": [{"name": "c"}], **fields}
+    return {**STACK, "synthetic": {"journeys": [wanted]}}
+
+
+def step(**fields: Any) -> Object:
+    return journey(steps=[{"name": "c", **fields}])
+
+
+def real_users(**fields: Any) -> Object:
+    least = {"apiKey": KEY, "origins": ["https://a"], "serviceNames": ["web"]}
+    return {**STACK, "realUserMonitoring": {**least, **fields}}
+
+
 GITHUB: Object = {"clientId": "a", "clientSecret": {"name": "b", "key": "c"}}
 LOKI: Object = {"name": "Logs", "type": "loki"}
 
@@ -173,6 +187,35 @@ BAD: list[tuple[Any, str]] = [
         {**STACK, "synthetic": {"healthChecks": [{"name": "a", "url": "http://b"}]}},
         "synthetic.healthChecks needs exporters.blackbox",
     ),
+    ({"synthetic": journey()["synthetic"]}, "synthetic.journeys needs metrics"),
+    (journey(baseUrl="https://me:secret@b"), "synthetic.journeys[0].baseUrl"),
+    (journey(baseUrl="https://b/"), "synthetic.journeys[0].baseUrl"),
+    (journey(steps=[]), "synthetic.journeys[0].steps"),
+    (journey(steps=[{"name": "c"}] * 2), "synthetic.journeys[0].steps[1]"),
+    (journey(labels={"step": "x"}), "are set by Firewatch"),
+    (journey(variables=[{"name": "v"}]), "set value or secretKeyRef, and not both"),
+    (
+        journey(variables=[{"name": "v", "value": "x", "secretKeyRef": KEY}]),
+        "set value or secretKeyRef, and not both",
+    ),
+    (journey(variables=[{"name": "run", "value": "x"}]), "run is there already"),
+    (step(path="no-slash"), "synthetic.journeys[0].steps[0].path"),
+    (step(jsonBody={"a": 1}, body="x"), "set one of jsonBody, formBody and body"),
+    (step(extract=[{"variable": "v"}]), "set exactly one of jsonPath, header and regexp"),
+    (step(extract=[{"variable": "v", "jsonPath": "a b"}]), "extract[0].jsonPath"),
+    (step(extract=[{"variable": "v", "regexp": "a(?=b)"}]), "unsupported Perl syntax"),
+    (step(failIfBodyMatchesRegexp=["(a"]), "missing closing )"),
+    (
+        {"realUserMonitoring": real_users()["realUserMonitoring"]},
+        "realUserMonitoring needs metrics",
+    ),
+    (real_users(origins=["https://a/"]), "realUserMonitoring.origins[0]"),
+    (real_users(origins=["*"]), "realUserMonitoring.origins[0]"),
+    (real_users(origins=[]), "realUserMonitoring.origins"),
+    (real_users(serviceNames=["a b"]), "realUserMonitoring.serviceNames[0]"),
+    (real_users(pages=["a"]), "realUserMonitoring.pages[0]"),
+    (real_users(pages=["/a*"]), "realUserMonitoring.pages[0]"),
+    (real_users(events=["page_load"]), "are always taken; leave them out"),
     (check(url="https://me:secret@b"), "synthetic.healthChecks[0].url"),
     (check(labels={"slo": "x"}), "are set by Firewatch"),
     (check(labels={"team": "{{ 1 }}"}), "synthetic.healthChecks[0].labels"),

@@ -186,8 +186,10 @@ def everything() -> Iterator[tuple[Path, str]]:
         if stack(case).spec.exporters.blackbox:
             text = configuration(objects, names.BLACKBOX_KEY)
             yield STACKS / f"{case}.blackbox.golden", text
-        if any("journeys.json" in item.get("data", {}) for item in objects):
-            yield STACKS / f"{case}.journeys.golden", configuration(objects, "journeys.json")
+        for key in ("journeys.json", "rum.json"):
+            if any(key in item.get("data", {}) for item in objects):
+                name = key.partition(".")[0]
+                yield STACKS / f"{case}.{name}.golden", configuration(objects, key)
     for case in RULE_CASES:
         yield RULES / f"{case}.rules.golden", policy_rules(case)
     yield RULES / "tested.objects.golden", "---\n".join(map(dump_yaml, test_objects()))

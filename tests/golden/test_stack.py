@@ -245,6 +245,7 @@ def test_every_flag_that_is_set_is_refused_in_extra_args(case: str) -> None:
         "pushgateway": spec.exporters.pushgateway,
         "grafana": spec.visualization,
         "journeys": spec.synthetic.journey_runner,
+        "rum": spec.real_user_monitoring,
         "postgres-exporter": spec.exporters.postgres[0] if spec.exporters.postgres else None,
     }
     for item in building.stack_objects(case):

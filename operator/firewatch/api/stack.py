@@ -8,6 +8,7 @@ from firewatch.api.alerting import Alerting, AlertingStatus
 from firewatch.api.exporters import Exporters
 from firewatch.api.metrics import Metrics
 from firewatch.api.packs import Packs
+from firewatch.api.real_users import RealUserMonitoring
 from firewatch.api.resource import (
     Column,
     Conditions,
@@ -54,6 +55,10 @@ class MonitoringStackSpec(
             "synthetic.healthChecks needs exporters.blackbox, which asks; write blackbox: {}",
         ),
         Rule(
+            "!has(self.realUserMonitoring) || has(self.metrics)",
+            "realUserMonitoring needs metrics: nothing would scrape what browsers tell",
+        ),
+        Rule(
             "!has(self.synthetic) || !has(self.synthetic.journeys) || has(self.metrics)",
             "synthetic.journeys needs metrics: nothing would scrape what they come to",
         ),
@@ -98,6 +103,8 @@ class MonitoringStackSpec(
     """
     synthetic: Synthetic = Synthetic()
     """Checks from outside of the application."""
+    real_user_monitoring: RealUserMonitoring | None = None
+    """What browsers tell of pages and their users, as metrics of the job ``rum``."""
 
 
 class ComponentStatus(Status):
@@ -105,7 +112,7 @@ class ComponentStatus(Status):
 
     name: str = Field(max_length=64)
     """The program: prometheus, grafana, node-exporter, blackbox-exporter, kube-state-metrics, pushgateway,
-    journeys, postgres-exporter- and the name of a database's exporter, or exporter- and the name of one of your
+    journeys, rum, postgres-exporter- and the name of a database's exporter, or exporter- and the name of one of your
     own.
     """
     ready: ConditionStatus

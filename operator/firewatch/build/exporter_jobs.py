@@ -11,7 +11,7 @@ from firewatch.build.objects import Stack
 from firewatch.build.postgres_exporter import instance
 from firewatch.build.probes import build_health_jobs, build_probe_jobs
 from firewatch.build.surroundings import Surroundings
-from firewatch.build.usable import usable_databases, usable_journeys
+from firewatch.build.usable import usable_databases, usable_journeys, usable_real_users
 
 _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -63,17 +63,19 @@ def build_exporter_jobs(stack: Stack, metrics: Metrics, surroundings: Surroundin
         address = names.service_address(name, stack.namespace, port)
         targets = [{"targets": [address]}]
         jobs.append({"job_name": names.JOURNEYS_JOB, "static_configs": targets})
+    if usable_real_users(stack, surroundings):
+        jobs.append(_servers_job(stack, names.RUM_JOB, names.RUM, port="metrics"))
     return [*jobs, *(_custom_job(stack, each) for each in exporters.custom)]
 
 
-def _servers_job(stack: Stack, job_name: str, application: str) -> Object:
+def _servers_job(stack: Stack, job_name: str, application: str, *, port: str = "http") -> Object:
     """Return a job whose targets are the pods of a server of the stack."""
     job = _pods_job(stack, job_name, application)
     job["relabel_configs"] += [
         {
             # Some have a port for each other as well, or a container without one.
             "source_labels": ["__meta_kubernetes_pod_container_port_name"],
-            "regex": "http",
+            "regex": port,
             "action": "keep",
         },
         {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},

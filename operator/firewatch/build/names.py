@@ -15,7 +15,8 @@ EXPORTERS = "exporters"
 ALERTING = "alerting"
 VISUALIZATION = "visualization"
 SYNTHETIC = "synthetic"
-COMPONENTS = (METRICS, EXPORTERS, ALERTING, VISUALIZATION, SYNTHETIC)
+REAL_USERS = "real-users"
+COMPONENTS = (METRICS, EXPORTERS, ALERTING, VISUALIZATION, SYNTHETIC, REAL_USERS)
 """Components of a stack: what its pass makes and prunes."""
 
 RULES = "rules"
@@ -39,6 +40,7 @@ BLACKBOX_EXPORTER = "blackbox-exporter"
 KUBE_STATE_METRICS = "kube-state-metrics"
 PUSHGATEWAY = "pushgateway"
 JOURNEYS = "journeys"
+RUM = "rum"
 """Applications, as ``app.kubernetes.io/name`` and as the rows of the stack's status."""
 
 ALERTMANAGER_JOB = "alertmanager"
@@ -51,6 +53,8 @@ HEALTH_JOB = "health"
 """Label ``job`` of every health check."""
 JOURNEYS_JOB = "journeys"
 """Label ``job`` of what journeys come to."""
+RUM_JOB = "rum"
+"""Label ``job`` of what browsers tell."""
 POSTGRES_JOB = "postgres"
 """Label ``job`` of every database."""
 
@@ -69,6 +73,8 @@ KUBE_STATE_METRICS_PORT = 8080
 PUSHGATEWAY_PORT = 9091
 POSTGRES_EXPORTER_PORT = 9187
 JOURNEYS_PORT = 9119
+RUM_PORT = 8080
+RUM_METRICS_PORT = 9120
 SLOTS = 32
 """Rule ConfigMaps that a Prometheus pod mounts, whether they exist or not."""
 
@@ -264,6 +270,11 @@ def pushgateway_name(stack: str) -> str:
 def journeys_name(stack: str) -> str:
     """Return the name of the Deployment and Service of the runner of journeys, and of its ConfigMap."""
     return _derived(stack, JOURNEYS)
+
+
+def rum_name(stack: str) -> str:
+    """Return the name of the Deployment and Service for browsers, and of their ConfigMap."""
+    return _derived(stack, RUM)
 
 
 def postgres_exporter(name: str) -> str:

@@ -21,8 +21,9 @@ from firewatch.build.postgres_exporter import build_postgres_exporter
 from firewatch.build.prometheus import build_prometheus
 from firewatch.build.pushgateway import build_pushgateway
 from firewatch.build.raw_scrapes import raw_scrapes_source
+from firewatch.build.real_users import build_real_users
 from firewatch.build.surroundings import Surroundings
-from firewatch.build.usable import usable_databases, usable_journeys
+from firewatch.build.usable import usable_databases, usable_journeys, usable_real_users
 from firewatch.settings import KUBE_STATE_METRICS_ROLE, PROMETHEUS_ROLE
 
 
@@ -38,7 +39,10 @@ def build_stack(stack: Stack, surroundings: Surroundings) -> list[Object]:
 def named_files(stack: Stack) -> frozenset[FileRef]:
     """Return the keys of Secrets and ConfigMaps whose absence or change is to be noticed."""
     spec = stack.spec
-    parts = (spec.metrics, spec.exporters.postgres, spec.synthetic.journeys)
+    parts = (
+        *(spec.metrics, spec.exporters.postgres, spec.synthetic.journeys),
+        spec.real_user_monitoring,
+    )
     found = {ref for part in parts for ref in find_files(part)}
     if source := raw_scrapes_source(spec.metrics):
         found.add(source)
@@ -55,6 +59,8 @@ def build_plain(stack: Stack, surroundings: Surroundings) -> list[Object]:
     objects += _build_exporters(stack, surroundings)
     if journeys := usable_journeys(stack, surroundings):
         objects += build_journeys(stack, journeys, surroundings)
+    if real_users := usable_real_users(stack, surroundings):
+        objects += build_real_users(stack, real_users, surroundings)
     if stack.spec.alerting:
         objects += build_alertmanager(stack, stack.spec.alerting)
     if stack.spec.visualization:

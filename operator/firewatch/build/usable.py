@@ -10,6 +10,7 @@ from firewatch.api.http_client import HttpClient
 from firewatch.api.journeys import Journey, unknown_names
 from firewatch.api.metrics import Metrics
 from firewatch.api.postgres import PostgresExporter
+from firewatch.api.real_users import RealUserMonitoring
 from firewatch.api.remote_write import RemoteWrite
 from firewatch.api.resource import SecretKeySelector
 from firewatch.api.scraping import ScrapeJob
@@ -56,11 +57,20 @@ def usable_journeys(stack: Stack, surroundings: Surroundings) -> list[Journey]:
     return [each for each in synthetic.journeys if not any(unknown_names(each))]
 
 
+def usable_real_users(stack: Stack, surroundings: Surroundings) -> RealUserMonitoring | None:
+    """Return how browsers are listened to, if they are."""
+    wanted = stack.spec.real_user_monitoring
+    return wanted if wanted and (wanted.image or surroundings.image) else None
+
+
 def find_unusable(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
     """Yield what is left out, and why."""
     yield from _database_faults(stack, surroundings)
     yield from _data_source_faults(stack, surroundings)
     yield from _journey_faults(stack, surroundings)
+    if stack.spec.real_user_monitoring and not usable_real_users(stack, surroundings):
+        remedy = "set realUserMonitoring.image to the operator's image"
+        yield "ImageUnknown", f"realUserMonitoring: left out: its image is not known; {remedy}"
     metrics = stack.spec.metrics
     if metrics is None:
         return
