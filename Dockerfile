@@ -1,6 +1,6 @@
-# The operator's image. Any base with Python 3.11 or newer as `python3`, its venv module and pip
-# will do; all stages use the same one, so that the interpreter is where the virtual environment
-# expects it.
+# The operator's image. Any base with Python 3.11 or newer as `python3`, its venv module, pip and
+# libstdc++ (which RE2 needs) will do; all stages use the same one, so that the interpreter is where
+# the virtual environment expects it.
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS dependencies
@@ -31,7 +31,8 @@ RUN /opt/build/bin/python3 -m hatchling build --target wheel --directory /build/
  && rm -rf "/package${site}/bin" \
  && cd "/package${site}" \
  && /opt/firewatch/bin/python3 -m compileall -q --invalidation-mode unchecked-hash . \
- && PYTHONPATH=. /opt/firewatch/bin/python3 -c 'import firewatch.__main__'
+ && PYTHONPATH=. /opt/firewatch/bin/python3 -c \
+    'import firewatch.__main__, firewatch.journeys.__main__, firewatch.rum.__main__'
 
 FROM ${BASE}
 ARG VERSION=0.1.0

@@ -43,6 +43,10 @@ lock: | $(UV) ## Resolve the dependencies anew and write the lock files
 demo-breaker: $(STAMP) ## Circuit breakers for real: a bad rollout, a failing API, one bad pod
 	@$(PYTHON) -m e2e.breaker_demo
 
+.PHONY: demo-stack
+demo-stack: $(STAMP) ## A whole MonitoringStack on real pods: evidence of each part, a failing journey, what a change renews
+	@$(PYTHON) -m e2e.stack_demo
+
 .PHONY: demo
 demo: $(STAMP) ## The main job for real: load, alert, scale-up, restore, on a real cluster
 	@$(PYTHON) -m e2e.demo

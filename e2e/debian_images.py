@@ -75,7 +75,7 @@ PYTHON = DebianImage(
     "debian-python",
     (
         *("base-files", "base-passwd", "ca-certificates", "coreutils", "dash", "findutils"),
-        *("grep", "python3", "python3-pip", "python3-venv", "sed"),
+        *("grep", "libstdc++6", "python3", "python3-pip", "python3-venv", "sed"),
     ),
     (
         *_USERS_AND_AUTHORITIES,
@@ -97,6 +97,14 @@ POSTGRES = DebianImage(
         'cd "$1" && for each in usr/lib/postgresql/*/bin/*; do ln -s "/$each" usr/local/bin/; done',
         *_NO_PAPERS,
     ),
+)
+CHROMIUM = DebianImage(
+    "chromium",
+    (
+        *("base-files", "base-passwd", "ca-certificates", "coreutils", "dash", "sed"),
+        *("chromium", "chromium-driver", "fonts-dejavu-core", "python3"),
+    ),
+    (*_USERS_AND_AUTHORITIES, *_NO_PAPERS),
 )
 
 

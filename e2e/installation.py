@@ -17,7 +17,7 @@ from e2e.cluster.images import (
     image_archive,
 )
 from e2e.cluster.interface import Backend, Cluster, ClusterError, Progress
-from e2e.debian_images import POSTGRES
+from e2e.debian_images import CHROMIUM, POSTGRES, DebianImage
 from e2e.images import PROJECT, example_app_image, operator_image
 from e2e.kubectl import Kubectl, Object
 from firewatch.build import versions
@@ -26,6 +26,7 @@ NAMESPACE = "firewatch"
 RELEASE = "firewatch"
 CHART = PROJECT / "charts" / "firewatch"
 _PUBLISHED_POSTGRES = "postgres:17"
+_PUBLISHED_CHROMIUM = "selenium/standalone-chromium:4.27.0"
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,21 @@ class Testbed:
 
     def postgres(self, progress: Progress) -> str:
         """Return the image of a PostgreSQL server, likewise; it has the programs on its path."""
-        if named := os.environ.get("FIREWATCH_POSTGRES_IMAGE"):
+        return self._debian(POSTGRES, _PUBLISHED_POSTGRES, progress)
+
+    def chromium(self, progress: Progress) -> str:
+        """Return the image of a browser, its driver and Python, likewise."""
+        return self._debian(CHROMIUM, _PUBLISHED_CHROMIUM, progress)
+
+    def _debian(self, image: DebianImage, published: str, progress: Progress) -> str:
+        if named := os.environ.get(f"FIREWATCH_{image.name.upper()}_IMAGE"):
             return named
         if self.cluster.pulls:
-            return _PUBLISHED_POSTGRES
-        archive = POSTGRES.archive(progress)
-        with progress.step("Loading the image of postgres"):
+            return published
+        archive = image.archive(progress)
+        with progress.step(f"Loading the image of {image.name}"):
             self.backend.load_image(archive)
-        return POSTGRES.reference
+        return image.reference
 
 
 def bring_up(progress: Progress) -> Testbed:

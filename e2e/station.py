@@ -12,7 +12,7 @@ from e2e.kubectl import Kubectl, KubectlError, NeverError, Object, condition, wa
 NAMESPACES = (
     *("e2e-stack", "e2e-alerting", "e2e-response", "e2e-faults", "e2e-gone", "e2e-kill"),
     *("e2e-messages", "e2e-exporters", "e2e-raw-scrapes", "e2e-pair", "e2e-web", "e2e-own"),
-    *("e2e-standby", "e2e-notify", "e2e-breakers", "e2e-postgres"),
+    *("e2e-standby", "e2e-notify", "e2e-breakers", "e2e-postgres", "e2e-synthetic"),
 )
 """Namespaces of the scenarios, all granted to the operator."""
 
@@ -35,6 +35,8 @@ class Station:
     namespace: str
     https: bool = False
     """Whether the stack's Prometheus serves HTTPS."""
+    name: str = STACK
+    """Name of the stack."""
 
     @property
     def kubectl(self) -> Kubectl:
@@ -51,7 +53,7 @@ class Station:
             self.stack(node_exporter=node_exporter, **metrics),
             self.policy(),
         )
-        self.wait_ready("mstack", STACK, seconds=120)
+        self.wait_ready("mstack", self.name, seconds=120)
         self.wait_ready("apol", "load")
         wait_for("the signal's metrics", lambda: self.query("freeagentics_demo_load"))
 
@@ -91,7 +93,7 @@ class Station:
         if node_exporter:
             # Not the default: the demo's stack may have that port of the node.
             spec["exporters"] = {"node": {"image": images.node_exporter, "port": 19100}}
-        return self.resource("MonitoringStack", STACK, spec)
+        return self.resource("MonitoringStack", self.name, spec)
 
     def policy(self, name: str = "load", alert: str = ALERT, above: float = 5) -> Object:
         """Return an AlertPolicy that fires at once while the signal's gauge is above a value."""
@@ -193,7 +195,7 @@ class Station:
 
     def prometheus(self, path: str) -> Any:
         """Ask the API of the stack's Prometheus through the API server."""
-        name = f"https:{STACK}-prometheus:9090" if self.https else f"{STACK}-prometheus:9090"
+        name = f"{'https:' if self.https else ''}{self.name}-prometheus:9090"
         service = f"/api/v1/namespaces/{self.namespace}/services/{name}/proxy"
         answer = json.loads(self.kubectl.run("get", "--raw", f"{service}/api/v1/{path}"))
         return answer["data"]

@@ -7,9 +7,10 @@ from dashboards.boards.kubernetes import WORKLOADS
 from dashboards.boards.monitoring import ALERTS, FIREWATCH, MONITORING
 from dashboards.boards.node import NODE
 from dashboards.boards.overview import OVERVIEW
+from dashboards.boards.users import JOURNEYS, REAL_USERS
 
 BOARDS = (
     *(OVERVIEW, API, COORDINATION, BUSINESS),
-    *(NODE, WORKLOADS, POSTGRESQL, PROBES, OBJECTIVES),
+    *(NODE, WORKLOADS, POSTGRESQL, PROBES, JOURNEYS, REAL_USERS, OBJECTIVES),
     *(ALERTS, MONITORING, FIREWATCH),
 )

@@ -57,6 +57,10 @@ def real_users(**fields: Any) -> Object:
     return {**STACK, "realUserMonitoring": {**least, **fields}}
 
 
+def ingress(**fields: Any) -> Object:
+    return stack(ingress={"host": "prometheus.example", "allowUnauthenticated": True, **fields})
+
+
 GITHUB: Object = {"clientId": "a", "clientSecret": {"name": "b", "key": "c"}}
 LOKI: Object = {"name": "Logs", "type": "loki"}
 
@@ -205,6 +209,22 @@ BAD: list[tuple[Any, str]] = [
     (step(extract=[{"variable": "v", "jsonPath": "a b"}]), "extract[0].jsonPath"),
     (step(extract=[{"variable": "v", "regexp": "a(?=b)"}]), "unsupported Perl syntax"),
     (step(failIfBodyMatchesRegexp=["(a"]), "missing closing )"),
+    (ingress(allowUnauthenticated=False), "it asks for no login"),
+    (stack(ingress={"host": "a"}), "it asks for no login"),
+    (ingress(host="a/b"), "metrics.ingress.host"),
+    (ingress(gateway={"name": "g"}, className="c"), "className and tlsSecretName are for an"),
+    ({**STACK, "networkPolicies": {"allowFrom": [{}]}}, "set ipBlock, or podSelector and"),
+    (
+        {
+            **STACK,
+            "networkPolicies": {"allowFrom": [{"podSelector": {}, "ipBlock": {"cidr": "::/0"}}]},
+        },
+        "set ipBlock, or podSelector and",
+    ),
+    (
+        {**STACK, "networkPolicies": {"allowFrom": [{"ipBlock": {"cidr": "10.0.0.1"}}]}},
+        "networkPolicies.allowFrom[0].ipBlock.cidr",
+    ),
     (
         {"realUserMonitoring": real_users()["realUserMonitoring"]},
         "realUserMonitoring needs metrics",

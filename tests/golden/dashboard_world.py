@@ -1,14 +1,22 @@
 """A real Prometheus with all that the dashboards that come with Firewatch ask about.
 
-It scrapes the example application, a node exporter, an Alertmanager, a blackbox exporter, itself, and what a
-cluster, a PostgreSQL and an operator of this release have told (``recorded``, see its README).
+It scrapes the example application, a journey through it, what a page of it tells, a node exporter, an
+Alertmanager, a blackbox exporter, itself, and what a cluster, a PostgreSQL and an operator of this release have told
+(``recorded``, see its README).
 """
 
+import asyncio
 import json
 import re
+import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +37,9 @@ from tests.golden.test_real_packs import serving
 from tests.golden.test_real_prometheus import free_port, until
 
 RECORDED = Path(__file__).parent / "recorded"
+_OPERATOR = Path(__file__).parents[2] / "operator"
+_PYTHON = ("env", f"PYTHONPATH={_OPERATOR}", sys.executable, "-m")
+"""Runs a module of the operator's image, from whatever folder."""
 
 
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(.*) (\S+)$", re.MULTILINE)
@@ -94,6 +105,8 @@ def _configuration(port: int, ports: dict[str, int], folder: Path) -> str:
                 _job("node", at("node")),
                 _job("alertmanager", at("alertmanager")),
                 _job("postgres", at("recorded"), metrics_path="/postgres"),
+                _job("journeys", at("journeys")),
+                _job("rum", at("rum-metrics")),
                 *told.values(),
                 probe,
             ],
@@ -126,7 +139,8 @@ async def running_world(
     folder: Path, *, error_ratio: float, pause: float = 0.005
 ) -> AsyncIterator[Prometheus]:
     """Run everything that dashboards ask about, below a folder, and a Prometheus that scrapes it."""
-    ports = {name: free_port() for name in ("node", "alertmanager", "blackbox", "recorded")}
+    programs = ("node", "alertmanager", "blackbox", "recorded", "journeys", "rum", "rum-metrics")
+    ports = {name: free_port() for name in programs}
     port = free_port()
 
     def folder_of(name: str) -> Path:
@@ -178,6 +192,8 @@ async def running_world(
                 listen("blackbox"),
             )
         )
+        await enter(_journeys(folder_of("journeys"), ports))
+        await enter(_real_users(folder_of("rum"), ports))
         (folder / "prometheus.yml").write_text(_configuration(port, ports, folder))
         await enter(
             serving(
@@ -197,4 +213,63 @@ async def running_world(
 
 async def _all_up(api: Prometheus) -> bool:
     up = await api.by_label("up", "job")
-    return len(up) == 9 and all(up.values())
+    return len(up) == 11 and all(up.values())
+
+
+def _journeys(folder: Path, ports: dict[str, int]) -> AbstractAsyncContextManager[None]:
+    """Have the runner take a journey through the application."""
+    steps = [{"name": "agents", "path": "/agents"}, {"name": "state"}]
+    journey = {"name": "look", "baseUrl": f"http://127.0.0.1:{ports['api']}", "steps": steps}
+    (folder / "journeys.json").write_text(json.dumps([{**journey, "interval": "1s"}]))
+    module = (*_PYTHON, "firewatch.journeys")
+    files = (f"--config={folder / 'journeys.json'}", f"--files={folder}")
+    return serving(folder, *module, *files, f"--port={ports['journeys']}")
+
+
+@asynccontextmanager
+async def _real_users(folder: Path, ports: dict[str, int]) -> AsyncIterator[None]:
+    """Have a page be loaded, used and told of, again and again."""
+    (folder / "key").write_text("key")
+    (folder / "rum.json").write_text(json.dumps(_USERS))
+    module = (*_PYTHON, "firewatch.rum")
+    files = (f"--config={folder / 'rum.json'}", f"--key={folder / 'key'}")
+    listening = (f"--port={ports['rum']}", f"--metrics-port={ports['rum-metrics']}")
+    async with (
+        serving(folder, *module, *files, *listening),
+        aiohttp.ClientSession(f"http://127.0.0.1:{ports['rum']}") as session,
+    ):
+        telling = asyncio.create_task(_tell(session))
+        try:
+            yield
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+
+
+async def _tell(session: aiohttp.ClientSession) -> None:
+    """Send what a page does, several times a second."""
+    vitals: dict[str, float] = {"LCP": 1800, "FCP": 900, "TTFB": 200, "INP": 80, "CLS": 0.05}
+    events: list[dict[str, Any]] = [
+        {"name": "page_load", "duration": 2100},
+        *({"name": "web_vital", "metric": name, "value": value} for name, value in vitals.items()),
+        {"name": "user_interaction", "target": "BUTTON"},
+        {"name": "error"},
+        {"name": "checkout", "duration": 300},
+        {"name": "unknown"},
+    ]
+    identity = {"apiKey": "key", "serviceName": "web", "environment": "production"}
+    body = {**identity, "events": [{**each, "page": "/agents/7"} for each in events]}
+    while True:
+        with suppress(aiohttp.ClientConnectionError):  # until it listens
+            async with session.post("/v1/events", json=body, headers={"Origin": "http://page"}):
+                pass
+        await asyncio.sleep(0.3)
+
+
+_USERS = {
+    "apiKey": {"name": "rum", "key": "key"},
+    "origins": ["http://page"],
+    "serviceNames": ["web"],
+    "pages": ["/agents/:id"],
+    "events": ["checkout"],
+}

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from firewatch.api.ingress import OpenIngress
 from firewatch.api.receivers import Receiver, ReceiverName, TlsConfig
 from firewatch.api.resource import (
     Interval,
@@ -117,6 +118,8 @@ class Alerting(
     )
     own_env: ClassVar[frozenset[str]] = frozenset({"POD_IP", "POD_NAME"})
 
+    ingress: OpenIngress | None = None
+    """Name under which people reach Alertmanager; only from inside of the cluster when left out."""
     replicas: int = Field(default=1, ge=1, le=3)
     """Pods. Two or three form a mesh: each gets every alert, and one sends."""
     storage: Storage | None = None

@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from firewatch.api.ingress import OpenIngress
 from firewatch.api.remote_write import RemoteWrite
 from firewatch.api.resource import (
     Interval,
@@ -19,7 +20,7 @@ from firewatch.api.workload import Storage, Workload
 
 RESERVED_JOBS = (
     *("prometheus", "node", "blackbox", "kube-state-metrics", "kubelet", "cadvisor", "pushgateway"),
-    *("postgres", "alertmanager", "grafana", "health"),
+    *("postgres", "alertmanager", "grafana", "health", "journeys", "rum"),
 )
 """Names of the jobs that a stack makes by itself."""
 
@@ -58,6 +59,8 @@ class Metrics(
         }
     )
 
+    ingress: OpenIngress | None = None
+    """Name under which people reach Prometheus; only from inside of the cluster when left out."""
     replicas: int = Field(default=1, ge=1, le=5)
     """Servers that scrape and evaluate the same, each with a volume of its own. With more than one,
     everything that leaves them has the label ``prometheus_replica``, but for alerts, which are the

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from firewatch.api.ingress import Ingress
 from firewatch.api.resource import Model, Rule, SecretKeySelector, rules
 from firewatch.api.workload import Workload
 
@@ -51,6 +52,8 @@ class RealUserMonitoring(
 
     own_flags = frozenset({"config", "key", "port", "metrics-port"})
 
+    ingress: Ingress | None = None
+    """Name under which browsers reach it; clients are then told apart as with ``behindProxy``."""
     replicas: int = Field(default=1, ge=1, le=10)
     """Number of pods."""
     api_key: SecretKeySelector

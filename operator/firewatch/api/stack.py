@@ -7,6 +7,7 @@ from pydantic import Field
 from firewatch.api.alerting import Alerting, AlertingStatus
 from firewatch.api.exporters import Exporters
 from firewatch.api.metrics import Metrics
+from firewatch.api.network import NetworkPolicies
 from firewatch.api.packs import Packs
 from firewatch.api.real_users import RealUserMonitoring
 from firewatch.api.resource import (
@@ -105,6 +106,8 @@ class MonitoringStackSpec(
     """Checks from outside of the application."""
     real_user_monitoring: RealUserMonitoring | None = None
     """What browsers tell of pages and their users, as metrics of the job ``rum``."""
+    network_policies: NetworkPolicies | None = None
+    """Lets nothing reach the stack's pods but what is needed; no policies when left out."""
 
 
 class ComponentStatus(Status):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from firewatch.api.http_client import SecretOrConfigMap
+from firewatch.api.ingress import Ingress
 from firewatch.api.oauth import Login
 from firewatch.api.plain import Plain, WebUrl
 from firewatch.api.postgres import SslMode
@@ -177,6 +178,10 @@ class Visualization(
     root_url: WebUrl | None = None
     """Whole address under which people reach it, where that is more than ``http://`` and ``domain``; with
     a path, Grafana serves under that path.
+    """
+    ingress: Ingress | None = None
+    """Name under which people reach Grafana; only from inside of the cluster when left out. Where ``domain``
+    and ``rootUrl`` are left out, Grafana takes it for its own.
     """
     admin: Admin = Admin()
     """The account that may do everything."""

@@ -9,7 +9,7 @@ from firewatch.build.pods import Program
 from firewatch.build.stateful_sets import build_stateful_set
 
 _REQUESTS = {"cpu": "10m", "memory": "64Mi"}
-_MESH_PORT = 9094
+MESH_PORT = 9094
 
 
 def _part(stack: Stack, name: str) -> Part:
@@ -85,15 +85,18 @@ def _arguments(stack: Stack, alerting: Alerting) -> list[str]:
         f"--web.listen-address=:{names.ALERTMANAGER_PORT}",
         "--enable-feature=receiver-name-in-metrics",
     ]
+    if alerting.ingress:
+        # By which links in messages lead here.
+        arguments.append(f"--web.external-url={alerting.ingress.url}")
     if alerting.replicas == 1:
         return [*arguments, "--cluster.listen-address="]
     peers = f"{names.alertmanager_pods_name(stack.name)}.{stack.namespace}.svc"
     return [
         *arguments,
-        f"--cluster.listen-address=$(POD_IP):{_MESH_PORT}",
+        f"--cluster.listen-address=$(POD_IP):{MESH_PORT}",
         "--cluster.peer-name=$(POD_NAME)",
         # One name for all pods, so that another number of them leaves the arguments as they are.
-        f"--cluster.peer={peers}:{_MESH_PORT}",
+        f"--cluster.peer={peers}:{MESH_PORT}",
         f"--cluster.label={stack.namespace}/{stack.name}",
         "--cluster.reconnect-timeout=5m",
     ]
@@ -113,8 +116,8 @@ def _ports(alerting: Alerting) -> list[Object]:
     ]
     if alerting.replicas > 1:
         ports += [
-            {"name": "mesh-tcp", "containerPort": _MESH_PORT, "protocol": "TCP"},
-            {"name": "mesh-udp", "containerPort": _MESH_PORT, "protocol": "UDP"},
+            {"name": "mesh-tcp", "containerPort": MESH_PORT, "protocol": "TCP"},
+            {"name": "mesh-udp", "containerPort": MESH_PORT, "protocol": "UDP"},
         ]
     return ports
 

@@ -16,7 +16,8 @@ ALERTING = "alerting"
 VISUALIZATION = "visualization"
 SYNTHETIC = "synthetic"
 REAL_USERS = "real-users"
-COMPONENTS = (METRICS, EXPORTERS, ALERTING, VISUALIZATION, SYNTHETIC, REAL_USERS)
+NETWORK = "network"
+COMPONENTS = (METRICS, EXPORTERS, ALERTING, VISUALIZATION, SYNTHETIC, REAL_USERS, NETWORK)
 """Components of a stack: what its pass makes and prunes."""
 
 RULES = "rules"
@@ -270,6 +271,11 @@ def pushgateway_name(stack: str) -> str:
 def journeys_name(stack: str) -> str:
     """Return the name of the Deployment and Service of the runner of journeys, and of its ConfigMap."""
     return _derived(stack, JOURNEYS)
+
+
+def closed_name(stack: str) -> str:
+    """Return the name of the NetworkPolicy that lets nothing in."""
+    return _derived(stack, "closed")
 
 
 def rum_name(stack: str) -> str:

@@ -20,6 +20,8 @@ from firewatch.build.surroundings import Surroundings
 from firewatch.build.web import render_web_config, serves_https, web_tls
 from firewatch.settings import PROMETHEUS_ROLE, RECEIVER_AUDIENCE
 
+EXTERNAL_URL = "--web.external-url"
+"""Flag of Prometheus that is only set where the user does not."""
 _REQUESTS = {"cpu": "100m", "memory": "400Mi"}
 _TOKEN_SECONDS = 3600
 # Replaying a large write-ahead log takes minutes; killing the pod would only start it again.
@@ -72,7 +74,7 @@ def _stateful_set(stack: Stack, metrics: Metrics) -> Object:
     )
 
 
-def _arguments(*, https: bool) -> list[str]:
+def _arguments(metrics: Metrics, *, https: bool) -> list[str]:
     found = [
         f"--config.file={names.CONFIG_DIRECTORY}/{names.CONFIG_KEY}",
         "--config.auto-reload",
@@ -82,6 +84,10 @@ def _arguments(*, https: bool) -> list[str]:
     ]
     if https:
         found.append(f"{names.WEB_CONFIG_FLAG}={names.CONFIG_DIRECTORY}/{names.WEB_CONFIG_KEY}")
+    is_given = any(each.startswith(EXTERNAL_URL) for each in metrics.extra_args)
+    if metrics.ingress and not is_given:
+        # By which links in alerts lead here.
+        found.append(f"{EXTERNAL_URL}={metrics.ingress.url}")
     return found
 
 
@@ -101,7 +107,7 @@ def _program(stack: Stack, metrics: Metrics) -> Program:
     return Program(
         name="prometheus",
         image=versions.PROMETHEUS,
-        args=_arguments(https=https),
+        args=_arguments(metrics, https=https),
         requests=_REQUESTS,
         container={
             **_serving(https=https),

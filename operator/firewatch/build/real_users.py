@@ -28,6 +28,8 @@ def build_real_users(
     The hash of its configuration stands in the pod template, so that what is ready goes by it.
     """
     part = Part(stack, names.rum_name(stack.name), names.RUM, names.REAL_USERS)
+    if wanted.ingress:
+        wanted = wanted.model_copy(update={"behind_proxy": True})
     text = render_real_users(wanted)
     image = wanted.image or surroundings.image
     workload = build_deployment(

@@ -11,9 +11,11 @@ from firewatch.build.custom_exporter import build_custom_exporter
 from firewatch.build.grafana.data_sources import data_source_files
 from firewatch.build.grafana.files import settings_files
 from firewatch.build.grafana.workload import build_grafana
+from firewatch.build.ingresses import build_ingresses
 from firewatch.build.journeys import build_journeys
 from firewatch.build.kube_state_metrics import build_kube_state_metrics
 from firewatch.build.mounted_files import FileRef, find_files
+from firewatch.build.network_policies import build_network_policies
 from firewatch.build.node_exporter import build_node_exporter
 from firewatch.build.objects import Stack, shared_meta
 from firewatch.build.overrides import override_all
@@ -65,6 +67,9 @@ def build_plain(stack: Stack, surroundings: Surroundings) -> list[Object]:
         objects += build_alertmanager(stack, stack.spec.alerting)
     if stack.spec.visualization:
         objects += build_grafana(stack, stack.spec.visualization, surroundings)
+    objects += build_ingresses(stack, surroundings)
+    if stack.spec.network_policies:
+        objects += build_network_policies(stack, stack.spec.network_policies, surroundings)
     return objects
 
 

@@ -34,6 +34,8 @@ class Surroundings:
     """Packs that run already, or of whose subject something has been seen."""
     raw_scrapes: RawScrapes | None = None
     """Scrape jobs in Prometheus' own words; None if there are none, or not yet."""
+    operator_namespace: str = "firewatch"
+    """Namespace that the operator runs in."""
     image: str = ""
     """The operator's own image, in which the runner of journeys is too; empty if it is not known."""
     node_last_words: bool = True

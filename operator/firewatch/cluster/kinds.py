@@ -51,6 +51,9 @@ HORIZONTAL_POD_AUTOSCALER = Kind(
 SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
 DESTINATION_RULE = Kind("networking.istio.io/v1", "DestinationRule", "destinationrules")
 SERVICE_PROFILE = Kind("linkerd.io/v1alpha2", "ServiceProfile", "serviceprofiles")
+INGRESS = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
+HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 JOB = Kind("batch/v1", "Job", "jobs")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
@@ -70,10 +73,12 @@ MONITORING_STACK, ALERT_POLICY, AUTO_RESPONSE, RETENTION_POLICY = (
 OWN_KINDS = (MONITORING_STACK, ALERT_POLICY, AUTO_RESPONSE, RETENTION_POLICY)
 
 STACK_CHILDREN = (
-    *(SERVICE_ACCOUNT, ROLE_BINDING, CONFIG_MAP, SERVICE, POD_DISRUPTION_BUDGET),
-    *(STATEFUL_SET, DAEMON_SET, DEPLOYMENT),
+    *(SERVICE_ACCOUNT, ROLE_BINDING, CONFIG_MAP, SERVICE, INGRESS, NETWORK_POLICY),
+    *(POD_DISRUPTION_BUDGET, STATEFUL_SET, DAEMON_SET, DEPLOYMENT),
 )
 """Kinds of objects that a stack is made of, in the order in which they are applied."""
+FOREIGN_CHILDREN = (HTTP_ROUTE,)
+"""Further ones that are not installed everywhere, and so not watched."""
 
 
 TARGET_KINDS = (DEPLOYMENT, STATEFUL_SET, ROLLOUT)
@@ -149,7 +154,7 @@ RIGHTS: tuple[Right, ...] = (
     *(Right(Scope.STACKS, kind, _MADE) for kind in _SHARED),
     *(
         Right(Scope.STACKS, kind, (*_MADE, "delete"))
-        for kind in STACK_CHILDREN
+        for kind in (*STACK_CHILDREN, *FOREIGN_CHILDREN)
         if kind not in _SHARED
     ),
     # Never listed or watched: the user's are read by name, and ours have fixed names.

@@ -10,16 +10,28 @@ from firewatch.build.overrides import component
 from firewatch.build.scrape import revision_of
 from firewatch.build.yaml_text import load_yaml
 from firewatch.cluster.apply import apply, delete, is_ours
-from firewatch.cluster.errors import ClusterError, InvalidError, UnreachableError, absent_is_fine
+from firewatch.cluster.errors import (
+    ClusterError,
+    InvalidError,
+    NotFoundError,
+    UnreachableError,
+    absent_is_fine,
+)
 from firewatch.cluster.find import find
-from firewatch.cluster.kinds import CONFIG_MAP, STACK_CHILDREN, STATEFUL_SET, Kind
+from firewatch.cluster.kinds import (
+    CONFIG_MAP,
+    FOREIGN_CHILDREN,
+    STACK_CHILDREN,
+    STATEFUL_SET,
+    Kind,
+)
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.findings import APPLIED, not_applied
 from firewatch.reconcile.last_good import choose_configuration
 from firewatch.reconcile.volumes import Refusals, claims_of, is_refused, keep_claims
 from firewatch.reconcile.workloads import WORKLOAD_KINDS, LiveWorkload
 
-_KINDS = {kind.kind: kind for kind in STACK_CHILDREN}
+_KINDS = {kind.kind: kind for kind in (*STACK_CHILDREN, *FOREIGN_CHILDREN)}
 _IMMUTABLE = "updates to statefulset spec"
 
 
@@ -103,10 +115,18 @@ async def apply_children(
         except ClusterError as error:
             if "being terminated" in str(error):
                 raise NamespaceEndsError from error
-            result.blame(not_applied(kind.kind, desired["metadata"]["name"], error))
+            result.blame(_explain(kind, desired, error))
             continue
         _note(result, kind, desired, live)
     return result
+
+
+def _explain(kind: Kind, desired: Object, error: ClusterError) -> Finding:
+    name = desired["metadata"]["name"]
+    if kind in FOREIGN_CHILDREN and isinstance(error, NotFoundError):
+        why = f"{kind.kind} {name}: the cluster knows no {kind.group}; install its CRDs, or leave it out"
+        return bad(APPLIED, "KindMissing", why)
+    return not_applied(kind.kind, name, error)
 
 
 def _note(result: Children, kind: Kind, desired: Object, live: Object | None) -> None:

@@ -9,6 +9,7 @@ import aiohttp
 from firewatch.api.conditions import Finding
 from firewatch.api.resource import Key, Object
 from firewatch.api.visualization import DashboardLeftOut
+from firewatch.cluster.absent import AbsentKinds
 from firewatch.cluster.client import Cluster
 from firewatch.metrics import Metrics
 from firewatch.reconcile.batches import Batches
@@ -67,6 +68,8 @@ class Context:
     wake: Callable[[Key], None]
     receiver_authority: Callable[[], str | None] = lambda: None
     """Returns by which certificates the receiver is known; None if it speaks plain HTTP."""
+    absent: AbsentKinds = field(default_factory=AbsentKinds)
+    """Kinds that are not installed."""
     nudges: Nudges = field(default_factory=Nudges)
     batches: Batches = field(default_factory=Batches)
     """Changes of policies that have not been handed out yet."""

@@ -108,7 +108,7 @@ class DashboardsReconciler:
             cluster_namespaces=self.context.settings.cluster_stack_namespaces,
             running_packs=running_packs(read_status(MonitoringStackStatus, live)),
         )
-        return [*bundled_dashboards(choose_packs(stack, around))]
+        return [*bundled_dashboards(stack.spec, choose_packs(stack, around))]
 
     async def _make(self, key: Key, stack: Stack, bundled: Sequence[Source]) -> _Made:
         """Write what differs; nothing is read again while no version has changed."""

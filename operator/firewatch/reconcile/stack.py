@@ -1,7 +1,7 @@
 """A pass over a MonitoringStack: plan it, apply it, prune, and say how it stands."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
@@ -18,10 +18,14 @@ from firewatch.cluster.kinds import (
     CONFIG_MAP,
     DAEMON_SET,
     DEPLOYMENT,
+    FOREIGN_CHILDREN,
+    INGRESS,
     MONITORING_STACK,
+    NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
     SERVICE,
     STATEFUL_SET,
+    Kind,
 )
 from firewatch.reconcile.children import (
     NamespaceEndsError,
@@ -41,7 +45,7 @@ from firewatch.reconcile.stack_report import report_stack
 from firewatch.reconcile.stack_standing import Standing
 
 _PRUNED = (
-    *(CONFIG_MAP, SERVICE, POD_DISRUPTION_BUDGET),
+    *(CONFIG_MAP, SERVICE, INGRESS, NETWORK_POLICY, POD_DISRUPTION_BUDGET),
     *(STATEFUL_SET, DAEMON_SET, DEPLOYMENT),
 )
 _LEFT_SECONDS = 10.0
@@ -151,10 +155,17 @@ async def _prune(context: Context, stack: Stack, wanted: Sequence[Object]) -> No
         *([] if stack.spec.metrics else [names.RULES, names.TESTS]),
         *([] if stack.spec.visualization else [names.DASHBOARDS]),
     ]
-    await prune(
-        context.cluster,
-        _PRUNED,
-        namespace=stack.namespace,
-        labels=names.component_selector(stack.name, *components),
-        keep=frozenset((item["kind"], item["metadata"]["name"]) for item in wanted),
-    )
+    labels = names.component_selector(stack.name, *components)
+    keep = frozenset((item["kind"], item["metadata"]["name"]) for item in wanted)
+
+    async def take_away(kinds: Iterable[Kind]) -> None:
+        cluster, namespace = context.cluster, stack.namespace
+        await prune(cluster, kinds, namespace=namespace, labels=labels, keep=keep)
+
+    await take_away(_PRUNED)
+    for kind in FOREIGN_CHILDREN:
+        if not context.absent.has(kind, context.clock()):
+            try:
+                await take_away([kind])
+            except NotFoundError:
+                context.absent.note(kind, context.clock())

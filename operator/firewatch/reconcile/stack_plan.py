@@ -75,6 +75,7 @@ async def make_plan(context: Context, stack: Stack, live: Object) -> Plan:
         with_blanks=find_blanks(stack, held),
         running_packs=running_packs(read_status(MonitoringStackStatus, live)),
         raw_scrapes=await gather_raw_scrapes(context.cluster, stack),
+        operator_namespace=context.settings.namespace,
         image=context.settings.image,
         node_last_words=await gather_last_words(context.cluster, stack),
     )

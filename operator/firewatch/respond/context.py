@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from firewatch.api.resource import Key
+from firewatch.cluster.absent import AbsentKinds
 from firewatch.cluster.client import Cluster
 from firewatch.metrics import Metrics
-from firewatch.respond.absent import AbsentKinds
 from firewatch.respond.circuit.measure import Counters, Counting, Queries
 from firewatch.respond.registry import Registry, Sources
 from firewatch.settings import Settings

@@ -28,6 +28,7 @@ from firewatch.runbook.response_cli import RESPONSE, preflight
 
 FOUND, USAGE = 1, 2
 _RECEIVER = "firewatch-receiver.firewatch.svc:9095"
+_IMAGE = "localhost/firewatch/operator:0.1.0"
 _ALL_FILES = "config"
 _ADVICE = ("FILE", "POLICY", "RULE", "CODE", "MESSAGE")
 
@@ -81,6 +82,9 @@ def render(
     receiver: Annotated[
         str, typer.Option(help="Address of the operator's alert receiver.")
     ] = _RECEIVER,
+    image: Annotated[
+        str, typer.Option(help="The operator's image, which has the runner of journeys too.")
+    ] = _IMAGE,
     cluster_stack_namespace: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,7 +100,9 @@ def render(
     server (kubectl apply --dry-run=server); all else is as strict as there.
     """
     around = Surroundings(
-        receiver=receiver, cluster_namespaces=tuple(cluster_stack_namespace or ())
+        receiver=receiver,
+        cluster_namespaces=tuple(cluster_stack_namespace or ()),
+        image=image,
     )
     rendered = render_documents(_read(files, namespace), around)
     if show == "objects":

@@ -29,7 +29,7 @@ def grafana_objects(
         for (kind, namespace, _), item in files.objects.items()
         if kind == CONFIG_MAP.kind and namespace == stack.namespace and is_marked(item)
     ]
-    bundled = bundled_dashboards(choose_packs(stack, surroundings))
+    bundled = bundled_dashboards(stack.spec, choose_packs(stack, surroundings))
     sources = chain(bundled, dashboard_sources(wanted, marked))
     chosen = choose_dashboards(sources, data_source_uids(stack, wanted))
     plan = plan_slots(chosen.dashboards, {})

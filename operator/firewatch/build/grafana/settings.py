@@ -43,9 +43,13 @@ def build_settings(wanted: Visualization) -> dict[str, str]:
 
 
 def _server(wanted: Visualization) -> Iterator[tuple[str, str]]:
-    if wanted.domain:
-        yield "GF_SERVER_DOMAIN", wanted.domain
-    if url := wanted.root_url or (f"http://{wanted.domain}/" if wanted.domain else None):
+    domain = wanted.domain
+    url = wanted.root_url or (f"http://{domain}/" if domain else None)
+    if wanted.ingress and url is None:
+        domain, url = wanted.ingress.host, wanted.ingress.url
+    if domain:
+        yield "GF_SERVER_DOMAIN", domain
+    if url:
         yield "GF_SERVER_ROOT_URL", url
         if url.startswith("https:"):
             yield "GF_SECURITY_COOKIE_SECURE", "true"

@@ -8,6 +8,7 @@ from firewatch.api.circuit import BreakerRecord, Phase
 from firewatch.api.circuit_breaker import CircuitBreaker, Mechanism
 from firewatch.api.conditions import parse_time
 from firewatch.api.resource import Key, Object, parse_duration
+from firewatch.cluster.absent import AbsentKinds
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.find import find, find_all
 from firewatch.cluster.kinds import (
@@ -21,7 +22,6 @@ from firewatch.cluster.kinds import (
     SERVICE_PROFILE,
     Kind,
 )
-from firewatch.respond.absent import AbsentKinds
 from firewatch.respond.circuit.measure import Counting, build_queries, counters, since, young
 from firewatch.respond.circuit.see import Objects, build_world
 from firewatch.respond.circuit.world import World
