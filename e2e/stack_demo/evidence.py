@@ -51,16 +51,10 @@ def gather(stage: Stage) -> list[Row]:
     programs = {row["name"]: row for row in status["components"]}
     missing = programs.keys() ^ QUERIES.keys()
     assert not missing, f"no query is known for what runs here, or the other way round: {missing}"
-    rows = [
-        Row(
-            name,
-            programs[name]["version"],
-            programs[name]["ready"] == "True",
-            query,
-            _value(stage, query),
-        )
-        for name, query in QUERIES.items()
-    ]
+    rows = []
+    for name, query in QUERIES.items():
+        is_ready = programs[name]["ready"] == "True"
+        rows.append(Row(name, programs[name]["version"], is_ready, query, _value(stage, query)))
     for name, (query, series, label) in _FURTHER.items():
         version = stage.station.query(series)[0]["metric"][label] if series else ""
         rows.append(Row(name, version, True, query, _value(stage, query)))

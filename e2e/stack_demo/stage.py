@@ -111,7 +111,7 @@ class Stage:
         }
 
     def change(self, patch: Object) -> set[str]:
-        """Change the stack, wait until it is ready so, and return the programs whose pods are others."""
+        """Change the stack, wait until it is ready so, and return the programs that have new pods."""
         before = self.pods()
         self.kubectl.patch("mstack", STACK, NAMESPACE, {"spec": patch})
 
@@ -123,7 +123,7 @@ class Stage:
 
         wait_for("the changed stack to be ready", is_ready, seconds=120)
         after = self.pods()
-        return {before[uid] for uid in before.keys() - after.keys()}
+        return {after[uid] for uid in after.keys() - before.keys()}
 
     def _here(self, thing: Object) -> Object:
         """Return an object of the example with this cluster's images."""
