@@ -139,6 +139,10 @@ bench-storm: $(STAMP) ## 10,000 alerts at once on 100 targets: time, memory, int
 rights-unused: $(STAMP) ## What the last e2e run found granted and never used
 	@$(PYTHON) -m e2e.rights
 
+.PHONY: test-grafana
+test-grafana: $(STAMP) ## Grafana itself, on a cluster whose nodes pull images, as kind; not run by us
+	@$(PYTHON) -m pytest e2e/grafana_real.py
+
 .PHONY: campaign-upgrade
 campaign-upgrade: $(STAMP) ## From the chart of part 1 in the middle of an episode; needs the repository's history
 	@$(PYTHON) -m pytest e2e/upgrade_campaign.py
