@@ -44,7 +44,12 @@ _MESH = "no service mesh is on the test cluster; tests/apiserver/test_breaker_me
 _OTHERS = (
     "neither Argo Rollouts nor KEDA is on the test cluster; tests/apiserver/test_owners.py uses it"
 )
+_GATEWAYS = "the Gateway API is not on the test cluster; tests/apiserver/test_network.py uses it"
 EXCEPTIONS: Mapping[Right, str] = {
+    **{
+        Right(RELEASE, verb, "gateway.networking.k8s.io/httproutes"): _GATEWAYS
+        for verb in ("get", "list", "create", "patch", "delete")
+    },
     Right(RELEASE, "bind", f"{_RBAC}/clusterroles", "firewatch-prometheus"): (
         "the API server asks for it when a RoleBinding is written, and logs only that write"
     ),

@@ -141,6 +141,32 @@ def test_a_browser_tells_of_its_page(station: Station) -> None:
     assert 0 < float(load["value"][1]) < 30
 
 
+def test_names_from_outside_and_walls_come_change_and_go(station: Station) -> None:
+    def change(host: str | None, **policies: object) -> None:
+        ingress = {"host": host, "allowUnauthenticated": True} if host else None
+        spec = {"metrics": {"ingress": ingress}, "networkPolicies": policies or None}
+        station.kubectl.patch("mstack", STACK, NAMESPACE, {"spec": spec})
+
+    def seen() -> tuple[list[str], list[int]]:
+        """Return the hosts, and how many peers each policy of Prometheus lets in."""
+        rules = [
+            rule
+            for each in station.kubectl.list("ingresses", NAMESPACE)
+            for rule in each["spec"]["rules"]
+        ]
+        policy = station.kubectl.get("networkpolicy", f"{STACK}-prometheus", NAMESPACE)
+        entrances = policy["spec"]["ingress"] if policy else []
+        return [rule["host"] for rule in rules], [len(each["from"]) for each in entrances]
+
+    everybody: Object = {"namespaceSelector": {}}
+    change("one.example", allowFrom=[everybody])
+    wait_for("what was asked for", lambda: seen() == (["one.example"], [4]))
+    change("other.example", allowFrom=[everybody, {"podSelector": {}}])
+    wait_for("the change", lambda: seen() == (["other.example"], [5]))
+    change(None)
+    wait_for("both to go", lambda: seen() == ([], []))
+
+
 def test_no_secret_is_told(station: Station) -> None:
     objects = ("configmaps,deployments,pods,events,mstack", "-n", NAMESPACE, "-o", "yaml")
     told = station.kubectl.run("get", *objects)

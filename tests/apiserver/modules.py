@@ -13,6 +13,10 @@ KEDA = ("github.com/kedacore/keda/v2@v2.21.0", "config/crd/bases/keda.sh_scaledo
 ROLLOUTS = ("github.com/argoproj/argo-rollouts@v1.8.3", "manifests/crds/rollout-crd.yaml")
 
 
+GATEWAY_API = (
+    "sigs.k8s.io/gateway-api@v1.6.3",
+    "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
+)
 ISTIO = ("istio.io/api@v1.32.0", "kubernetes/customresourcedefinitions.gen.yaml")
 
 

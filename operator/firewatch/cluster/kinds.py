@@ -154,8 +154,12 @@ RIGHTS: tuple[Right, ...] = (
     *(Right(Scope.STACKS, kind, _MADE) for kind in _SHARED),
     *(
         Right(Scope.STACKS, kind, (*_MADE, "delete"))
-        for kind in (*STACK_CHILDREN, *FOREIGN_CHILDREN)
+        for kind in STACK_CHILDREN
         if kind not in _SHARED
+    ),
+    *(
+        Right(Scope.STACKS, kind, ("get", "list", "create", "patch", "delete"))
+        for kind in FOREIGN_CHILDREN
     ),
     # Never listed or watched: the user's are read by name, and ours have fixed names.
     Right(Scope.STACKS, SECRET, ("get", "create", "patch", "delete")),
