@@ -41,51 +41,31 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self._success = Gauge(
-            "firewatch_journey_success",
-            "Whether the last run of a journey succeeded",
-            ["journey"],
-            registry=registry,
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            full = f"firewatch_journey_{name}"
+            return Gauge(full, text, ["journey", *labels], registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            full = f"firewatch_journey_{name}"
+            return Counter(full, text, ["journey", *labels], registry=registry)
+
+        self._success = gauge("success", "Whether the last run of a journey succeeded")
+        self._failure = gauge(
+            "failure", "1 for the first step of the last run that failed, and why", "step", "reason"
         )
-        self._failure = Gauge(
-            "firewatch_journey_failure",
-            "1 for the first step of the last run that failed, and why",
-            ["journey", "step", "reason"],
-            registry=registry,
-        )
-        self._duration = Gauge(
-            "firewatch_journey_duration_seconds",
-            "How long the last run of a journey took",
-            ["journey"],
-            registry=registry,
-        )
-        self._last_run = Gauge(
-            "firewatch_journey_last_run_timestamp_seconds",
-            "When the last run of a journey ended",
-            ["journey"],
-            registry=registry,
-        )
-        self._step_success = Gauge(
-            "firewatch_journey_step_success",
+        self._duration = gauge("duration_seconds", "How long the last run of a journey took")
+        self._last_run = gauge("last_run_timestamp_seconds", "When the last run of a journey ended")
+        self._step_success = gauge(
+            "step_success",
             "Whether a step of the last run succeeded; no series for one that was not taken",
-            ["journey", "step"],
-            registry=registry,
+            "step",
         )
-        self._step_duration = Gauge(
-            "firewatch_journey_step_duration_seconds",
-            "How long a step of the last run took",
-            ["journey", "step"],
-            registry=registry,
+        self._step_duration = gauge(
+            "step_duration_seconds", "How long a step of the last run took", "step"
         )
-        self._runs = Counter(
-            "firewatch_journey_runs", "Runs of a journey", ["journey"], registry=registry
-        )
-        self._failures = Counter(
-            "firewatch_journey_step_failures",
-            "Steps that failed, and why",
-            ["journey", "step", "reason"],
-            registry=registry,
-        )
+        self._runs = counter("runs", "Runs of a journey")
+        self._failures = counter("step_failures", "Steps that failed, and why", "step", "reason")
 
     def note(self, result: RunResult) -> None:
         """Take in a run."""
