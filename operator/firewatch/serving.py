@@ -1,6 +1,8 @@
 """What every program of the image does: it logs JSON, listens, and shows its metrics."""
 
+import asyncio
 import logging
+import signal
 import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,6 +36,22 @@ def metrics_page(registry: CollectorRegistry) -> Handler:
         )
 
     return answer
+
+
+def inside_pages(registry: CollectorRegistry) -> web.Application:
+    """Return what kubelet and Prometheus look at: ``/healthz`` and ``/metrics``."""
+    application = web.Application()
+    application.router.add_get("/healthz", healthy)
+    application.router.add_get("/metrics", metrics_page(registry))
+    return application
+
+
+def end_by_signal() -> asyncio.Event:
+    """Return what is set by SIGTERM and SIGINT from now on."""
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    return ended
 
 
 async def healthy(_: web.Request) -> web.Response:

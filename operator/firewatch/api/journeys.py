@@ -16,7 +16,7 @@ from firewatch.api.blackbox import (
 from firewatch.api.json_path import JsonPath
 from firewatch.api.placeholders import find_names
 from firewatch.api.resource import Interval, LabelName, Model, Rule, SecretKeySelector, rules
-from firewatch.api.scraping import AlertLabelValue
+from firewatch.api.scraping import AlertLabelValue, not_among
 from firewatch.api.workload import FREE, Workload
 
 RUN = "run"
@@ -175,12 +175,7 @@ class Journey(Model):
     labels: dict[LabelName, AlertLabelValue] = Field(
         default={},
         max_length=32,
-        json_schema_extra=rules(
-            Rule(
-                f"!self.exists(k, k in {list(_LABELS)})",
-                f"the labels {', '.join(_LABELS)} are set by Firewatch",
-            )
-        ),
+        json_schema_extra=rules(not_among(_LABELS)),
     )
     """Labels added to its alerts, as ``team: payments``."""
 

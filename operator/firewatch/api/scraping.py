@@ -1,5 +1,6 @@
 """Scrape jobs of a MonitoringStack: where metrics are read, how, and how much at most."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -12,6 +13,16 @@ from firewatch.api.resource import Interval, LabelName, Model, Name, Rule, Secre
 LabelValue = Annotated[str, Field(max_length=256)]
 AlertLabelValue = Annotated[str, Field(pattern=r"^[^{}]+$", max_length=256)]
 """Value of a label of a rule, which Prometheus does not take for a template."""
+
+
+def not_among(own: Sequence[str]) -> Rule:
+    """Return the rule that labels of a user are none of those that Firewatch sets."""
+    return Rule(
+        f"!self.exists(k, k in {list(own)})",
+        f"the labels {', '.join(own)} are set by Firewatch",
+    )
+
+
 Target = Annotated[
     str,
     Field(pattern=r"^[^\s/:]+(:[0-9]{1,5})?$|^\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?$", max_length=320),

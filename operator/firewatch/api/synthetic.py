@@ -11,11 +11,10 @@ from firewatch.api.resource import (
     Interval,
     LabelName,
     Model,
-    Rule,
     Status,
     rules,
 )
-from firewatch.api.scraping import AlertLabelValue, LabelValue
+from firewatch.api.scraping import AlertLabelValue, LabelValue, not_among
 
 ProbeTarget = Annotated[
     str,
@@ -50,12 +49,7 @@ class Probe(Model):
     labels: dict[LabelName, LabelValue] = Field(
         default={},
         max_length=32,
-        json_schema_extra=rules(
-            Rule(
-                f"!self.exists(k, k in {list(_OWN_LABELS)})",
-                f"the labels {', '.join(_OWN_LABELS)} are set by Firewatch",
-            )
-        ),
+        json_schema_extra=rules(not_among(_OWN_LABELS)),
     )
     """Labels added to every series of these targets."""
 
@@ -88,12 +82,7 @@ class HealthCheck(Model):
     labels: dict[LabelName, AlertLabelValue] = Field(
         default={},
         max_length=32,
-        json_schema_extra=rules(
-            Rule(
-                f"!self.exists(k, k in {list(_CHECK_LABELS)})",
-                f"the labels {', '.join(_CHECK_LABELS)} are set by Firewatch",
-            )
-        ),
+        json_schema_extra=rules(not_among(_CHECK_LABELS)),
     )
     """Labels added to every series and alert, as ``team: payments``."""
 

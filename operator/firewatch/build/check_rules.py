@@ -37,10 +37,7 @@ def _groups(stack: Stack, kind: str, check: Check) -> Iterator[Object]:
     owner = f"{stack.namespace}/{stack.name}/{kind}"
     url = stack.spec.packs.runbook_url if stack.spec.packs else None
     alerts = (alert.rule(kind, url) for alert in check.alerts)
-    labelled = (
-        {**rule, "labels": {**check.alert_labels, **rule["labels"]}} if check.alert_labels else rule
-        for rule in alerts
-    )
+    labelled = ({**rule, "labels": {**check.alert_labels, **rule["labels"]}} for rule in alerts)
     title, name = f"{RESERVED_PREFIX}{kind}", check.slo.name
     rules = map(rule_entry, build_slo_rules(check.slo, owner))
     period = map(rule_entry, build_period_rules(check.slo, owner))

@@ -30,7 +30,7 @@ def build_journeys(
     part = Part(stack, names.journeys_name(stack.name), names.JOURNEYS, names.SYNTHETIC)
     text = render_journeys(journeys)
     # Not in the stack's own registry: it is where this very operator came from.
-    image = runner.image or surroundings.image
+    image = surroundings.image_of(runner)
     wanted = runner.model_copy(update={"image": image})
     return [
         config_map(part, {_KEY: text}),

@@ -31,7 +31,7 @@ def build_real_users(
     if wanted.ingress:
         wanted = wanted.model_copy(update={"behind_proxy": True})
     text = render_real_users(wanted)
-    image = wanted.image or surroundings.image
+    image = surroundings.image_of(wanted)
     workload = build_deployment(
         part,
         wanted.model_copy(update={"image": image}),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from firewatch.api.workload import Workload
 from firewatch.build.mounted_files import FileRef
 from firewatch.build.raw_scrapes import RawScrapes
 from firewatch.build.retention import RetentionInForce
@@ -40,6 +41,10 @@ class Surroundings:
     """The operator's own image, in which the runner of journeys is too; empty if it is not known."""
     node_last_words: bool = True
     """Whether the node exporter's pods are to say what they ended with."""
+
+    def image_of(self, program: Workload) -> str:
+        """Return the image of a program that is in the operator's own; empty if it is not known."""
+        return program.image or self.image
 
     def grants_cluster_scope(self, namespace: str) -> bool:
         """Tell whether stacks of the namespace may read cluster-scoped objects."""

@@ -52,7 +52,7 @@ def usable_data_sources(wanted: Visualization, surroundings: Surroundings) -> li
 def usable_journeys(stack: Stack, surroundings: Surroundings) -> list[Journey]:
     """Return the journeys that are taken."""
     synthetic = stack.spec.synthetic
-    if not (synthetic.journey_runner.image or surroundings.image):
+    if not surroundings.image_of(synthetic.journey_runner):
         return []
     return [each for each in synthetic.journeys if not any(unknown_names(each))]
 
@@ -60,7 +60,7 @@ def usable_journeys(stack: Stack, surroundings: Surroundings) -> list[Journey]:
 def usable_real_users(stack: Stack, surroundings: Surroundings) -> RealUserMonitoring | None:
     """Return how browsers are listened to, if they are."""
     wanted = stack.spec.real_user_monitoring
-    return wanted if wanted and (wanted.image or surroundings.image) else None
+    return wanted if wanted and surroundings.image_of(wanted) else None
 
 
 def find_unusable(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
@@ -108,7 +108,7 @@ def _data_source_faults(stack: Stack, surroundings: Surroundings) -> Iterator[Fa
 
 def _journey_faults(stack: Stack, surroundings: Surroundings) -> Iterator[Fault]:
     synthetic = stack.spec.synthetic
-    if synthetic.journeys and not (synthetic.journey_runner.image or surroundings.image):
+    if synthetic.journeys and not surroundings.image_of(synthetic.journey_runner):
         remedy = "set synthetic.journeyRunner.image to the operator's image"
         yield (
             "ImageUnknown",

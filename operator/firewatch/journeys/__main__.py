@@ -2,33 +2,24 @@
 
 import argparse
 import asyncio
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from aiohttp import web
 from pydantic import TypeAdapter
 
 from firewatch.api.journeys import Journey
 from firewatch.journeys.metrics import Metrics
 from firewatch.journeys.runner import repeat
 from firewatch.journeys.steps import secrets_in
-from firewatch.serving import healthy, listening, log_json, metrics_page
+from firewatch.serving import end_by_signal, inside_pages, listening, log_json
 
 _JOURNEYS = TypeAdapter(list[Journey])
 
 
 async def run(journeys: Sequence[Journey], files: Path, port: int) -> None:
     """Take the journeys until SIGTERM or SIGINT, or until taking one fails by a fault of ours."""
-    metrics, ended = Metrics(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
-    application = web.Application()
-    application.router.add_get("/healthz", healthy)
-    application.router.add_get("/metrics", metrics_page(metrics.registry))
-    read = secrets_in(files)
-    async with listening(application, port):
+    metrics, ended, read = Metrics(), end_by_signal(), secrets_in(files)
+    async with listening(inside_pages(metrics.registry), port):
         tasks = [asyncio.create_task(repeat(each, read, metrics.note)) for each in journeys]
         for task in tasks:
             task.add_done_callback(lambda _: ended.set())

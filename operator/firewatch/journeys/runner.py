@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from firewatch.api.placeholders import UnknownNameError
 from firewatch.api.resource import parse_duration
 from firewatch.journeys.answers import StepError, check, extract
 from firewatch.journeys.metrics import RunResult, StepResult
-from firewatch.journeys.steps import ReadSecret, send, trust
+from firewatch.journeys.steps import ReadSecret, Trust, send, trust
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ class _Run:
 
     session: aiohttp.ClientSession
     journey: Journey
-    context: ssl.SSLContext
+    context: Trust
     values: dict[str, Any]
     """What placeholders stand for; grows with what steps extract."""
 

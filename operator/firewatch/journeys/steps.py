@@ -38,17 +38,23 @@ def secrets_in(folder: Path) -> ReadSecret:
     return read
 
 
-def trust(tls: ProbeTls | None, read: ReadSecret) -> ssl.SSLContext:
+Trust = ssl.SSLContext | bool
+"""How certificates are checked; true stands for the usual way, which aiohttp prepares once."""
+
+
+def trust(tls: ProbeTls | None, read: ReadSecret) -> Trust:
     """Return how the certificates of a journey's server are checked."""
+    if tls is None:
+        return True
     context = ssl.create_default_context()
-    if tls and tls.ca:
+    if tls.ca:
         authority = read(tls.ca)
         try:
             context = ssl.create_default_context(cadata=authority)
         except (ssl.SSLError, ValueError):
             why = f"key {tls.ca.key} of Secret {tls.ca.name} holds no certificate in PEM form"
             raise StepError(Reason.VARIABLE, why) from None
-    if tls and tls.insecure_skip_verify:
+    if tls.insecure_skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -59,7 +65,7 @@ async def send(
     journey: Journey,
     step: JourneyStep,
     values: Mapping[str, Any],
-    context: ssl.SSLContext,
+    context: Trust,
 ) -> Answer:
     """Send the request of a step; ``StepError`` if there is no answer in time."""
     tls = journey.tls_config

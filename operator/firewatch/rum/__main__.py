@@ -2,28 +2,20 @@
 
 import argparse
 import asyncio
-import signal
 from pathlib import Path
-
-from aiohttp import web
 
 from firewatch.api.real_users import RealUserMonitoring
 from firewatch.rum.ingest import Ingest, Keys
 from firewatch.rum.metrics import Metrics
-from firewatch.serving import healthy, listening, log_json, metrics_page
+from firewatch.serving import end_by_signal, inside_pages, listening, log_json
 
 
 async def run(wanted: RealUserMonitoring, key: Path, port: int, metrics_port: int) -> None:
     """Serve until SIGTERM or SIGINT."""
-    metrics, ended = Metrics(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
-    inside = web.Application()
-    inside.router.add_get("/healthz", healthy)
-    inside.router.add_get("/metrics", metrics_page(metrics.registry))
-    ingest = Ingest(wanted, Keys(key), metrics)
-    async with listening(ingest.application(), port), listening(inside, metrics_port):
+    metrics, ended = Metrics(), end_by_signal()
+    pages = Ingest(wanted, Keys(key), metrics).application()
+    inside = inside_pages(metrics.registry)
+    async with listening(pages, port), listening(inside, metrics_port):
         await ended.wait()
 
 
