@@ -15,9 +15,13 @@ ROLE = "firewatch_exporter"
 ROLE_SQL = Path(__file__).parents[1] / "docs" / "databases.md"
 _START = """
 set -e
-initdb --pgdata="$PGDATA" --username=postgres --pwfile=/etc/database/password \
-  --auth=scram-sha-256 --encoding=UTF8 --locale=C
-echo 'hostssl all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
+if [ ! -e "$PGDATA/initialized" ]; then
+  rm -rf "$PGDATA"
+  initdb --pgdata="$PGDATA" --username=postgres --pwfile=/etc/database/password \
+    --auth=scram-sha-256 --encoding=UTF8 --locale=C
+  echo 'hostssl all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
+  touch "$PGDATA/initialized"
+fi
 exec postgres -c listen_addresses='*' -c unix_socket_directories=/tmp \
   -c shared_preload_libraries=pg_stat_statements \
   -c ssl=on -c ssl_cert_file=/etc/database/tls.crt -c ssl_key_file=/etc/database/tls.key
