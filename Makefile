@@ -164,6 +164,10 @@ campaign-removal: $(STAMP) ## Everything deleted in every order in the middle of
 campaign-swing: $(STAMP) ## A service whose own CPU is the alert: recovery with and without knowing the cure
 	@$(PYTHON) -m pytest e2e/swing_campaign.py
 
+.PHONY: campaign-watchdog
+campaign-watchdog: $(STAMP) ## Monitoring itself broken on real pods: each alert of the pack watchdog fires; long
+	@$(PYTHON) -m pytest -s e2e/watchdog_campaign.py
+
 .PHONY: campaign-pains
 campaign-pains: $(STAMP) ## 15 minutes with autoscalers, a flapping alert and a reverter; long
 	@$(PYTHON) -m pytest -s e2e/pains_campaign.py

@@ -84,11 +84,11 @@ def testbed() -> Iterator[Testbed]:
     progress = ConsoleProgress()
     was_up = choose().status().state == "up"
     testbed = bring_up(progress)
-    # The demo's goes while its operator is there, which may have to give back what the load of the
+    # Those of demos go while their operator is there, which may have to give back what the load of the
     # tests has made it take. What benches have left would take the node's port of an exporter.
-    left = [each["metadata"]["name"] for each in testbed.kubectl.list("namespace")]
-    benches = [name for name in left if name.startswith("bench-")]
-    testbed.kubectl.delete_namespaces(DEMO_NAMESPACE, *benches, *NAMESPACES)
+    there = [each["metadata"]["name"] for each in testbed.kubectl.list("namespace")]
+    left = [name for name in there if name.startswith(("bench-", DEMO_NAMESPACE))]
+    testbed.kubectl.delete_namespaces(*left, *NAMESPACES)
     install(testbed, VALUES, progress)
     yield testbed
     testbed.kubectl.delete_namespaces(*NAMESPACES)

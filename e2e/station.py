@@ -13,6 +13,7 @@ NAMESPACES = (
     *("e2e-stack", "e2e-alerting", "e2e-response", "e2e-faults", "e2e-gone", "e2e-kill"),
     *("e2e-messages", "e2e-exporters", "e2e-raw-scrapes", "e2e-pair", "e2e-web", "e2e-own"),
     *("e2e-standby", "e2e-notify", "e2e-breakers", "e2e-postgres", "e2e-synthetic"),
+    "e2e-external",
 )
 """Namespaces of the scenarios, all granted to the operator."""
 

@@ -7,6 +7,7 @@ from e2e.installation import Testbed, namespace
 from e2e.kubectl import Object, condition, wait_for
 from e2e.messages import EMAIL, PAGERDUTY, SLACK, WEBHOOK, Message, Recorder, record
 from e2e.station import STACK, Station
+from firewatch.api.resource import parse_duration
 
 
 @pytest.fixture(scope="module")
@@ -14,10 +15,14 @@ def station(testbed: Testbed, recorder: Recorder) -> Station:
     """Return a namespace with Prometheus, a mesh of two Alertmanagers and four receivers."""
     found = Station(testbed, "e2e-alerting")
     stack = found.stack()
-    stack["spec"]["metrics"].pop("scrapeJobs")
     image = testbed.image("alertmanager", ConsoleProgress())
     stack["spec"]["alerting"] = {"image": image, "replicas": 2, **settings(recorder)}
-    found.kubectl.apply(namespace(found.namespace), secret(found, recorder.slack_url), stack)
+    found.kubectl.apply(
+        namespace(found.namespace),
+        *found.applications(),
+        secret(found, recorder.slack_url),
+        stack,
+    )
     found.wait_ready("mstack", STACK, seconds=120)
     return found
 
@@ -96,6 +101,28 @@ def test_a_route_of_a_policy_tells_somebody_besides(station: Station, recorder: 
     assert condition(station.kubectl.get("apol", "routed", station.namespace), "Routed")
     arrived(recorder, PAGERDUTY, "Routed")
     arrived(recorder, WEBHOOK, "Routed")
+
+
+def test_people_are_told_within_the_time_that_the_status_says(
+    station: Station, recorder: Recorder
+) -> None:
+    """From the first sample over the limit, by Prometheus' clock, to the message that was taken."""
+    rule = {"alert": "Detected", "expr": "freeagentics_demo_load > 5", "for": "5s"}
+    groups = [{"name": "g", "interval": "1s", "rules": [rule]}]
+    station.kubectl.apply(station.resource("AlertPolicy", "detected", {"groups": groups}))
+    station.wait_ready("apol", "detected")
+    wait_for("the signal", lambda: station.query("freeagentics_demo_load"))
+    station.signal(9)
+    message = arrived(recorder, WEBHOOK, "Detected")
+    times = "timestamp(freeagentics_demo_load > 5)"
+    (first,) = station.query(f"min_over_time(({times})[5m:1s])")
+    took = message.received.timestamp() - float(first["value"][1])
+    live = station.kubectl.get("apol", "detected", station.namespace)
+    assert live
+    (within,) = (each["within"] for each in live["status"]["detection"])
+    assert within == "8s"  # a scrape and an evaluation of 1s, for 5s, groupWait 1s
+    print(f"told {took:.1f} s after the first sample; the status says {within}")
+    assert 5 <= took <= parse_duration(within) + 5  # for a machine that is busy
 
 
 def test_a_rotated_secret_is_used_within_a_minute_and_no_pod_restarts(

@@ -191,6 +191,11 @@ def stacks(namespace: str) -> Iterator[Object]:
             },
         }
         yield ours("MonitoringStack", f"full-{number}", namespace, spec)
+    for number, access in enumerate(servers()):
+        tls = {"ca": file("secret" if number % 2 else "configMap", "ca.crt")}
+        grafana = {"url": NOBODY_THERE, "token": ref("token"), "tlsConfig": tls}
+        spec = {"external": {"prometheus": {"url": NOBODY_THERE, **access}, "grafana": grafana}}
+        yield ours("MonitoringStack", f"elsewhere-{number}", namespace, spec)
 
 
 def policies(namespace: str) -> Iterator[Object]:

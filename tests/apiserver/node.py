@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -119,36 +120,48 @@ def loopback(network: int, number: int) -> str:
 @asynccontextmanager
 async def running_node(world: World, folder: Path, address: str) -> AsyncIterator[Node]:
     """Run a Prometheus on an address of its own, with its files kept in step."""
-    program = binaries.ensure(["prometheus"], SilentProgress()) / "prometheus"
     put_rules(folder, {})
-    config = folder / "prometheus.yml"
-    config.write_text(CONFIG)
+    async with running_prometheus(folder, address):
+        node = Node(world, folder, address)
+        kubelet = asyncio.create_task(node.keep_files())
+        try:
+            yield node
+        finally:
+            kubelet.cancel()
+
+
+@asynccontextmanager
+async def running_prometheus(
+    folder: Path, address: str, *arguments: str, config: str = CONFIG, **proof: Any
+) -> AsyncIterator[None]:
+    """Run a Prometheus in a folder; ``proof`` is what aiohttp proves itself to it with."""
+    program = binaries.ensure(["prometheus"], SilentProgress()) / "prometheus"
+    path = folder / "prometheus.yml"
+    path.write_text(config)
     with (folder / "log").open("w") as log:
         process = await asyncio.create_subprocess_exec(
             program,
             *(
-                f"--config.file={config}",
+                f"--config.file={path}",
                 "--config.auto-reload",
                 "--config.auto-reload-interval=1s",
             ),
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address={address}:{names.PROMETHEUS_PORT}",
+            *arguments,
             stdout=log,
             stderr=log,
         )
-        node = Node(world, folder, address)
-        kubelet = asyncio.create_task(node.keep_files())
         try:
-            await _wait_ready(f"http://{address}:{names.PROMETHEUS_PORT}/-/ready")
-            yield node
+            await _wait_ready(f"http://{address}:{names.PROMETHEUS_PORT}/-/ready", **proof)
+            yield
         finally:
-            kubelet.cancel()
             process.terminate()
             await process.wait()
 
 
-async def _wait_ready(url: str) -> None:
-    async with aiohttp.ClientSession() as session, asyncio.timeout(20):
+async def _wait_ready(url: str, **proof: Any) -> None:
+    async with aiohttp.ClientSession(**proof) as session, asyncio.timeout(20):
         while True:
             with suppress(aiohttp.ClientError):
                 async with session.get(url) as answer:

@@ -42,6 +42,8 @@ class PicturesNode(ImaginedPod):
     """Dashboards that it has, each with its folder."""
     reloads: int = 0
     """How often it has read its data sources."""
+    permissions: dict[str, list[Any]] = field(default_factory=dict)
+    """Who may do what, by title of the folder, which is its uid too."""
     refusal: str = ""
     """What it says of every file, if anything."""
 
@@ -120,6 +122,21 @@ class PicturesNode(ImaginedPod):
                 for dashboard in sorted((self.folder / number).glob("*.json")):
                     yield provider["folder"], json.loads(dashboard.read_text())
 
+    async def folders(self, _: web.Request) -> web.Response:
+        titles = sorted({folder for folder, _ in self.dashboards if folder})
+        return web.json_response([{"uid": title, "title": title} for title in titles])
+
+    async def show_permissions(self, request: web.Request) -> web.Response:
+        return web.json_response(self._permitted(request))
+
+    async def permit(self, request: web.Request) -> web.Response:
+        self._permitted(request)[:] = (await request.json())["items"]
+        return web.json_response({"message": "Dashboard permissions updated"})
+
+    def _permitted(self, request: web.Request) -> list[Any]:
+        usual = [{"role": "Viewer", "permission": 1}, {"role": "Editor", "permission": 2}]
+        return self.permissions.setdefault(request.match_info["uid"], usual)
+
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let only the administrator in, and everybody look at the health."""
@@ -142,6 +159,9 @@ async def running_pictures(world: World, folder: Path, address: str) -> AsyncIte
     app.router.add_get("/api/health", node.health)
     app.router.add_get("/api/datasources", node.show)
     app.router.add_get("/api/search", node.search)
+    app.router.add_get("/api/folders", node.folders)
+    app.router.add_get("/api/folders/{uid}/permissions", node.show_permissions)
+    app.router.add_post("/api/folders/{uid}/permissions", node.permit)
     app.router.add_post("/api/admin/provisioning/dashboards/reload", node.reload_dashboards)
     app.router.add_post("/api/admin/provisioning/datasources/reload", node.reload)
     runner = web.AppRunner(app)

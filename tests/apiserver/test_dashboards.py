@@ -141,6 +141,25 @@ async def test_what_is_no_dashboard_is_named_and_the_others_are_there(
     assert (await world.conditions())["DashboardsLoaded"] == ("True", "Loaded")
 
 
+async def test_roles_may_do_in_a_folder_what_is_written(world: World, node: PicturesNode) -> None:
+    passes = Passes(world)
+    closed = {"title": "Closed", "viewers": "none", "editors": "view"}
+    spec = stack(inline("a", folder="Closed"), inline("b", folder="Open"))
+    spec["visualization"]["folders"] = [closed, {"title": "Later"}]
+    world.apply(spec)
+    await passes.go()
+    await node.create_pod()
+    team = {"teamId": 7, "permission": 2}
+    node.permissions["Closed"] = [{"role": "Viewer", "permission": 1}, {**team, "team": "Shop"}]
+    await passes.until_shown(node, ("Closed", "a"), ("Open", "b"))
+    assert node.permissions == {"Closed": [{"role": "Editor", "permission": 1}, team]}
+    del closed["editors"]
+    world.apply(spec)
+    await passes.until("Loaded")
+    await passes.go()
+    assert node.permissions == {"Closed": [{"role": "Editor", "permission": 2}, team]}
+
+
 async def test_a_new_operator_finds_everything_as_it_is(world: World, node: PicturesNode) -> None:
     world.apply(stack(inline("first")))
     passes = Passes(world)

@@ -77,7 +77,7 @@ class Running:
         return config_revision((await self.api.configuration()).replace(str(self.etc), ETC))
 
     async def markers(self) -> dict[int, str]:
-        return await read_markers(Server({}, self.api))
+        return await read_markers(Server(None, self.api))
 
 
 def free_port() -> int:

@@ -116,7 +116,7 @@ async def test_what_is_taken_in_is_measured(tmp_path: Path, exporter: str) -> No
 
         async def measured() -> bool:
             largest = await api.largest_metrics()
-            servers = Servers((), [Server({}, api)])
+            servers = Servers((), [Server(None, api)])
             config = yaml.safe_load(await api.configuration())
             rows = [JobStatus(name="j", targets=1, up=1)]
             (row,) = await gather_limits(servers, config, rows, rows)

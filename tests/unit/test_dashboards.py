@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firewatch.api.visualization import Folder, FolderPermission
 from firewatch.build import names
 from firewatch.build.grafana.dashboards import (
     Dashboard,
@@ -16,6 +17,7 @@ from firewatch.build.grafana.dashboards import (
     read_dashboard,
 )
 from firewatch.build.grafana.migrate import migrate
+from firewatch.build.grafana.permissions import build_permissions
 from firewatch.build.grafana.slots import Slot, plan_slots
 from tests.unit.test_examples import runbook_block
 
@@ -231,3 +233,17 @@ def test_what_has_no_room_is_named() -> None:
     freed = plan_slots(wanted[4:], plan.slots)
     assert freed.homeless == frozenset()
     assert freed.slots[15] == Slot("folder 15", {"d15.json": "x" * 10})
+
+
+def test_permissions_are_sent_only_where_they_differ_and_users_keep_theirs() -> None:
+    shown = [
+        {"role": "Viewer", "permission": 1},
+        {"role": "Editor", "permission": 2},
+        {"teamId": 7, "userId": 0, "permission": 2, "team": "Shop"},
+        {"role": "Admin", "permission": 4, "inherited": True},
+    ]
+    assert build_permissions(Folder(title="A"), shown) is None
+    none = FolderPermission.NONE
+    closed = build_permissions(Folder(title="A", viewers=none, editors=none), shown)
+    assert closed == [{"teamId": 7, "permission": 2}]
+    assert build_permissions(Folder(title="A", viewers=none, editors=none), closed) is None

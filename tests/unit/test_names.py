@@ -71,6 +71,10 @@ def test_labels_are_valid(stack: str) -> None:
 def test_a_slot_is_read_back_from_its_name(stack: str, slot: int) -> None:
     assert names.slot_of_name(stack, names.rules_name(stack, slot)) == slot
     assert names.slot_of_marker(f"/a/b/{names.marker_file(slot)}") == slot
+    mine = f"/a/b/{names.marker_file(slot, 'ab12')}"
+    assert names.slot_of_marker(mine, "ab12") == slot
+    assert names.slot_of_marker(mine) is None
+    assert names.slot_of_marker(mine, "cd34") is None
 
 
 def test_other_names_are_no_slots() -> None:

@@ -1,5 +1,6 @@
 """Policies: which stack they belong to, what is said of them, and what is remembered."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,7 +29,7 @@ from firewatch.reconcile.judging import (
     is_trusted,
 )
 from firewatch.reconcile.policies import Share
-from firewatch.reconcile.policy_report import Outcome, Standing, status_of
+from firewatch.reconcile.policy_report import Outcome, Standing, findings, status_of
 from firewatch.reconcile.stackref import resolve_stack
 from firewatch.reconcile.takers import parse_taker
 
@@ -133,6 +134,20 @@ def test_a_policy_waits_for_a_verdict() -> None:
         "Ready": ("False", "NoServer"),
         "Accepted": ("Unknown", "NoServer"),
     }
+
+
+def test_a_prometheus_of_others_is_named_and_what_it_needs_is_said() -> None:
+    live, url = policy(alert("up")), "http://metrics.example"
+    found = findings(Outcome(None, Standing.NO_SERVER, elsewhere=url))
+    assert url in found[0].message
+    outcome = examined(live).judge(refuse_bad)
+    assert outcome
+    waiting = Outcome(outcome[0], Standing.WAITING, elsewhere=url)
+    assert conditions(live, waiting)["Loaded"] == ("Unknown", "Reloading")
+    assert "ruleLabels" in findings(waiting)[-1].message
+    refusing = replace(waiting, is_refusing=True)
+    assert conditions(live, refusing)["Loaded"] == ("False", "ReloadFailed")
+    assert url in findings(refusing)[-1].message
 
 
 def test_a_policy_without_a_good_rule_has_no_file() -> None:

@@ -70,12 +70,12 @@ def test_what_fits_nowhere_is_named() -> None:
 def test_a_slot_carries_a_marker_with_the_hash_of_its_other_files() -> None:
     built = build_slot(STACK, 3, {"b.yml": "2", "a.yml": "1"})
     assert list(built["data"]) == ["a.yml", "b.yml", "firewatch-marker-3.yml"]
-    texts, marker = split_slot(3, built["data"])
+    texts, marker = split_slot(STACK, 3, built["data"])
     assert texts == {"a.yml": "1", "b.yml": "2"}
     wanted = slot_revision({name: digest(text) for name, text in texts.items()})
     assert marker_revision(marker) == wanted
     again = build_slot(STACK, 3, texts, attempt="-r2")
-    assert marker_revision(split_slot(3, again["data"])[1]) == f"{wanted}-r2"
+    assert marker_revision(split_slot(STACK, 3, again["data"])[1]) == f"{wanted}-r2"
     assert marker_revision("groups: []") == ""
 
 

@@ -372,7 +372,11 @@ async def test_a_pod_that_shows_another_certificate_is_nudged_and_the_stack_says
         for moment in (0.0, after):
             now[0] = START + dt.timedelta(seconds=moment)
             found = await confirm_configuration(
-                context, key, made=made, servers=Servers([server.pod], [server]), confirmed="r"
+                context,
+                key,
+                made=made,
+                servers=Servers([{"metadata": metadata}], [server]),
+                confirmed="r",
             )
         await asyncio.sleep(0)
     assert found is not None

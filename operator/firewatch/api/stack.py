@@ -6,6 +6,7 @@ from pydantic import Field
 
 from firewatch.api.alerting import Alerting, AlertingStatus
 from firewatch.api.exporters import Exporters
+from firewatch.api.external import External
 from firewatch.api.metrics import Metrics
 from firewatch.api.network import NetworkPolicies
 from firewatch.api.packs import Packs
@@ -63,6 +64,14 @@ class MonitoringStackSpec(
             "!has(self.synthetic) || !has(self.synthetic.journeys) || has(self.metrics)",
             "synthetic.journeys needs metrics: nothing would scrape what they come to",
         ),
+        Rule(
+            "!has(self.metrics) || !has(self.external) || !has(self.external.prometheus)",
+            "external.prometheus stands in place of metrics; remove one of the two",
+        ),
+        Rule(
+            "!has(self.visualization) || !has(self.external) || !has(self.external.grafana)",
+            "external.grafana stands in place of visualization; remove one of the two",
+        ),
     ),
 ):
     """What monitoring runs in this namespace; every block can be left out."""
@@ -98,6 +107,8 @@ class MonitoringStackSpec(
     """Alertmanager."""
     visualization: Visualization | None = None
     """Grafana."""
+    external: External = External()
+    """Servers that others run, in place of the stack's own."""
     packs: Packs | None = None
     """Alerting rules that come with Firewatch, by subject; none when left out. ``packs: {}`` has all of
     whose subjects there is something, and ``status.packs`` says why others do not run.
@@ -121,7 +132,7 @@ class ComponentStatus(Status):
     ready: ConditionStatus
     """Whether every pod that should run is ready and up to date."""
     pods: str = Field(max_length=32)
-    """Ready pods of wanted pods, as ``1/1``."""
+    """Ready pods of wanted pods, as ``1/1``; ``external`` for a server that others run."""
     version: str = Field(default="", max_length=128)
     """Version that runs, as the server says; the tag of its image where it does not say."""
     endpoint: str = Field(default="", max_length=512)
@@ -226,7 +237,7 @@ class MonitoringStackStatus(Status):
     )
     """The workloads of the stack."""
     prometheus_url: str | None = Field(default=None, max_length=512)
-    """Address of Prometheus inside the cluster."""
+    """Address of Prometheus."""
     loaded_configuration: str = Field(default="", max_length=32)
     """Hash of the configuration that every ready Prometheus has confirmed last."""
     targets: str = Field(default="", max_length=32)

@@ -1,5 +1,6 @@
 """The block ``visualization`` of a MonitoringStack: Grafana."""
 
+from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -105,16 +106,23 @@ class DataSourceAuth(Model):
     """Its password."""
 
 
+DataSourceType = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=120)]
+"""A plugin of Grafana's for data sources, by its id."""
+
+DataSourceUid = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]+$", max_length=40)]
+"""Identifier of a data source in dashboards."""
+
+
 class DataSource(Model):
     """Something else that Grafana shows. Dashboards find it by its uid."""
 
     name: str = Field(pattern=r"^[^\s\x00-\x1f]([^\x00-\x1f]*[^\s\x00-\x1f])?$", max_length=190)
     """Its name in Grafana. ``Prometheus`` and ``Alertmanager`` are the stack's own."""
-    type: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=120)
+    type: DataSourceType
     """Grafana's plugin for it: ``prometheus``, ``loki``, ``elasticsearch``, ``jaeger``, ``zipkin``, …"""
     url: str | None = Field(default=None, pattern=r"^[^\s\x00-\x1f]+$", max_length=1024)
     """Address at which Grafana's pods reach it."""
-    uid: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_-]+$", max_length=40)
+    uid: DataSourceUid | None = None
     """Identifier in dashboards; Grafana makes one out of the name when left out."""
     user: str | None = Field(default=None, min_length=1, max_length=320)
     """Name of the role at a database."""
@@ -132,6 +140,25 @@ class DataSource(Model):
 
 FOLDER_PATTERN = r"^[^\s\x00-\x1f/\\]([^\x00-\x1f/\\]{0,98}[^\s\x00-\x1f/\\])?$"
 """A title of a folder: Grafana has slashes between folders."""
+
+
+class FolderPermission(StrEnum):
+    """What a role may do with the dashboards of a folder."""
+
+    NONE = "none"
+    VIEW = "view"
+    EDIT = "edit"
+
+
+class Folder(Model):
+    """Who may do what in a folder; administrators may do everything."""
+
+    title: str = Field(pattern=FOLDER_PATTERN, max_length=100)
+    """Title of the folder, one above all."""
+    viewers: FolderPermission = FolderPermission.VIEW
+    """What the role Viewer may do."""
+    editors: FolderPermission = FolderPermission.EDIT
+    """What the role Editor may do. Dashboards that Firewatch keeps cannot be changed all the same."""
 
 
 class InlineDashboard(Model):
@@ -229,6 +256,18 @@ class Visualization(
     taken as well, from each key that ends with ``.json``, into the folder that their annotation
     ``grafana_folder`` names. They come, change and go within a minute, without a restart, and cannot be
     changed in Grafana's pages.
+    """
+
+    folders: list[Folder] = Field(
+        default=[],
+        max_length=32,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["title"],
+        },
+    )
+    """Folders in which not everybody may do what Grafana lets its roles do. What single users and teams are
+    given in Grafana stays.
     """
 
     @model_validator(mode="after")

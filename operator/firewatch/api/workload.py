@@ -20,13 +20,17 @@ Registry = Annotated[
 FREE: dict[str, JsonValue] = {"x-kubernetes-preserve-unknown-fields": True}
 """Marks a field whose content the API server validates on the child object."""
 
-_OWN_PREFIXES = ("app.kubernetes.io/", f"{GROUP}/")
-_OURS = rules(
+OWN_PREFIXES = ("app.kubernetes.io/", f"{GROUP}/")
+"""Beginnings of the names of labels and annotations that Firewatch gives."""
+
+OURS = rules(
     Rule(
-        f"self.all(k, {' && '.join(f'!k.startsWith({prefix!r})' for prefix in _OWN_PREFIXES)})",
-        f"names that begin with {' or '.join(_OWN_PREFIXES)} belong to Firewatch",
+        f"self.all(k, {' && '.join(f'!k.startsWith({prefix!r})' for prefix in OWN_PREFIXES)})",
+        f"names that begin with {' or '.join(OWN_PREFIXES)} belong to Firewatch",
     )
 )
+"""Rule of fields with labels or annotations."""
+
 MetaName = Annotated[
     str,
     Field(
@@ -100,11 +104,11 @@ class Workload(Placement):
     credentials from a Secret, by ``valueFrom.secretKeyRef``.
     """
     pod_labels: dict[MetaName, LabelValue] = Field(
-        default={}, max_length=32, json_schema_extra=_OURS
+        default={}, max_length=32, json_schema_extra=OURS
     )
     """Further labels of the pods."""
     pod_annotations: dict[MetaName, Annotated[str, Field(max_length=4096)]] = Field(
-        default={}, max_length=32, json_schema_extra=_OURS
+        default={}, max_length=32, json_schema_extra=OURS
     )
     """Further annotations of the pods."""
 
@@ -122,6 +126,6 @@ class Workload(Placement):
             ("podAnnotations", self.pod_annotations),
         ):
             for name in names:
-                if name.startswith(_OWN_PREFIXES):
+                if name.startswith(OWN_PREFIXES):
                     raise ValueError(f"{field}: {name} belongs to Firewatch; remove it")
         return self

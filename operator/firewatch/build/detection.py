@@ -66,6 +66,12 @@ class Detection:
 def pace_of(spec: MonitoringStackSpec, kept: str = "") -> Pace:
     """Return the pace of a stack; ``kept`` is its retention, where another than its own is in force."""
     metrics = spec.metrics
+    if external := spec.external.prometheus:
+        return Pace(
+            Scrapes(_span(external.scrape_interval)),
+            _span(external.evaluation_interval),
+            _stack_wait(spec.alerting),
+        )
     if metrics is None:
         return Pace(group_wait=_stack_wait(spec.alerting))
     return Pace(

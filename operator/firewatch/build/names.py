@@ -379,14 +379,17 @@ def policy_file(namespace: str, policy: str) -> str:
     return f"{policy[:40].rstrip('.-')}-{short_hash(f'{namespace}/{policy}', 10)}.yml"
 
 
-def marker_file(slot: int) -> str:
-    """Return the name of the file by which the server shows what it has loaded of a slot."""
-    return f"firewatch-marker-{slot}.yml"
+def marker_file(slot: int, owner: str = "") -> str:
+    """Return the name of the file by which the server shows what it has loaded of a slot.
+
+    ``owner`` tells stacks apart that may have the same server, and so one directory of files.
+    """
+    return f"firewatch-marker-{f'{owner}-' if owner else ''}{slot}.yml"
 
 
-def slot_of_marker(path: str) -> int | None:
-    """Return the slot of a marker file, given its path on the server."""
-    number = path.rpartition("/")[2].removeprefix("firewatch-marker-").removesuffix(".yml")
-    if number.isdecimal() and path.endswith(f"/{marker_file(int(number))}"):
+def slot_of_marker(path: str, owner: str = "") -> int | None:
+    """Return the slot of a marker file, given its path on the server; None if it is none of the owner's."""
+    number = path.removesuffix(".yml").rpartition("-")[2]
+    if number.isdecimal() and path.endswith(f"/{marker_file(int(number), owner)}"):
         return int(number)
     return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from firewatch.api.metrics import Metrics
 from firewatch.api.resource import Object
 from firewatch.api.workload import Workload
 from firewatch.build import versions
@@ -22,9 +23,8 @@ def build_promtool_job(part: Part, arguments: Sequence[str], *, files: str, fold
     Its result is the exit status, and the end of promtool's output as the container's termination
     message, so that nobody needs the right to read logs.
     """
-    assert part.stack.spec.metrics
     # Placed as Prometheus is, since the image is there already; nothing else of its block holds.
-    placed = part.stack.spec.metrics.model_dump(
+    placed = (part.stack.spec.metrics or Metrics()).model_dump(
         include={"image", "node_selector", "tolerations", "priority_class_name"}
     )
     program = _promtool(arguments, files=files, folder=folder)

@@ -122,7 +122,7 @@ def render_rules(groups: Iterable[Group], rejected: Collection[Place]) -> str:
     return render_rule_file(found) if found else ""
 
 
-def render_marker(slot: int, revision: str) -> RuleFile:
+def render_marker(slot: int, revision: str, owner: str = "") -> RuleFile:
     """Return the file by which the server shows which content of a slot it has loaded.
 
     Its one rule never fires and is evaluated once a day. The group's name never changes, since each
@@ -130,7 +130,7 @@ def render_marker(slot: int, revision: str) -> RuleFile:
     """
     rule = {"alert": MARKER_ALERT, "expr": "vector(0) > 1", "labels": {MARKER_LABEL: revision}}
     group = {"name": MARKER_GROUP, "interval": "1d", "rules": [rule]}
-    return RuleFile(names.marker_file(slot), render_rule_file([group]), slot)
+    return RuleFile(names.marker_file(slot, owner), render_rule_file([group]), slot)
 
 
 def marker_revision(text: str) -> str:

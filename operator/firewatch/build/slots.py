@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from firewatch.api.resource import Object
 from firewatch.build import names
+from firewatch.build.external import marker_owner, rule_labels
 from firewatch.build.objects import Part, Stack, config_map
 from firewatch.build.rules import RuleFile, digest, render_marker, slot_revision
 
@@ -69,13 +70,15 @@ def build_slot(stack: Stack, slot: int, texts: Mapping[str, str], *, attempt: st
     it has loaded before, and without a reload it goes on reporting the last failure.
     """
     revision = slot_revision(digests(texts)) + attempt
-    marker = render_marker(slot, revision)
+    marker = render_marker(slot, revision, marker_owner(stack))
     part = Part(stack, names.rules_name(stack.name, slot), names.PROMETHEUS, names.RULES)
     data = {name: texts[name] for name in sorted(texts)}
-    return config_map(part, {**data, marker.name: marker.text})
+    found = config_map(part, {**data, marker.name: marker.text})
+    found["metadata"]["labels"] = {**rule_labels(stack), **part.labels()}
+    return found
 
 
-def split_slot(slot: int, data: Mapping[str, str]) -> tuple[dict[str, str], str]:
+def split_slot(stack: Stack, slot: int, data: Mapping[str, str]) -> tuple[dict[str, str], str]:
     """Return the rule files of a live ConfigMap and the text of its marker (empty if it has none)."""
     texts = dict(data)
-    return texts, texts.pop(names.marker_file(slot), "")
+    return texts, texts.pop(names.marker_file(slot, marker_owner(stack)), "")

@@ -43,7 +43,7 @@ def named_files(stack: Stack) -> frozenset[FileRef]:
     spec = stack.spec
     parts = (
         *(spec.metrics, spec.exporters.postgres, spec.synthetic.journeys),
-        spec.real_user_monitoring,
+        *(spec.real_user_monitoring, spec.external),
     )
     found = {ref for part in parts for ref in find_files(part)}
     if source := raw_scrapes_source(spec.metrics):

@@ -3,7 +3,7 @@
 from base64 import b64decode
 
 from firewatch.api.http_client import SecretOrConfigMap
-from firewatch.api.resource import Object
+from firewatch.api.resource import Object, SecretKeySelector
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.find import find
 from firewatch.cluster.kinds import CONFIG_MAP, SECRET, Kind
@@ -23,6 +23,17 @@ async def read_file(cluster: Cluster, namespace: str, source: SecretOrConfigMap)
     kind, name, key = place(source)
     live = await find(cluster, kind, namespace, name) or {}
     return content(kind, live, key).decode(errors="replace")
+
+
+async def read_secret(cluster: Cluster, namespace: str, ref: SecretKeySelector) -> bytes:
+    """Return what stands under a key of a Secret; nothing if either is not there."""
+    live = await find(cluster, SECRET, namespace, ref.name) or {}
+    return content(SECRET, live, ref.key)
+
+
+def missing_key(ref: SecretKeySelector) -> str:
+    """Return what to say of a key of a Secret that is missing."""
+    return f"key {ref.key} of Secret {ref.name} is missing; create it"
 
 
 def place(source: SecretOrConfigMap) -> tuple[Kind, str, str]:

@@ -23,6 +23,10 @@ _PORT_IN_USE = "address already in use"
 _STARTING = frozenset(("ContainerCreating", "PodInitializing"))
 
 
+_EXTERNAL = "external"
+"""What stands in place of numbers of pods for a server that others run."""
+
+
 @dataclass(frozen=True)
 class Workload:
     """How many pods a workload should have, has, and has ready in their present form."""
@@ -82,6 +86,18 @@ def row(
     )
 
 
+def external_row(name: str, url: str, problem: str, *, version: str = "") -> ComponentStatus:
+    """Return the row of a server that others run; ``problem`` is why it does not answer."""
+    return ComponentStatus(
+        name=name,
+        ready=ConditionStatus.FALSE if problem else ConditionStatus.TRUE,
+        pods=_EXTERNAL,
+        version=version,
+        endpoint=url,
+        message=problem[:1024],
+    )
+
+
 def image_version(workload: Object) -> str:
     """Return the tag of a workload's image, without the ``v`` that some have in front."""
     image = str(workload["spec"]["template"]["spec"]["containers"][0]["image"])
@@ -109,6 +125,8 @@ def available(rows: Sequence[ComponentStatus]) -> Finding:
     if not behind:
         return good(AVAILABLE, "Available", "every pod is ready")
     first = behind[0]
+    if first.pods == _EXTERNAL:
+        return bad(AVAILABLE, "ServerNotAvailable", f"{first.name}: {first.message}")
     reason = "PodsRefused" if "refused" in first.message else "PodsNotReady"
     return bad(AVAILABLE, reason, f"{first.name}: {first.message}")
 

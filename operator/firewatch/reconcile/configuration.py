@@ -109,8 +109,11 @@ async def confirm_connection(stack: Stack, servers: Servers) -> list[Finding]:
     lost = [server for server in servers.ready if not await _is_connected(server)]
     if not lost:
         return []
-    pod = lost[0].pod["metadata"]["name"]
-    message = f"pod {pod} has not found the Alertmanager yet; alerts that fire now are told later"
+    if lost[0].pod is None:
+        address = names.alertmanager_url(stack.name, stack.namespace)
+        message = f"the Prometheus at {lost[0].name} sends to no such Alertmanager; add {address} to its alertmanagers"
+    else:
+        message = f"pod {lost[0].name} has not found the Alertmanager yet; alerts that fire now are told later"
     return [unknown(NOTIFYING, "NotConnected", message)]
 
 
@@ -134,7 +137,7 @@ async def _takes(server: Server, revision: str, *, is_open: bool) -> bool:
 
 def _is_outdated(server: Server, stack: str, made: Children) -> bool:
     name = names.prometheus_name(stack)
-    return any(
+    return server.pod is not None and any(
         workload.live["metadata"]["name"] == name and is_outdated(server.pod, workload.live)
         for workload in made.workloads
         if workload.kind is STATEFUL_SET
@@ -142,8 +145,7 @@ def _is_outdated(server: Server, stack: str, made: Children) -> bool:
 
 
 def _explain_renewal(server: Server) -> Finding:
-    pod = server.pod["metadata"]["name"]
-    message = f"pod {pod} is about to be renewed, and then takes this configuration"
+    message = f"pod {server.name} is about to be renewed, and then takes this configuration"
     return unknown(LOADED, "Renewing", message)
 
 
@@ -154,15 +156,14 @@ async def _explain_certificate(server: Server) -> Finding | None:
     try:
         await server.api.reload_succeeded()
     except CertificateError as error:
-        pod = server.pod["metadata"]["name"]
-        return unknown(LOADED, CHANGING, f"pod {pod} does not answer: {error}")
+        return unknown(LOADED, CHANGING, f"pod {server.name} does not answer: {error}")
     except PrometheusError:
         return None  # that it does not answer at all is said when it has had its time
     return None
 
 
 async def _explain_behind(server: Server) -> Finding:
-    pod = server.pod["metadata"]["name"]
+    pod = server.name
     try:
         refused = not await server.api.reload_succeeded()
     except PrometheusError as error:

@@ -7,18 +7,22 @@ has changed.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 
 from pydantic import ValidationError
 
-from firewatch.api.conditions import Finding, bad, good, unknown
+from firewatch.api.conditions import Finding, bad, unknown
+from firewatch.api.external import ExternalGrafana
 from firewatch.api.resource import Key, Object
 from firewatch.api.stack import MonitoringStackStatus
 from firewatch.api.visualization import DashboardLeftOut, Visualization
 from firewatch.build import names
 from firewatch.build.grafana.bundled import bundled_dashboards
-from firewatch.build.grafana.dashboards import Source, choose_dashboards
+from firewatch.build.grafana.dashboards import Chosen, Source, choose_dashboards
 from firewatch.build.grafana.files import admin_password
+from firewatch.build.grafana.permissions import build_permissions
+from firewatch.build.grafana.pushes import pointed_at
 from firewatch.build.grafana.slots import (
     Slots,
     build_providers,
@@ -33,12 +37,18 @@ from firewatch.build.packs.choose import choose_packs
 from firewatch.build.surroundings import Surroundings
 from firewatch.cluster.apply import apply, delete
 from firewatch.cluster.errors import ClusterError, NotFoundError, UnreachableError
-from firewatch.cluster.grafana import GrafanaError
+from firewatch.cluster.grafana import Grafana, GrafanaError
 from firewatch.cluster.kinds import CONFIG_MAP, MONITORING_STACK
 from firewatch.reconcile.context import Context, ToldDashboards
-from firewatch.reconcile.findings import DASHBOARDS_LOADED, not_applied, read_status
+from firewatch.reconcile.findings import (
+    DASHBOARDS_LOADED,
+    dashboards_loaded,
+    not_applied,
+    read_status,
+)
 from firewatch.reconcile.grafana_pods import GrafanaPod, gather_grafana_pods
 from firewatch.reconcile.packs import running_packs
+from firewatch.reconcile.pushed_dashboards import DashboardPushes
 from firewatch.reconcile.secrets import gather_files
 from firewatch.reconcile.stack_plan import parse_stack
 
@@ -69,6 +79,11 @@ class DashboardsReconciler:
     _made: dict[Key, _Made] = field(default_factory=dict)
     _read: dict[Key, frozenset[tuple[str, str]]] = field(default_factory=dict)
     """Pods, by uid, that have been had read a revision, by stack."""
+    _pushes: DashboardPushes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make what gives dashboards to Grafanas of others."""
+        self._pushes = DashboardPushes(self.context)
 
     async def reconcile(self, key: Key) -> float | None:
         """Make the dashboards of a stack as written, and hand over how they stand."""
@@ -78,15 +93,29 @@ class DashboardsReconciler:
             self._forget(key)
             return math.inf
         stack = self._usable(live)
-        if stack is None or stack.spec.visualization is None:
+        wanted = (stack.spec.visualization or stack.spec.external.grafana) if stack else None
+        if stack is None or wanted is None:
             self._forget(key)
             return None
+        if isinstance(wanted, ExternalGrafana):
+            return await self._push(key, live, stack, wanted)
         made = await self._make(key, stack, self._bundled(stack, live))
         finding, pause = await self._confirm(key, stack, made)
-        self._tell(key, live, made, finding)
+        self._tell(key, live, finding, made.uids, made.left_out)
         return pause
 
+    async def _push(self, key: Key, live: Object, stack: Stack, server: ExternalGrafana) -> float:
+        """Give the dashboards to a Grafana of others, and hand over how they stand."""
+        uids = server.data_source_uids
+        bundled = [pointed_at(each, uids) for each in self._bundled(stack, live)]
+        fingerprint = await self._fingerprint(stack, server, bundled)
+        choose = partial(self._choose, stack, server, bundled)
+        pushed = await self._pushes.push(key, stack, server, fingerprint, choose)
+        self._tell(key, live, pushed.finding, pushed.uids, pushed.left_out)
+        return _NO_SERVER_SECONDS if pushed.finding.reason in _OPEN else _LOOK_SECONDS
+
     def _forget(self, key: Key) -> None:
+        self._pushes.forget(key)
         for memory in (self._made, self._read, self.context.dashboards):
             memory.pop(key, None)
 
@@ -118,11 +147,8 @@ class DashboardsReconciler:
         known = self._made.get(key)
         if known and known.fingerprint == fingerprint and known.fault is None:
             return known
-        cluster, labels = self.context.cluster, _own_labels(stack)
-        theirs = await cluster.list(CONFIG_MAP, stack.namespace, MARKED)
-        ours = await cluster.list(CONFIG_MAP, stack.namespace, labels)
-        sources = chain(bundled, dashboard_sources(wanted, theirs))
-        chosen = choose_dashboards(sources, data_source_uids(stack, wanted))
+        ours = await self.context.cluster.list(CONFIG_MAP, stack.namespace, _own_labels(stack))
+        chosen = await self._choose(stack, wanted, bundled)
         live = _live_slots(stack, ours)
         plan = plan_slots(chosen.dashboards, {n: read_slot(each) for n, each in live.items()})
         fault = await self._write(stack, plan.slots, live)
@@ -137,8 +163,16 @@ class DashboardsReconciler:
         self._made[key] = found
         return found
 
+    async def _choose(
+        self, stack: Stack, wanted: Visualization | ExternalGrafana, bundled: Sequence[Source]
+    ) -> Chosen:
+        """Read the dashboards of users, and return what can be had."""
+        theirs = await self.context.cluster.list(CONFIG_MAP, stack.namespace, MARKED)
+        sources = chain(bundled, dashboard_sources(wanted, theirs))
+        return choose_dashboards(sources, data_source_uids(stack, wanted))
+
     async def _fingerprint(
-        self, stack: Stack, wanted: Visualization, bundled: Sequence[Source]
+        self, stack: Stack, wanted: Visualization | ExternalGrafana, bundled: Sequence[Source]
     ) -> str:
         """Return a hash of the versions of all that has a say."""
         cluster = self.context.cluster
@@ -181,13 +215,16 @@ class DashboardsReconciler:
         try:
             behind = [pod for pod in pods if not made.uids <= await pod.api.dashboards()]
             unread = [pod for pod in pods if not await self._have_read(key, pod, made.revision)]
+            if not behind:
+                await _permit(pods[0].api, stack.spec.visualization)
         except GrafanaError as error:
             message = f"Grafana does not answer: {error}; GrafanaLoaded says more"
             return unknown(DASHBOARDS_LOADED, "NoAnswer", message), _NO_SERVER_SECONDS
         if behind:
             message = "a Grafana pod has not read its dashboards yet"
             return unknown(DASHBOARDS_LOADED, "Reloading", message), _UNCONFIRMED_SECONDS
-        return _verdict(made.left_out), _UNCONFIRMED_SECONDS if unread else _LOOK_SECONDS
+        said = dashboards_loaded(made.left_out, "every Grafana pod has all dashboards")
+        return said, _UNCONFIRMED_SECONDS if unread else _LOOK_SECONDS
 
     async def _pods(self, stack: Stack) -> Sequence[GrafanaPod]:
         assert stack.spec.visualization
@@ -218,7 +255,14 @@ class DashboardsReconciler:
         nudges.settle([pod], annotation)
         return True
 
-    def _tell(self, key: Key, live: Object, made: _Made, finding: Finding) -> None:
+    def _tell(
+        self,
+        key: Key,
+        live: Object,
+        finding: Finding,
+        uids: frozenset[str],
+        left_out: Sequence[DashboardLeftOut],
+    ) -> None:
         """Let the stack's own pass report it, which alone writes the status."""
         metadata, before = live["metadata"], self.context.dashboards.get(key)
         is_known = finding.reason not in _OPEN
@@ -226,16 +270,30 @@ class DashboardsReconciler:
             metadata["uid"],
             metadata["generation"],
             finding,
-            len(made.uids) if is_known else (before.loaded if before else 0),
-            made.left_out[:_SHOWN],
+            len(uids) if is_known else (before.loaded if before else 0),
+            tuple(left_out[:_SHOWN]),
         )
         if before != told:
             self.context.dashboards[key] = told
             self.context.wake(Key(MONITORING_STACK.kind, key.namespace, key.name))
 
 
-_OPEN = frozenset({"NoServer", "NoAnswer", "Reloading"})
-"""Reasons of a condition that cannot be told yet."""
+async def _permit(api: Grafana, wanted: Visualization | None) -> None:
+    """Let roles do in folders what they may; a folder that is not there yet has its turn later."""
+    if wanted is None or not wanted.folders:
+        return
+    uids = await api.folders()
+    for folder in wanted.folders:
+        uid = uids.get(folder.title)
+        if uid is None:
+            continue
+        items = build_permissions(folder, await api.folder_permissions(uid))
+        if items is not None:
+            await api.permit(uid, items)
+
+
+_OPEN = frozenset({"NoServer", "NoAnswer", "Reloading", "CredentialsRefused"})
+"""Reasons of a condition that says nothing of the dashboards themselves."""
 
 
 def _own_labels(stack: Stack) -> Mapping[str, Sequence[str]]:
@@ -249,12 +307,3 @@ def _live_slots(stack: Stack, ours: Sequence[Object]) -> dict[int, Object]:
         if number is not None and "deletionTimestamp" not in live["metadata"]:
             found[number] = live
     return found
-
-
-def _verdict(left_out: Sequence[DashboardLeftOut]) -> Finding:
-    if not left_out:
-        message = "every Grafana pod has all dashboards"
-        return good(DASHBOARDS_LOADED, "Loaded", message)
-    more = f" ({len(left_out) - 1} more in status.visualization.leftOut)" if left_out[1:] else ""
-    message = f"{left_out[0].source} is left out: {left_out[0].message}{more}"
-    return bad(DASHBOARDS_LOADED, "DashboardLeftOut", message)

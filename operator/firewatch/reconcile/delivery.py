@@ -40,17 +40,17 @@ class LiveSlots:
         return {name: text for texts in self.texts.values() for name, text in texts.items()}
 
 
-async def gather_slots(cluster: Cluster, *, namespace: str, stack: str) -> LiveSlots:
+async def gather_slots(cluster: Cluster, stack: Stack) -> LiveSlots:
     """Read the stack's rule ConfigMaps."""
-    labels = names.component_selector(stack, names.RULES)
+    labels = names.component_selector(stack.name, names.RULES)
     objects: dict[int, Object] = {}
     texts: dict[int, Mapping[str, str]] = {}
     revisions: dict[int, str] = {}
-    for live in await cluster.list(CONFIG_MAP, namespace, labels):
-        slot = names.slot_of_name(stack, live["metadata"]["name"])
+    for live in await cluster.list(CONFIG_MAP, stack.namespace, labels):
+        slot = names.slot_of_name(stack.name, live["metadata"]["name"])
         if slot is not None and "deletionTimestamp" not in live["metadata"]:
             objects[slot] = live
-            texts[slot], marker = split_slot(slot, live.get("data") or {})
+            texts[slot], marker = split_slot(stack, slot, live.get("data") or {})
             revisions[slot] = marker_revision(marker)
     return LiveSlots(objects, texts, revisions)
 
@@ -90,7 +90,7 @@ async def read_markers(server: Server) -> dict[int, str]:
     """Return the revisions of the slots that a server has loaded."""
     markers: dict[int, str] = {}
     for rule in await server.api.rules(groups=[MARKER_GROUP]):
-        slot = names.slot_of_marker(rule.file)
+        slot = names.slot_of_marker(rule.file, server.marker_owner)
         if slot is not None:
             markers[slot] = rule.labels.get(MARKER_LABEL, "")
     return markers

@@ -1,11 +1,13 @@
 """Conditions that stacks and policies have in common (pure)."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from firewatch.api.conditions import Finding, bad
+from firewatch.api.conditions import Finding, bad, good
 from firewatch.api.resource import Object, Status
+from firewatch.api.visualization import DashboardLeftOut
 from firewatch.cluster.errors import ClusterError, ConflictError, ForbiddenError, InvalidError
 
 ACCEPTED = "Accepted"
@@ -42,6 +44,15 @@ def read_status(model: type[S], live: Object) -> S:
         return model.model_validate(live.get("status", {}))
     except ValidationError:
         return model()
+
+
+def dashboards_loaded(left_out: Sequence[DashboardLeftOut], message: str) -> Finding:
+    """Return whether Grafana has its dashboards; ``message`` is what to say if none is left out."""
+    if not left_out:
+        return good(DASHBOARDS_LOADED, "Loaded", message)
+    more = f" ({len(left_out) - 1} more in status.visualization.leftOut)" if left_out[1:] else ""
+    said = f"{left_out[0].source} is left out: {left_out[0].message}{more}"
+    return bad(DASHBOARDS_LOADED, "DashboardLeftOut", said)
 
 
 def not_granted(namespace: str) -> Finding:

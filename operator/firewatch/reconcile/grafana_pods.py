@@ -7,6 +7,7 @@ from firewatch.api.resource import Object
 from firewatch.build import names
 from firewatch.build.objects import Stack
 from firewatch.cluster.grafana import Grafana
+from firewatch.cluster.http import basic_authorization
 from firewatch.reconcile.context import Context
 from firewatch.reconcile.secrets import HeldFile
 from firewatch.reconcile.servers import gather_ready_pods, pod_url
@@ -41,7 +42,8 @@ async def gather_grafana_pods(
     pods = await gather_ready_pods(
         context.cluster, namespace=stack.namespace, stack=stack.name, application=names.GRAFANA
     )
+    proof = basic_authorization(user, text)
     return [
-        GrafanaPod(pod, Grafana(context.session, pod_url(pod, names.GRAFANA_PORT), user, text))
+        GrafanaPod(pod, Grafana(context.session, pod_url(pod, names.GRAFANA_PORT), proof))
         for pod in pods
     ]

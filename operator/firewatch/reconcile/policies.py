@@ -82,6 +82,12 @@ class Scene:
     """Rule groups, packed, by uid of the policy, as far as they were read and not judged yet."""
     slimmer: Slimmer = field(default_factory=Slimmer)
 
+    @property
+    def elsewhere(self) -> str:
+        """Return the address of the Prometheus, if others run it."""
+        external = self.stack.spec.external.prometheus
+        return external.url if external else ""
+
     def take_whole(self, uid: str) -> Object:
         """Return a policy with its rule groups, which are not kept after that."""
         return unpack_groups(self.policies[uid], self.groups.pop(uid))

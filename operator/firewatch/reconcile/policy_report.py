@@ -56,6 +56,10 @@ class Outcome:
     """How its routes stand, if that has been found out."""
     tested: Tested | None = None
     """How its tests stand, if it has any."""
+    elsewhere: str = ""
+    """Address of the Prometheus, if others run it."""
+    is_refusing: bool = False
+    """Whether the last reload of that one has failed."""
 
 
 def status_of(live: Object, outcome: Outcome, *, stack: str, now: datetime) -> AlertPolicyStatus:
@@ -116,7 +120,7 @@ def findings(outcome: Outcome) -> list[Finding]:
     """Return the conditions of a policy."""
     judged = outcome.judged
     if judged is None:
-        return [_NO_SERVER]
+        return [_no_server(outcome.elsewhere)]
     if judged.fault:
         return [judged.fault]
     if not judged.digest:
@@ -127,9 +131,16 @@ def findings(outcome: Outcome) -> list[Finding]:
         found.append(_tested(outcome.tested))
     if outcome.standing is Standing.UNTESTED:
         return found
+    return [*found, *_delivered(outcome)]
+
+
+def _delivered(outcome: Outcome) -> Sequence[Finding]:
+    """Return how far the rules have come once they may run."""
     if outcome.standing is Standing.NOT_WRITTEN and outcome.fault:
-        return [*found, outcome.fault]
-    return [*found, *_STANDINGS[outcome.standing]]
+        return [outcome.fault]
+    if outcome.standing is Standing.WAITING and outcome.elsewhere:
+        return [_APPLIED, _not_loaded_elsewhere(outcome)]
+    return _STANDINGS[outcome.standing]
 
 
 def _tested(tested: Tested) -> Finding:
@@ -161,11 +172,32 @@ def _accepted(judged: Judged) -> Finding:
     )
 
 
-_NO_SERVER = unknown(
-    ACCEPTED,
-    "NoServer",
-    "no Prometheus of the stack is ready to check the expressions; the rules are held back",
-)
+def _no_server(elsewhere: str) -> Finding:
+    why = (
+        f"the Prometheus at {elsewhere} does not answer, see the status of the MonitoringStack"
+        if elsewhere
+        else "no Prometheus of the stack is ready to check the expressions"
+    )
+    return unknown(ACCEPTED, "NoServer", f"{why}; the rules are held back")
+
+
+def _not_loaded_elsewhere(outcome: Outcome) -> Finding:
+    server = f"the Prometheus at {outcome.elsewhere}"
+    if outcome.is_refusing:
+        return bad(
+            LOADED,
+            "ReloadFailed",
+            f"the last reload of {server} has failed, for these rules or for something else; its log"
+            " says which file it refuses",
+        )
+    return unknown(
+        LOADED,
+        "Reloading",
+        f"{server} has not loaded these rules yet; it needs the files of the ConfigMaps with the"
+        " labels in external.prometheus.ruleLabels, in its rule_files, and a reload when they change",
+    )
+
+
 _NO_RULES = bad(LOADED, "NoRules", "no rule is left that could run")
 _APPLIED = good(APPLIED, "Applied", "the rules are written")
 _STANDINGS = {

@@ -111,7 +111,7 @@ def _outcome(work: Work, uid: str, proof: Proof | None, *, late: bool) -> Outcom
         return None
     judged, file = opinion.judged, opinion.file
     if judged is None:
-        return Outcome(None, Standing.NO_SERVER)
+        return Outcome(None, Standing.NO_SERVER, elsewhere=work.scene.elsewhere)
     if file is None:
         return Outcome(judged, Standing.WAITING)
     tested = work.tests.of_policy.get(uid)
@@ -122,7 +122,14 @@ def _outcome(work: Work, uid: str, proof: Proof | None, *, late: bool) -> Outcom
         settled = proof is None and is_loaded(work.scene.policies[uid], work.scene.stack)
         if settled or not (late or proof is None):
             return None
-    return Outcome(judged, standing, work.fault_of(file.name), tested=tested)
+    return Outcome(
+        judged,
+        standing,
+        work.fault_of(file.name),
+        tested=tested,
+        elsewhere=work.scene.elsewhere,
+        is_refusing=work.is_refusing,
+    )
 
 
 def _standing(work: Work, uid: str, proof: Proof | None) -> Standing:

@@ -93,6 +93,8 @@ class Work:
     revisions: dict[int, str] = field(default_factory=dict)
     """What the servers should show."""
     attempt: str = ""
+    is_refusing: bool = False
+    """Whether the last reload of a Prometheus of others has failed."""
 
     def files(self) -> dict[str, str]:
         """Return the texts of all planned files by name."""

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from firewatch.api.conditions import Finding, bad, unknown
 from firewatch.api.resource import Key, Object
 from firewatch.build import names
+from firewatch.build.external import has_prometheus
 from firewatch.build.objects import Stack
 from firewatch.build.rules import RuleFile, digest
 from firewatch.build.slots import plan_slots
@@ -56,6 +57,10 @@ the loop takes for a standstill.
 _UNCONFIRMED_SECONDS = 1.0
 _NO_SERVER_SECONDS = 5.0
 _TESTING_SECONDS = 1.0
+_ELSEWHERE_SECONDS = 5.0
+"""When to ask a Prometheus of others again that has not loaded what was written."""
+_LOOK_SECONDS = 60.0
+"""When to ask one that has: nothing tells if it loses its files."""
 
 
 class RulesReconciler:
@@ -154,11 +159,12 @@ class RulesReconciler:
                 "StackPaused",
                 f"MonitoringStack {name} is paused; what its Prometheus runs stays as it is",
             )
-        if stack.spec.metrics is None:
+        if not has_prometheus(stack.spec):
             return bad(
                 ACCEPTED,
                 "NoMetrics",
-                f"MonitoringStack {name} has no Prometheus to run rules; give it spec.metrics",
+                f"MonitoringStack {name} has no Prometheus to run rules; give it spec.metrics or"
+                " spec.external.prometheus",
             )
         return stack
 
@@ -169,7 +175,7 @@ class RulesReconciler:
             stack=stack,
             policies={each["metadata"]["uid"]: without_groups(each) for each in share.policies},
             servers=await gather_servers(cluster, session, stack),
-            slots=await gather_slots(cluster, namespace=stack.namespace, stack=stack.name),
+            slots=await gather_slots(cluster, stack),
             leaving=share.leaving,
             held=share.held,
             groups=share.groups,
@@ -185,7 +191,11 @@ class RulesReconciler:
         memory.versions.remember(scene.slots.texts)
         ready = scene.servers.ready
         proof = await gather_proof(ready, memory.versions, scene.slots.revisions)
-        culprits = await advance_search(scene, memory, proof, self._context.clock())
+        culprits = (
+            {}  # its reloads may fail for files of others, and come when they come
+            if scene.elsewhere
+            else await advance_search(scene, memory, proof, self._context.clock())
+        )
         self._tell_of_search(scene.stack, memory)
         tests = await advance_tests(self._context.cluster, scene, opinions, look=memory.tests_open)
         memory.tests_open = tests.open
@@ -243,6 +253,8 @@ class RulesReconciler:
 
     async def _confirm(self, work: Work) -> float | None:
         """Ask the servers until they show what was written, telling the policies meanwhile."""
+        if work.scene.elsewhere:
+            return await self._confirm_elsewhere(work)
         context, memory, ready = self._context, work.memory, work.scene.servers.ready
         enough = context.clock() + max(_WAIT, 2 * memory.delivered_in)
         latest = max(context.clock() + _WAIT, work.began + _PASS)
@@ -264,6 +276,21 @@ class RulesReconciler:
                 return _UNCONFIRMED_SECONDS
             if reported:
                 await asyncio.sleep(_POLL_SECONDS)
+
+    async def _confirm_elsewhere(self, work: Work) -> float:
+        """Ask the Prometheus of others once, whose files come when whoever brings them does."""
+        context, memory, ready = self._context, work.memory, work.scene.servers.ready
+        proof = await gather_proof(ready, memory.versions, work.revisions)
+        work.is_refusing = bool(proof.behind) and not await gather_health(ready)
+        if not proof.behind:
+            memory.confirm(context.clock())
+        while not await report_policies(context, work, proof):
+            if memory.changed:
+                return 0.0
+        if proof.behind:
+            await report_stack(context, work)
+            return 0.0 if memory.changed else _ELSEWHERE_SECONDS
+        return _LOOK_SECONDS if await self._settle(work) is None else 0.0
 
     async def _nudge(self, work: Work, proof: Proof) -> None:
         await self._context.nudges.nudge(

@@ -1,4 +1,4 @@
-"""The Prometheus pods of a stack: who answers, and getting new files to them at once."""
+"""The Prometheus servers of a stack: who answers, and getting new files to their pods at once."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -7,12 +7,15 @@ from typing import Protocol
 
 import aiohttp
 
+from firewatch.api.external import ExternalPrometheus
 from firewatch.api.resource import Object
 from firewatch.build import names
+from firewatch.build.external import marker_owner
 from firewatch.build.objects import Stack
 from firewatch.build.web import server_name, web_tls
 from firewatch.cluster.client import Cluster, Verb, Write
 from firewatch.cluster.errors import ConflictError, NotFoundError
+from firewatch.cluster.external import external_prometheus
 from firewatch.cluster.kinds import POD
 from firewatch.cluster.prometheus import Prometheus, PrometheusError
 from firewatch.cluster.trust import Trust, gather_trust
@@ -25,41 +28,50 @@ _FORGOTTEN = timedelta(hours=1)
 
 
 class InPod(Protocol):
-    """A server that runs in a pod of a stack."""
+    """A server that may run in a pod of a stack."""
 
     @property
-    def pod(self) -> Object:
-        """Return the pod."""
+    def pod(self) -> Object | None:
+        """Return the pod; None if the server is another's, whose files come as they come."""
 
     @property
     def uid(self) -> str:
-        """Return the pod's uid."""
+        """Return the pod's uid, or what else tells the server from others."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A ready Prometheus pod."""
+    """A Prometheus that answers: in a ready pod of the stack, or one that others run."""
 
-    pod: Object
+    pod: Object | None
     api: Prometheus
+    marker_owner: str = ""
+    """Tells the stack's marker files from those of others that have the same server."""
 
     @property
     def uid(self) -> str:
-        """Return the pod's uid."""
-        return str(self.pod["metadata"]["uid"])
+        """Return the pod's uid, or the address where there is no pod of ours."""
+        return self.api.url if self.pod is None else str(self.pod["metadata"]["uid"])
+
+    @property
+    def name(self) -> str:
+        """Return the pod's name, or the address."""
+        return self.api.url if self.pod is None else str(self.pod["metadata"]["name"])
 
 
 @dataclass(frozen=True)
 class Servers:
-    """The Prometheus pods of a stack."""
+    """The Prometheus servers of a stack."""
 
-    pods: Sequence[Object]
-    ready: Sequence[Server]
+    pods: Sequence[Object] = ()
+    ready: Sequence[Server] = ()
+    problem: str = ""
+    """Why the one that others run does not answer."""
 
     @property
     def first(self) -> Server:
         """Return always the same of the ready ones, whose answers so follow each other."""
-        return min(self.ready, key=lambda server: str(server.pod["metadata"]["name"]))
+        return min(self.ready, key=lambda server: server.name)
 
     @property
     def crashing(self) -> bool:
@@ -77,7 +89,9 @@ def restarts(pod: Object) -> int:
 
 
 async def gather_servers(cluster: Cluster, session: aiohttp.ClientSession, stack: Stack) -> Servers:
-    """Read the stack's Prometheus pods."""
+    """Return the servers that a stack uses: those in its pods, or the one that others run."""
+    if external := stack.spec.external.prometheus:
+        return await _gather_external(cluster, session, stack, external)
     labels = names.selector(stack.name, names.PROMETHEUS)
     pods = [
         pod
@@ -87,6 +101,22 @@ async def gather_servers(cluster: Cluster, session: aiohttp.ClientSession, stack
     trust = await _gather_trust(cluster, stack)
     ready = [Server(pod, _api(session, pod, trust)) for pod in pods if is_ready(pod)]
     return Servers(pods, ready)
+
+
+async def _gather_external(
+    cluster: Cluster, session: aiohttp.ClientSession, stack: Stack, server: ExternalPrometheus
+) -> Servers:
+    try:
+        api = await external_prometheus(
+            cluster, session, stack.namespace, server, field="spec.external.prometheus"
+        )
+        await api.version()
+    except PrometheusError as error:
+        return Servers(problem=str(error) or type(error).__name__)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # Whoever answers at an address that people name need not be a Prometheus.
+        return Servers(problem=f"its answer is not that of a Prometheus ({type(error).__name__})")
+    return Servers(ready=[Server(None, api, marker_owner(stack))])
 
 
 async def _gather_trust(cluster: Cluster, stack: Stack) -> Trust | None:
@@ -174,6 +204,8 @@ class Nudges:
     ) -> None:
         """Bump the annotation of the pods that are behind, if it is time to."""
         for server in servers:
+            if server.pod is None:
+                continue
             state = self._state(server, annotation, revision, now)
             if state.sent < len(_NUDGES) and now - state.first >= _NUDGES[state.sent]:
                 suffix = f".{state.sent}" if state.sent else ""

@@ -9,6 +9,7 @@ from firewatch.api.conditions import Finding, bad
 from firewatch.api.resource import Key, Object
 from firewatch.api.stack import MonitoringStackStatus
 from firewatch.build import names
+from firewatch.build.external import has_prometheus
 from firewatch.build.objects import Stack
 from firewatch.build.overrides import component
 from firewatch.build.stack import build_plain
@@ -152,7 +153,7 @@ def _parse(context: Context, live: Object) -> Stack | Finding:
 async def _prune(context: Context, stack: Stack, wanted: Sequence[Object]) -> None:
     components = [
         *names.COMPONENTS,
-        *([] if stack.spec.metrics else [names.RULES, names.TESTS]),
+        *([] if has_prometheus(stack.spec) else [names.RULES, names.TESTS]),
         *([] if stack.spec.visualization else [names.DASHBOARDS]),
     ]
     labels = names.component_selector(stack.name, *components)

@@ -11,11 +11,12 @@ from firewatch.api.synthetic import CheckStatus, HealthCheck
 from firewatch.api.visualization import VisualizationStatus
 from firewatch.build import names
 from firewatch.build.left_out import find_left_out, refused_override
+from firewatch.build.objects import Stack
 from firewatch.build.web import prometheus_url
 from firewatch.cluster.kinds import MONITORING_STACK
 from firewatch.reconcile.checks import HEALTH, JOURNEYS, CheckKind, gather_checks
 from firewatch.reconcile.children import Children
-from firewatch.reconcile.components import available, endpoints
+from firewatch.reconcile.components import available, endpoints, external_row
 from firewatch.reconcile.configuration import (
     CHANGING,
     confirm_configuration,
@@ -73,6 +74,7 @@ class Standing:
         """Look at what has become of the stack, say it, and return when to look again."""
         stack, paused = self.plan.stack, self.plan.stack.spec.paused
         servers = await gather_servers(self.context.cluster, self.context.session, stack)
+        own = servers if stack.spec.metrics else Servers()
         self._wake_rules(servers)
         grafana = await self._gather_grafana()
         dashboards = told_of_dashboards(self.context, stack, self.live)
@@ -89,13 +91,16 @@ class Standing:
         ]
         findings = _in_order(findings, first=APPLIED if paused else None)
         await report_stack(self.context, self.live, findings, replace(shown, confirmed=confirmed))
-        is_told = all_up(shown.jobs) and (bool(shown.largest) or not servers.ready)
+        is_told = all_up(shown.jobs) and (bool(shown.largest) or not own.ready)
         soon = _next_pass(self.made, findings, is_told=is_told)
         if is_behind(self.plan.packs, shown.packs):
             soon = 0.0
-        synthetic = stack.spec.synthetic
-        is_asked = self.plan.files or synthetic.health_checks or synthetic.journeys
-        return _LOOK_SECONDS if soon is None and is_asked else soon
+        synthetic, external = stack.spec.synthetic, stack.spec.external
+        is_asked = (
+            *(self.plan.files, synthetic.health_checks, synthetic.journeys),
+            *(external.prometheus, external.grafana),
+        )
+        return _LOOK_SECONDS if soon is None and any(is_asked) else soon
 
     @property
     def _key(self) -> Key:
@@ -120,6 +125,8 @@ class Standing:
     ) -> Shown:
         """Return what the status shows; the configuration confirmed last is that of before."""
         stack, made = self.plan.stack, self.made
+        # What another's Prometheus scrapes and keeps is no business of ours.
+        own = servers if stack.spec.metrics else Servers()
         before = read_status(MonitoringStackStatus, self.live)
         rows = await gather_rows(
             self.context,
@@ -134,22 +141,23 @@ class Standing:
             },
             repair=not stack.spec.paused,
         )
-        jobs = await gather_jobs(servers, made.configuration, before.jobs)
-        jobs = await gather_limits(servers, made.configuration, jobs, before.jobs)
+        rows += await _external_rows(stack, servers)
+        jobs = await gather_jobs(own, made.configuration, before.jobs)
+        jobs = await gather_limits(own, made.configuration, jobs, before.jobs)
         return Shown(
             rows=rows,
             jobs=jobs,
             # What is seen while nothing is made must not be called running.
-            packs=await gather_packs([] if stack.spec.paused else servers.ready, self.plan.packs),
+            packs=await gather_packs([] if stack.spec.paused else own.ready, self.plan.packs),
             health_checks=await self._gather_checks(
-                servers, HEALTH, stack.spec.synthetic.health_checks, before.health_checks
+                own, HEALTH, stack.spec.synthetic.health_checks, before.health_checks
             ),
             journeys=await self._gather_checks(
-                servers, JOURNEYS, stack.spec.synthetic.journeys, before.journeys
+                own, JOURNEYS, stack.spec.synthetic.journeys, before.journeys
             ),
             volumes=volume_rows(self.plan.volumes, self.refusals),
-            largest=await gather_largest(self.context, self._key, servers, before.largest_metrics),
-            url=prometheus_url(stack) if stack.spec.metrics else None,
+            largest=await gather_largest(self.context, self._key, own, before.largest_metrics),
+            url=prometheus_url(stack) if stack.spec.metrics else _external_url(stack),
             retention=self.plan.surroundings.retention,
             confirmed=before.loaded_configuration,
             visualization=self._visualization(grafana, dashboards, before),
@@ -174,10 +182,13 @@ class Standing:
         before: MonitoringStackStatus,
     ) -> VisualizationStatus | None:
         """Return what the status says of Grafana; as before where it is not looked at."""
-        if grafana is None or told is None:
-            return before.visualization if self.plan.stack.spec.visualization else None
+        spec = self.plan.stack.spec
+        if told is None:
+            return None
         found = {"dashboards": told.loaded, "left_out": [*told.left_out]}
-        return grafana.status.model_copy(update=found)
+        if spec.external.grafana:
+            return VisualizationStatus(url=spec.external.grafana.url).model_copy(update=found)
+        return grafana.status.model_copy(update=found) if grafana else before.visualization
 
     async def _confirm(self, servers: Servers, confirmed: str) -> tuple[Finding | None, str]:
         """Return whether Prometheus runs its configuration, and the one confirmed last."""
@@ -203,6 +214,20 @@ class Standing:
         storage = storage_ready(self.plan.volumes, self.refusals)
         found = [applied, storage, available(rows) if rows else None, loaded]
         return [finding for finding in found if finding is not None]
+
+
+def _external_url(stack: Stack) -> str | None:
+    server = stack.spec.external.prometheus
+    return server.url if server else None
+
+
+async def _external_rows(stack: Stack, servers: Servers) -> list[ComponentStatus]:
+    """Return the row of the Prometheus that others run, if one is used."""
+    url = _external_url(stack)
+    if url is None:
+        return []
+    version = await running_version(servers)
+    return [external_row(names.PROMETHEUS, url, servers.problem, version=version)]
 
 
 def _in_order(findings: Iterable[Finding], *, first: str | None) -> list[Finding]:

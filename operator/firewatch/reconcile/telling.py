@@ -30,7 +30,7 @@ def told_of_dashboards(context: Context, stack: Stack, live: Object) -> ToldDash
 
     After a restart of the operator what stands in the status holds until that pass has looked.
     """
-    if stack.spec.visualization is None:
+    if stack.spec.visualization is None and stack.spec.external.grafana is None:
         return None
     metadata = live["metadata"]
     told = context.dashboards.get(Key(DASHBOARDS, stack.namespace, stack.name))

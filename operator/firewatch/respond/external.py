@@ -1,20 +1,12 @@
-"""Sources that people run themselves: their address, their credentials, and who may send for them."""
+"""Sources that people run themselves: how they are told apart, and who may send for them."""
 
 import hmac
 from functools import partial
 
-import aiohttp
-
-from firewatch.api.alert_source import ExternalServer, ExternalSource
+from firewatch.api.alert_source import ExternalSource
 from firewatch.api.resource import Key, SecretKeySelector
-from firewatch.cluster.alertmanager import Alertmanager
 from firewatch.cluster.client import Cluster
-from firewatch.cluster.files import content, read_file
-from firewatch.cluster.find import find
-from firewatch.cluster.http import basic_authorization
-from firewatch.cluster.kinds import SECRET
-from firewatch.cluster.prometheus import Prometheus, PrometheusError
-from firewatch.cluster.trust import Trust, trusting
+from firewatch.cluster.files import missing_key, read_secret
 from firewatch.respond.registry import Registry
 from firewatch.respond.sender import Remembered
 
@@ -37,82 +29,6 @@ def names_secrets(source: ExternalSource) -> bool:
 def is_external(key: Key) -> bool:
     """Tell whether a source is one that people run themselves."""
     return key.name.startswith(_PREFIX)
-
-
-async def external_prometheus(
-    cluster: Cluster, session: aiohttp.ClientSession, namespace: str, server: ExternalServer
-) -> Prometheus:
-    """Return the client of a server; ``PrometheusError`` if its credentials are missing."""
-    return Prometheus(
-        session,
-        server.url.rstrip("/"),
-        await _trust(cluster, namespace, server, "prometheus"),
-        await _authorization(cluster, namespace, server),
-    )
-
-
-async def external_alertmanager(
-    cluster: Cluster, session: aiohttp.ClientSession, namespace: str, server: ExternalServer
-) -> Alertmanager:
-    """Return the client of a server; ``PrometheusError`` if its credentials are missing."""
-    return Alertmanager(
-        session,
-        server.url.rstrip("/"),
-        await _trust(cluster, namespace, server, "alertmanager"),
-        await _authorization(cluster, namespace, server),
-    )
-
-
-async def _trust(
-    cluster: Cluster, namespace: str, server: ExternalServer, which: str
-) -> Trust | None:
-    tls = server.tls_config
-    if tls is None:
-        return None
-    named = tls.ca.secret or tls.ca.config_map
-    assert named is not None
-    where = f"key {named.key} of {named.name}"
-    context = trusting(await read_file(cluster, namespace, tls.ca), pinned=False)
-    problem = "" if context else f"{where} holds no certificate in PEM form; create it"
-    name = tls.server_name or _host(server.url)
-    field = f"spec.source.{which}.tlsConfig"
-    return Trust(where, name, context=context, problem=problem, field=field)
-
-
-def _host(url: str) -> str:
-    """Return the host of an https address; that of an IPv6 one stands in brackets."""
-    place = url.removeprefix("https://").partition("/")[0]
-    return place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0]
-
-
-async def _authorization(cluster: Cluster, namespace: str, server: ExternalServer) -> str:
-    if server.authorization:
-        token = await _secret(cluster, namespace, server.authorization.credentials)
-        return f"{server.authorization.type} {token}"
-    if server.basic_auth:
-        user = await _secret(cluster, namespace, server.basic_auth.username)
-        password = await _secret(cluster, namespace, server.basic_auth.password)
-        return basic_authorization(user, password)
-    return ""
-
-
-async def _secret(cluster: Cluster, namespace: str, ref: SecretKeySelector) -> str:
-    value = (await _content(cluster, namespace, ref)).decode(errors="replace").strip()
-    if not value:
-        raise PrometheusError(_missing(ref))
-    if any(ord(sign) < ord(" ") for sign in value):
-        raise PrometheusError(f"key {ref.key} of Secret {ref.name} holds more than one line")
-    return value
-
-
-async def _content(cluster: Cluster, namespace: str, ref: SecretKeySelector) -> bytes:
-    """Return what stands under a key of a Secret; nothing if either is not there."""
-    live = await find(cluster, SECRET, namespace, ref.name) or {}
-    return content(SECRET, live, ref.key)
-
-
-def _missing(ref: SecretKeySelector) -> str:
-    return f"key {ref.key} of Secret {ref.name} is missing; create it"
 
 
 class WebhookSenders:
@@ -149,7 +65,7 @@ async def find_token_error(cluster: Cluster, namespace: str, source: ExternalSou
     ref = source.webhook_token
     if ref is None or await _tokens(cluster, namespace, ref):
         return ""
-    return _missing(ref)
+    return missing_key(ref)
 
 
 async def is_sender(cluster: Cluster, namespace: str, ref: SecretKeySelector, token: str) -> bool:
@@ -160,5 +76,5 @@ async def is_sender(cluster: Cluster, namespace: str, ref: SecretKeySelector, to
 
 
 async def _tokens(cluster: Cluster, namespace: str, ref: SecretKeySelector) -> list[bytes]:
-    text = await _content(cluster, namespace, ref)
+    text = await read_secret(cluster, namespace, ref)
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -17,10 +17,11 @@ from firewatch.build.names import ALERTMANAGER_PORT, alertmanager_name
 from firewatch.cluster.alertmanager import Alertmanager, AlertmanagerError
 from firewatch.cluster.client import Cluster
 from firewatch.cluster.errors import ClusterError, NotFoundError
+from firewatch.cluster.external import external_alertmanager
 from firewatch.cluster.kinds import SERVICE
 from firewatch.cluster.prometheus import PrometheusError
 from firewatch.respond.alerts import identify, own_labels
-from firewatch.respond.external import external_alertmanager, is_external
+from firewatch.respond.external import is_external
 from firewatch.respond.muting import answered, unanswered
 from firewatch.respond.registry import Entry, Sources
 from firewatch.respond.signals import SourceState
@@ -71,7 +72,11 @@ class Silencing:
             if source is None or source.alertmanager is None:
                 raise AlertmanagerError("source.alertmanager is missing; set it")
             return await external_alertmanager(
-                self.cluster, self.session, key.namespace, source.alertmanager
+                self.cluster,
+                self.session,
+                key.namespace,
+                source.alertmanager,
+                field="spec.source.alertmanager",
             )
         try:
             service = await self.cluster.get(SERVICE, key.namespace, alertmanager_name(key.name))

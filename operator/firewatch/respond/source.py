@@ -17,6 +17,7 @@ from firewatch.build import watchdog
 from firewatch.build.names import PROMETHEUS_PORT, prometheus_name
 from firewatch.build.web import server_name
 from firewatch.cluster.errors import ClusterError, absent_is_fine
+from firewatch.cluster.external import external_prometheus
 from firewatch.cluster.kinds import MONITORING_STACK, SERVICE
 from firewatch.cluster.prometheus import BadQueryError, Prometheus, PrometheusError, RuntimeRule
 from firewatch.cluster.trust import Trust, gather_trust
@@ -30,7 +31,7 @@ from firewatch.respond.alerts import (
 )
 from firewatch.respond.circuit.measure import POD, Counters, Queries
 from firewatch.respond.context import RespondContext
-from firewatch.respond.external import external_prometheus, find_token_error, is_external
+from firewatch.respond.external import find_token_error, is_external
 from firewatch.respond.heartbeats import Pulse, agreed_pulse, watchdog_pulse
 from firewatch.respond.load import Limit, Sample, find_limit, is_excess
 from firewatch.respond.presence import presence_queries
@@ -145,7 +146,11 @@ class Sourcing:
     async def _external(self, key: Key) -> Prometheus:
         source = self._own_source(key)
         return await external_prometheus(
-            self.context.cluster, self.session, key.namespace, source.prometheus
+            self.context.cluster,
+            self.session,
+            key.namespace,
+            source.prometheus,
+            field="spec.source.prometheus",
         )
 
     async def _token_error(self, key: Key) -> str:

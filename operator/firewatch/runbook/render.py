@@ -9,6 +9,7 @@ from firewatch.api.resource import Object
 from firewatch.api.stack import MonitoringStackSpec
 from firewatch.build import names
 from firewatch.build.checks import check_groups
+from firewatch.build.external import has_prometheus
 from firewatch.build.left_out import find_left_out
 from firewatch.build.objects import Stack
 from firewatch.build.policy_routes import RoutingPolicy
@@ -142,10 +143,10 @@ def _rule_objects(
     stack: Stack, policies: Sequence[_Rules], left_out: list[str]
 ) -> Iterator[Object]:
     """Yield the rule ConfigMaps of a stack, and the Jobs that would test the rules first."""
-    if stack.spec.metrics is None:
+    if not has_prometheus(stack.spec):
         left_out.extend(
             f"{each.document.where}: MonitoringStack {stack.name} has no Prometheus to run rules;"
-            " give it spec.metrics"
+            " give it spec.metrics or spec.external.prometheus"
             for each in policies
         )
         return

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from firewatch.api.external import ExternalPrometheus
 from firewatch.api.resource import Object
 from firewatch.api.visualization import OWN_NAMES, DataSource, Visualization
 from firewatch.build import names
@@ -63,7 +64,7 @@ def build_data_sources_secret(stack: Stack, sources: DataSources) -> Object:
 def data_source_files(stack: Stack, wanted: Visualization) -> frozenset[FileRef]:
     """Return the keys of which the data sources hold a copy."""
     found: set[FileRef] = set()
-    found |= {*find_files(wanted.data_sources)}
+    found |= {*find_files(wanted.data_sources), *find_files(stack.spec.external.prometheus)}
     if tls := web_tls(stack.spec.metrics):
         found.add(either(tls.ca or tls.cert))
     return frozenset(found)
@@ -73,12 +74,7 @@ def _own(stack: Stack, wanted: Visualization, around: Surroundings) -> Iterator[
     """Yield the data sources for what runs in the stack."""
     chosen = any(each.is_default for each in usable_data_sources(wanted, around))
     if metrics := stack.spec.metrics:
-        settings: Object = {
-            "httpMethod": "POST",
-            "manageAlerts": False,
-            "prometheusType": "Prometheus",
-            "timeInterval": metrics.scrape_interval,
-        }
+        settings = _prometheus_settings(metrics.scrape_interval)
         secrets: dict[str, str] = {}
         if tls := web_tls(metrics):
             authority = _text(around.contents, either(tls.ca or tls.cert))
@@ -89,10 +85,40 @@ def _own(stack: Stack, wanted: Visualization, around: Surroundings) -> Iterator[
             secrets = {"tlsCACert": authority}
         source = _source(_PROMETHEUS, "prometheus", prometheus_url(stack), settings, secrets)
         yield {**source, "uid": "prometheus", "isDefault": not chosen}
+    external = stack.spec.external.prometheus
+    if external and around.missing.isdisjoint(find_files(external)):
+        yield {**_elsewhere(external, around), "uid": "prometheus", "isDefault": not chosen}
     if stack.spec.alerting:
         settings = {"implementation": "prometheus", "handleGrafanaManagedAlerts": False}
         url = names.alertmanager_url(stack.name, stack.namespace)
         yield {**_source(_ALERTMANAGER, "alertmanager", url, settings, {}), "uid": "alertmanager"}
+
+
+def _elsewhere(server: ExternalPrometheus, around: Surroundings) -> Object:
+    """Return the data source for a Prometheus that others run."""
+    settings = _prometheus_settings(server.scrape_interval)
+    secrets: dict[str, str] = {}
+    access: Object = {}
+    if tls := server.tls_config:
+        settings["tlsAuthWithCACert"] = True
+        settings |= {"serverName": tls.server_name} if tls.server_name else {}
+        secrets["tlsCACert"] = _text(around.contents, either(tls.ca))
+    if token := server.authorization:
+        settings["httpHeaderName1"] = "Authorization"
+        secrets["httpHeaderValue1"] = f"{token.type} {_text(around.contents, token.credentials)}"
+    if login := server.basic_auth:
+        access = {"basicAuth": True, "basicAuthUser": _text(around.contents, login.username)}
+        secrets["basicAuthPassword"] = _text(around.contents, login.password)
+    return {**_source(_PROMETHEUS, "prometheus", server.url, settings, secrets), **access}
+
+
+def _prometheus_settings(scrape_interval: str) -> Object:
+    return {
+        "httpMethod": "POST",
+        "manageAlerts": False,
+        "prometheusType": "Prometheus",
+        "timeInterval": scrape_interval,
+    }
 
 
 def _users(source: DataSource, around: Surroundings) -> Object:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
+from firewatch.api.external import ExternalGrafana
 from firewatch.api.resource import Object
 from firewatch.api.visualization import Visualization
+from firewatch.build.external import has_prometheus
 from firewatch.build.grafana.dashboards import Source
 from firewatch.build.objects import Stack
 
@@ -16,10 +18,13 @@ MARKED = {LABEL: ("1", "true")}
 """Labels by which they are found."""
 
 
-def dashboard_sources(wanted: Visualization, config_maps: Sequence[Object]) -> Iterator[Source]:
+def dashboard_sources(
+    wanted: Visualization | ExternalGrafana, config_maps: Sequence[Object]
+) -> Iterator[Source]:
     """Yield where dashboards stand: first in the stack itself, then in ConfigMaps, the oldest first."""
+    block = "visualization" if isinstance(wanted, Visualization) else "external.grafana"
     for each in wanted.dashboards:
-        yield Source(f"visualization.dashboards: {each.name}", each.folder, each.json_)
+        yield Source(f"{block}.dashboards: {each.name}", each.folder, each.json_)
 
     def age(live: Object) -> tuple[str, str]:
         return live["metadata"].get("creationTimestamp", ""), live["metadata"]["name"]
@@ -38,10 +43,12 @@ def is_marked(config_map: Object) -> bool:
     return any(labels.get(name) in values for name, values in MARKED.items())
 
 
-def data_source_uids(stack: Stack, wanted: Visualization) -> dict[str, str]:
-    """Return the uids of the stack's data sources by type; of several the first."""
+def data_source_uids(stack: Stack, wanted: Visualization | ExternalGrafana) -> dict[str, str]:
+    """Return the uids of the data sources that dashboards find, by type; of several the first."""
+    if isinstance(wanted, ExternalGrafana):
+        return {**wanted.data_source_uids}
     found: dict[str, str] = {}
-    own = (("prometheus", stack.spec.metrics), ("alertmanager", stack.spec.alerting))
+    own = (("prometheus", has_prometheus(stack.spec)), ("alertmanager", stack.spec.alerting))
     theirs = ((each.type, each.uid) for each in wanted.data_sources)
     for kind, uid in chain(((kind, kind) for kind, block in own if block), theirs):
         if uid:
