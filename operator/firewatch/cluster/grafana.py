@@ -121,7 +121,7 @@ class Grafana:
         body = {"dashboard": content, "folderUid": folder, "overwrite": True, "message": message}
         status, answer = await self._fetch("POST", "/api/dashboards/db", json=body)
         if status != HTTPStatus.OK:
-            raise DashboardRefusedError(_said(status, answer))
+            raise DashboardRefusedError(self._said(status, answer))
         try:
             return int(answer["version"])
         except (KeyError, TypeError, ValueError):
@@ -131,7 +131,7 @@ class Grafana:
         """Take a dashboard away; it is fine if there is none."""
         status, answer = await self._fetch("DELETE", f"/api/dashboards/uid/{uid}")
         if status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
-            raise GrafanaError(f"/api/dashboards/uid: {_said(status, answer)}")
+            raise GrafanaError(f"/api/dashboards/uid: {self._said(status, answer)}")
 
     async def folders(self) -> Mapping[str, str]:
         """Return the uids of the uppermost folders by title."""
@@ -145,14 +145,14 @@ class Grafana:
         """Make a folder; return its uid."""
         status, answer = await self._fetch("POST", "/api/folders", json={"title": title})
         if status != HTTPStatus.OK or not isinstance(answer, dict) or "uid" not in answer:
-            raise GrafanaError(f"/api/folders: {_said(status, answer)}")
+            raise GrafanaError(f"/api/folders: {self._said(status, answer)}")
         return str(answer["uid"])
 
     async def folder_permissions(self, uid: str) -> Sequence[Object]:
         """Return who may do what in a folder, as Grafana shows it."""
         status, answer = await self._fetch("GET", f"/api/folders/{uid}/permissions")
         if status != HTTPStatus.OK or not isinstance(answer, list):
-            raise GrafanaError(f"/api/folders/permissions: {_said(status, answer)}")
+            raise GrafanaError(f"/api/folders/permissions: {self._said(status, answer)}")
         return answer
 
     async def permit(self, uid: str, items: Sequence[Object]) -> None:
@@ -160,7 +160,7 @@ class Grafana:
         path = f"/api/folders/{uid}/permissions"
         status, answer = await self._fetch("POST", path, json={"items": [*items]})
         if status != HTTPStatus.OK:
-            raise GrafanaError(f"/api/folders/permissions: {_said(status, answer)}")
+            raise GrafanaError(f"/api/folders/permissions: {self._said(status, answer)}")
 
     async def reload_dashboards(self) -> None:
         """Have it read the folders and files of its dashboards; ``ProvisioningRefusedError`` if refused."""
@@ -169,7 +169,7 @@ class Grafana:
     async def _reload(self, what: str) -> None:
         status, answer = await self._fetch("POST", f"/api/admin/provisioning/{what}/reload")
         if status != HTTPStatus.OK:
-            raise ProvisioningRefusedError(_said(status, answer))
+            raise ProvisioningRefusedError(self._said(status, answer))
 
     async def _fetch(
         self, method: str, path: str, *, proved: bool = True, **options: Any
@@ -208,8 +208,9 @@ class Grafana:
             raise GrafanaError(self.trust.problem)
         return {"ssl": self.trust.context, "server_hostname": self.trust.server_name}
 
-
-def _said(status: int, answer: Any) -> str:
-    """Return what it says is wrong."""
-    said = answer.get("message") if isinstance(answer, dict) else None
-    return str(said or f"HTTP {status}")[:_MOST_WORDS]
+    def _said(self, status: int, answer: Any) -> str:
+        """Return what it says is wrong, unless it repeats what the operator proves itself with."""
+        said = str(answer.get("message") or "") if isinstance(answer, dict) else ""
+        if not said or self.authorization.rpartition(" ")[2] in said:
+            return f"HTTP {status}"
+        return said[:_MOST_WORDS]

@@ -115,6 +115,8 @@ class Prometheus:
     async def check(self, expression: str) -> None:
         """Let the server parse an expression; ``BadQueryError`` if it refuses it."""
         status, body = await self._post_query("/api/v1/parse_query", expression)
+        if status == HTTPStatus.NOT_FOUND:  # before version 3, which one of others may be
+            status, body = await self._post_query("/api/v1/format_query", expression)
         if status != HTTPStatus.OK:
             _data(status, body)
 
