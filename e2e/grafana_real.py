@@ -22,9 +22,10 @@ SECRET = "grafana-admin"
 PANEL = {"type": "timeseries", "title": "P", "targets": [{"expr": "up"}]}
 _ASK = """
 import base64, json, sys, urllib.request
-address, login, path = sys.argv[1:]
+address, login, path, body = sys.argv[1:]
 header = "Basic " + base64.b64encode(login.encode()).decode()
-request = urllib.request.Request(address + path, headers={"Authorization": header})
+headers = {"Authorization": header, "Content-Type": "application/json"}
+request = urllib.request.Request(address + path, body.encode() or None, headers)
 with urllib.request.urlopen(request, timeout=10) as answer:
     json.dump(json.load(answer), sys.stdout)
 """
@@ -37,20 +38,30 @@ class Grafana:
     kubectl: Kubectl
     password: str
 
-    def ask(self, path: str) -> Any:
-        """Return what it answers the administrator."""
+    @property
+    def address(self) -> str:
+        """Return where pods find it."""
+        return f"http://{STACK}-grafana.{NAMESPACE}.svc:3000"
+
+    def ask(self, path: str, **body: str) -> Any:
+        """Return what it answers the administrator, who posts something if there is anything to post."""
         pod = ("exec", "-i", "deploy/signal", "-n", NAMESPACE, "--", "/opt/venv/bin/python3", "-")
-        address = f"http://{STACK}-grafana.{NAMESPACE}.svc:3000"
+        posted = json.dumps(body) if body else ""
         return json.loads(
-            self.kubectl.run(*pod, address, f"admin:{self.password}", path, stdin=_ASK)
+            self.kubectl.run(*pod, self.address, f"admin:{self.password}", path, posted, stdin=_ASK)
         )
+
+
+def secret(name: str, **texts: str) -> Object:
+    """Return a Secret."""
+    metadata = {"name": name, "namespace": NAMESPACE}
+    data = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
 
 
 def admin(password: str) -> Object:
     """Return the Secret with the administrator's password."""
-    metadata = {"name": SECRET, "namespace": NAMESPACE}
-    data = {"password": base64.b64encode(password.encode()).decode()}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
+    return secret(SECRET, password=password)
 
 
 def stack(station: Station) -> Object:
@@ -62,6 +73,7 @@ def stack(station: Station) -> Object:
         "image": station.testbed.image("grafana", ConsoleProgress()),
         "admin": {"password": {"name": SECRET, "key": "password"}},
         "dashboards": [{"name": "mine", "folder": "Team", "json": dashboard}],
+        "folders": [{"title": "Team", "viewers": "none"}],
     }
     return wanted
 
@@ -98,6 +110,45 @@ def test_dashboards_are_in_their_folders_and_cannot_be_changed(grafana: Grafana)
     assert found["mine"]["folderTitle"] == "Team"
     assert found["firewatch-overview"]["folderTitle"] == "Firewatch"
     assert grafana.ask("/api/dashboards/uid/mine")["meta"]["provisioned"]
+
+
+def test_a_folder_is_for_those_whom_it_is_for(grafana: Grafana) -> None:
+    """Whom roles let in is set by the HTTP API."""
+    (team,) = (each for each in grafana.ask("/api/folders") if each["title"] == "Team")
+
+    def permitted() -> dict[str, int]:
+        shown = grafana.ask(f"/api/folders/{team['uid']}/permissions")
+        return {each["role"]: each["permission"] for each in shown if each.get("role")}
+
+    wait_for("the permissions", lambda: permitted() == {"Editor": 2}, seconds=120, pause=3)
+
+
+def test_a_stack_that_has_it_as_anothers_writes_dashboards_by_its_api(
+    station: Station, grafana: Grafana
+) -> None:
+    """A second stack uses the first one's Grafana as if others ran it."""
+    account = grafana.ask("/api/serviceaccounts", name="firewatch", role="Editor")
+    token = grafana.ask(f"/api/serviceaccounts/{account['id']}/tokens", name="firewatch")["key"]
+    dashboard = json.dumps({"uid": "pushed", "title": "Pushed", "panels": [PANEL]})
+    server = {
+        "url": grafana.address,
+        "token": {"name": "token", "key": "token"},
+        "dashboards": [{"name": "pushed", "folder": "Pushed", "json": dashboard}],
+    }
+    second = station.resource("MonitoringStack", "second", {"external": {"grafana": server}})
+    station.kubectl.apply(secret("token", token=token), second)
+    station.wait_reason("mstack", "second", "DashboardsLoaded", "Loaded", seconds=120)
+    found = grafana.ask("/api/dashboards/uid/pushed")
+    assert found["meta"]["folderTitle"] == "Pushed"
+    assert found["dashboard"]["panels"][0]["title"] == "P"
+    server["dashboards"] = []
+    station.kubectl.apply(second)
+
+    def has_gone() -> bool:
+        shown = grafana.ask("/api/search?type=dash-db")
+        return "pushed" not in {each["uid"] for each in shown}
+
+    assert wait_for("the dashboard to go", has_gone, seconds=120, pause=3)
 
 
 def test_a_changed_password_is_the_one_that_is_taken(station: Station) -> None:

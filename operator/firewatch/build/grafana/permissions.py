@@ -13,16 +13,13 @@ _HOLDERS = ("userId", "teamId", "userUid", "teamUid")
 def build_permissions(wanted: Folder, shown: Sequence[Object]) -> list[Object] | None:
     """Return what is to be sent to Grafana; None if it shows that already.
 
-    What is sent takes the place of all there is, so that what users and teams have is repeated.
+    What is sent takes the place of all there is, so that what users and teams have is repeated. An empty
+    list is something to be sent: only administrators may then do anything.
     """
-    roles = {
-        role: _NUMBERS[permission]
-        for role, permission in (("Viewer", wanted.viewers), ("Editor", wanted.editors))
-        if permission in _NUMBERS
-    }
+    named = {"Viewer": wanted.viewers, "Editor": wanted.editors}
+    roles = {role: _NUMBERS[each] for role, each in named.items() if each in _NUMBERS}
     own = [each for each in shown if not each.get("inherited")]
-    # An empty list is one too: only administrators may.
-    if roles == {each["role"]: each["permission"] for each in own if each.get("role")}:
+    if roles == {each["role"]: each["permission"] for each in own if each.get("role") in named}:
         return None
     others = [holder for each in own if (holder := _holder(each))]
     return [*({"role": role, "permission": number} for role, number in roles.items()), *others]
