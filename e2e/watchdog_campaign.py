@@ -29,6 +29,7 @@ class Slow(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         time.sleep(3)
         self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.end_headers()
         self.wfile.write(b"slow_metric 1\\n")
 
@@ -69,7 +70,9 @@ def stack(station: Station, *, broken: bool) -> Object:
 def rules(station: Station) -> Object:
     """Return rules of which one fails whenever it is evaluated, and one takes longer than its second."""
     failing = {"alert": "Failing", "expr": "up * on () up > 0"}
-    slow = {"record": "slow:rule", "expr": "sum_over_time(sum(rate(up[5m]))[20m:10ms])"}
+    # Two seconds of work, whatever is stored.
+    work = "sum_over_time(quantile_over_time(0.5, vector(1)[4h:1s])[1h:1s])"
+    slow = {"record": "slow:rule", "expr": work}
     groups = [
         {"name": "failing", "interval": "5s", "rules": [failing]},
         {"name": "slow", "interval": "1s", "rules": [slow]},
