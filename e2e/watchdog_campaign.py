@@ -2,10 +2,12 @@
 
 A stack is made in which nothing is wrong, and then everything at once: a pod that is scraped is gone, a
 job has none any more, an exporter is slow and another tells too much, rules fail and rules take too
-long, remote writes go nowhere or are refused, the operator is away, and a rule file is broken by hand.
+long, remote writes go nowhere or are refused, a rule file is broken by hand, something else answers in
+Alertmanager's place, and the operator, which would mend it, is away.
 Most alerts wait for ten minutes, so this takes a quarter of an hour. Run by ``make campaign-watchdog``.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -34,6 +36,19 @@ class Slow(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"slow_metric 1\\n")
 
 http.server.ThreadingHTTPServer(("", 8000), Slow).serve_forever()
+"""
+DEAF = """
+import http.server
+
+class Deaf(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def do_POST(self):
+        self.send_error(500)
+
+http.server.ThreadingHTTPServer(("", 9093), Deaf).serve_forever()
 """
 _NOBODY = "http://127.0.0.1:9/write"
 # The application answers a POST to this with 405, which is for good.
@@ -102,6 +117,22 @@ def break_rules(station: Station) -> None:
     station.kubectl.patch("configmap", found[0]["metadata"]["name"], NAMESPACE, patch)
 
 
+def deafen(station: Station) -> None:
+    """Have something answer in Alertmanager's place that takes no alerts."""
+    container = {
+        "name": "alertmanager",
+        "image": station.testbed.images.example_app,
+        "command": ["/opt/venv/bin/python3", "-c", DEAF],
+        "args": [],
+    }
+    patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    # By names: a merge would replace the whole container.
+    station.kubectl.run(
+        *("patch", "statefulset", f"{STACK}-alertmanager", "-n", NAMESPACE),
+        *("--type=strategic", "-p", json.dumps(patch)),
+    )
+
+
 @pytest.fixture(scope="module")
 def station(testbed: Testbed) -> Iterator[Station]:
     """Return a namespace whose monitoring has been broken in every way that the pack knows."""
@@ -125,6 +156,7 @@ def station(testbed: Testbed) -> Iterator[Station]:
     wait_for("the slow rule", lambda: found.query("slow:rule"), seconds=120)
     with without_operator(found.kubectl):
         break_rules(found)
+        deafen(found)
         found.kubectl.run("scale", "deployment/api", "-n", NAMESPACE, "--replicas=0")
         yield found
     found.kubectl.delete("apol", "bad", NAMESPACE)

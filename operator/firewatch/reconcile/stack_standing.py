@@ -74,7 +74,7 @@ class Standing:
         """Look at what has become of the stack, say it, and return when to look again."""
         stack, paused = self.plan.stack, self.plan.stack.spec.paused
         servers = await gather_servers(self.context.cluster, self.context.session, stack)
-        own = servers if stack.spec.metrics else Servers()
+        own = _own(stack, servers)
         self._wake_rules(servers)
         grafana = await self._gather_grafana()
         dashboards = told_of_dashboards(self.context, stack, self.live)
@@ -125,8 +125,7 @@ class Standing:
     ) -> Shown:
         """Return what the status shows; the configuration confirmed last is that of before."""
         stack, made = self.plan.stack, self.made
-        # What another's Prometheus scrapes and keeps is no business of ours.
-        own = servers if stack.spec.metrics else Servers()
+        own = _own(stack, servers)
         before = read_status(MonitoringStackStatus, self.live)
         rows = await gather_rows(
             self.context,
@@ -214,6 +213,11 @@ class Standing:
         storage = storage_ready(self.plan.volumes, self.refusals)
         found = [applied, storage, available(rows) if rows else None, loaded]
         return [finding for finding in found if finding is not None]
+
+
+def _own(stack: Stack, servers: Servers) -> Servers:
+    """Return the servers that the stack runs; what another's scrapes and keeps is no business of ours."""
+    return servers if stack.spec.metrics else Servers()
 
 
 def _external_url(stack: Stack) -> str | None:
