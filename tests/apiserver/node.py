@@ -64,7 +64,7 @@ class Node(ImaginedPod):
         folder = self.folder / "scrapes"
         folder.mkdir(exist_ok=True)
         for file, encoded in data.items():
-            (folder / file).write_bytes(b64decode(encoded))
+            _put(folder / file, b64decode(encoded))
         for path in folder.iterdir():
             if path.name not in data:
                 path.unlink()
@@ -80,7 +80,18 @@ class Node(ImaginedPod):
         """Write the configuration; the path that shows its revision stays as it is in a pod."""
         here = text.replace(names.RULES_DIRECTORY, str(self.folder / "rules"))
         here = here.replace(names.RAW_SCRAPES_DIRECTORY, str(self.folder / "scrapes"))
-        (self.folder / "prometheus.yml").write_text(here)
+        _put(self.folder / "prometheus.yml", here.encode())
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Have a file hold something, all at once as kubelet does it.
+
+    An empty file is a good one for Prometheus. If it reads one that is being written, having seen before
+    that what was written differs, it does not read it again.
+    """
+    new = path.with_suffix(".new")
+    new.write_bytes(content)
+    new.replace(path)
 
 
 def put_rules(folder: Path, files: Mapping[str, str]) -> None:
