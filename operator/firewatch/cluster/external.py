@@ -84,11 +84,11 @@ async def _trust(
     where = f"key {named.key} of {named.name}"
     context = trusting(await read_file(cluster, namespace, tls.ca), pinned=False)
     problem = "" if context else f"{where} holds no certificate in PEM form; create it"
-    name = tls.server_name or host_of(url)
+    name = tls.server_name or _host_of(url)
     return Trust(where, name, context=context, problem=problem, field=f"{field}.tlsConfig")
 
 
-def host_of(url: str) -> str:
+def _host_of(url: str) -> str:
     """Return the host of an address; that of an IPv6 one stands in brackets."""
     place = url.partition("://")[2].partition("/")[0]
     return place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0]
