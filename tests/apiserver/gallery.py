@@ -14,6 +14,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from firewatch.api.resource import Object
+from firewatch.build import names
+from tests.apiserver.pictures import served
 
 TOKEN = "glsa_editor"
 
@@ -32,7 +34,7 @@ class Gallery:
 
     @property
     def url(self) -> str:
-        return f"http://{self.address}:3000"
+        return f"http://{self.address}:{names.GRAFANA_PORT}"
 
     def titles(self) -> set[tuple[str, str]]:
         """Return folder and title of each dashboard."""
@@ -119,10 +121,5 @@ async def running_gallery(address: str) -> AsyncIterator[Gallery]:
     app.router.add_delete("/api/dashboards/uid/{uid}", found.delete)
     app.router.add_get("/api/folders", found.list_folders)
     app.router.add_post("/api/folders", found.make_folder)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, address, 3000).start()
+    async with served(app, address):
         yield found
-    finally:
-        await runner.cleanup()

@@ -164,12 +164,21 @@ async def running_pictures(world: World, folder: Path, address: str) -> AsyncIte
     app.router.add_post("/api/folders/{uid}/permissions", node.permit)
     app.router.add_post("/api/admin/provisioning/dashboards/reload", node.reload_dashboards)
     app.router.add_post("/api/admin/provisioning/datasources/reload", node.reload)
-    runner = web.AppRunner(app)
-    await runner.setup()
     kubelet = asyncio.create_task(node.keep_files())
     try:
-        await web.TCPSite(runner, address, names.GRAFANA_PORT).start()
-        yield node
+        async with served(app, address):
+            yield node
     finally:
         kubelet.cancel()
+
+
+@asynccontextmanager
+async def served(app: web.Application, address: str) -> AsyncIterator[None]:
+    """Serve a stand-in on an address of its own, at Grafana's port."""
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, address, names.GRAFANA_PORT).start()
+        yield
+    finally:
         await runner.cleanup()

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from firewatch.api.alert_source import ExternalServer, ServerTls
 from firewatch.api.http_client import HttpUrl
 from firewatch.api.resource import Interval, Model, Rule, SecretKeySelector, rules
-from firewatch.api.visualization import DataSourceType, DataSourceUid, InlineDashboard
+from firewatch.api.visualization import DataSourceType, DataSourceUid, InlineDashboards
 from firewatch.api.workload import OURS, OWN_PREFIXES, LabelValue, MetaName
 
 
@@ -61,14 +61,7 @@ class ExternalGrafana(
     """Uids of its data sources by type, as ``prometheus: metrics``, with which the questions of an
     exported dashboard are answered.
     """
-    dashboards: list[InlineDashboard] = Field(
-        default=[],
-        max_length=32,
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["name"],
-        },
-    )
+    dashboards: InlineDashboards = Field(default=[])
     """Dashboards. A folder that is not there is made."""
 
 

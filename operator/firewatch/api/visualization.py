@@ -172,6 +172,19 @@ class InlineDashboard(Model):
     """The dashboard, as Grafana exports it."""
 
 
+InlineDashboards = Annotated[
+    list[InlineDashboard],
+    Field(
+        max_length=32,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    ),
+]
+"""Dashboards, each known by the name of its entry."""
+
+
 class Visualization(
     Workload,
     json_schema_extra=rules(
@@ -244,14 +257,7 @@ class Visualization(
     Alertmanager. One that is added or changed is there within a minute, without a restart.
     """
 
-    dashboards: list[InlineDashboard] = Field(
-        default=[],
-        max_length=32,
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["name"],
-        },
-    )
+    dashboards: InlineDashboards = Field(default=[])
     """Dashboards. Those in ConfigMaps of this namespace with the label ``grafana_dashboard: "1"`` are
     taken as well, from each key that ends with ``.json``, into the folder that their annotation
     ``grafana_folder`` names. They come, change and go within a minute, without a restart, and cannot be

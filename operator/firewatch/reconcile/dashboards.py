@@ -7,7 +7,6 @@ has changed.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
 
 from pydantic import ValidationError
@@ -106,10 +105,13 @@ class DashboardsReconciler:
 
     async def _push(self, key: Key, live: Object, stack: Stack, server: ExternalGrafana) -> float:
         """Give the dashboards to a Grafana of others, and hand over how they stand."""
-        uids = server.data_source_uids
-        bundled = [pointed_at(each, uids) for each in self._bundled(stack, live)]
+        bundled = self._bundled(stack, live)
         fingerprint = await self._fingerprint(stack, server, bundled)
-        choose = partial(self._choose, stack, server, bundled)
+
+        async def choose() -> Chosen:
+            pointed = [pointed_at(each, server.data_source_uids) for each in bundled]
+            return await self._choose(stack, server, pointed)
+
         pushed = await self._pushes.push(key, stack, server, fingerprint, choose)
         self._tell(key, live, pushed.finding, pushed.uids, pushed.left_out)
         return _NO_SERVER_SECONDS if pushed.finding.reason in _OPEN else _LOOK_SECONDS

@@ -127,6 +127,7 @@ class Standing:
         stack, made = self.plan.stack, self.made
         own = _own(stack, servers)
         before = read_status(MonitoringStackStatus, self.live)
+        version = await running_version(servers)
         rows = await gather_rows(
             self.context,
             stack.name,
@@ -134,13 +135,14 @@ class Standing:
             claims=self.plan.claims,
             endpoints=endpoints(self.plan.objects),
             versions={
-                names.PROMETHEUS: await running_version(servers),
+                names.PROMETHEUS: version,
                 names.ALERTMANAGER: told_version(self.context, stack, before.components),
                 names.GRAFANA: grafana.version if grafana else "",
             },
             repair=not stack.spec.paused,
         )
-        rows += await _external_rows(stack, servers)
+        if url := _external_url(stack):
+            rows.append(external_row(names.PROMETHEUS, url, servers.problem, version=version))
         jobs = await gather_jobs(own, made.configuration, before.jobs)
         jobs = await gather_limits(own, made.configuration, jobs, before.jobs)
         return Shown(
@@ -223,15 +225,6 @@ def _own(stack: Stack, servers: Servers) -> Servers:
 def _external_url(stack: Stack) -> str | None:
     server = stack.spec.external.prometheus
     return server.url if server else None
-
-
-async def _external_rows(stack: Stack, servers: Servers) -> list[ComponentStatus]:
-    """Return the row of the Prometheus that others run, if one is used."""
-    url = _external_url(stack)
-    if url is None:
-        return []
-    version = await running_version(servers)
-    return [external_row(names.PROMETHEUS, url, servers.problem, version=version)]
 
 
 def _in_order(findings: Iterable[Finding], *, first: str | None) -> list[Finding]:
